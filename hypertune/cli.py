@@ -1,0 +1,196 @@
+"""The commands. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+DONE, PARTLY_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+FORMATS = ("csv", "md", "json", "latex", "parquet")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and leaves the usage to --help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 partly failed, 2 wrong input, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except ValueError as error:
+        print(f"hypertune: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("hypertune: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe (`hypertune export ... | head`) has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return DONE
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="hypertune",
+        description="Compares hyperparameter search strategies fairly on Ray Tune, with error bars.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.set_defaults(command=_no_command(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_compare(commands)
+    _add_simulate(commands)
+    _add(commands, "strategies", _strategies, "list searchers, schedulers and which pairs are valid")
+    report = _add(commands, "report", _report, "rebuild every table and the HTML report; needs no cluster")
+    report.add_argument(
+        "dir", metavar="DIR", type=Path, nargs="+", help="output folder of a study; several compare studies"
+    )
+    report.add_argument("--out", metavar="FILE", type=Path, help="where the report over several studies goes")
+    report.add_argument(
+        "--figures", choices=("svg", "png", "pdf"), help="write each figure as a picture to DIR/figures too"
+    )
+    export = _add(commands, "export", _export, "print the method-comparison table")
+    export.add_argument("dir", metavar="DIR", type=Path, help="output folder of a study")
+    export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
+    export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
+    validate = _add(commands, "validate", _validate, "check a study file without running it")
+    validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
+    return parser
+
+
+def _add(commands: Any, name: str, command: Callable[..., int], help_: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_, description=help_[0].upper() + help_[1:] + "."
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_compare(commands: Any) -> None:
+    compare = _add(commands, "compare", _compare, "run a comparison of strategies")
+    compare.add_argument(
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        help="a study file, or the name of a shipped study (default: digits_cnn)",
+    )
+    _add_overrides(compare)
+    compare.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
+    compare.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
+    compare.add_argument("--address", metavar="ADDR", help="join a running Ray cluster: auto or HOST:PORT")
+    compare.add_argument("--resume", metavar="DIR", type=Path, help="go on with the interrupted study in DIR")
+    compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strategies", metavar="a,b", help="compare these instead of the study's")
+    parser.add_argument("--seeds", metavar="N", type=int, help="sweeps per strategy, seeds 0 to N-1")
+    parser.add_argument("--budget", metavar="UNIT=N", help="per sweep: epochs=200, trials=20 or seconds=600")
+    parser.add_argument("--max-epochs", metavar="N", type=int, help="epochs of a full training")
+    parser.add_argument("--metric", metavar="NAME", help="reported number to optimise")
+    parser.add_argument("--mode", choices=("min", "max"), help="whether less or more of it is better")
+
+
+def _add_simulate(commands: Any) -> None:
+    simulate = _add(commands, "simulate", _simulate, "run a comparison in virtual time, from recorded learning curves")
+    add = simulate.add_argument
+    add("study", metavar="STUDY", help="a study file, or the name of a shipped study")
+    add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, or JSON")
+    add("--workers", metavar="N,M", default="1", help="how many workers to simulate, e.g. 1,10,100 (default: 1)")
+    _add_overrides(simulate)
+    add("--target", metavar="VALUE", type=float, help="metric to reach (default: what random search ends with)")
+    add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="what stands for configurations "
+        "that were not recorded: the nearest, the mean of the five nearest, a random forest's; or the better of the "
+        "first two (default: auto)")  # fmt: skip
+    add("--epoch-seconds", metavar="S", type=float, help="seconds of every epoch, in place of the recorded ones")
+    add("--costs", metavar="NAME=X,...", help="what the cluster charges besides training, e.g. decision_s=measured,"
+        "start_s=4,straggler_share=0.05,failures_per_hour=0.1,speeds=1:0.5; README lists them")  # fmt: skip
+    add("--processes", metavar="N", type=int, help="processes that share the work (default: one per core)")
+    add("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
+    add("--quiet", action="store_true", help="no progress, only the result")
+
+
+def _no_command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    def command(arguments: argparse.Namespace) -> int:
+        if arguments.version:
+            from importlib.metadata import version
+
+            print(f"hypertune {version('hypertune')}")
+            return DONE
+        parser.print_help()
+        return WRONG_INPUT
+
+    return command
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from hypertune.tuning.session import compare
+
+    return compare(arguments)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from hypertune.simulation.session import simulate
+
+    return simulate(arguments)
+
+
+def _strategies(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from hypertune.strategies.listing import print_strategies
+
+    print_strategies(Console())
+    return DONE
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from hypertune import records
+    from hypertune.api import write_outputs
+    from hypertune.report.html import write_report
+
+    studies = [records.read(folder) for folder in arguments.dir]
+    if len(studies) == 1:
+        write_outputs(studies[0], arguments.dir[0])
+        if arguments.figures:
+            from hypertune.report.images import write_images
+
+            write_images(studies[0], arguments.dir[0] / "figures", arguments.figures)
+        print(arguments.dir[0] / "report.html")
+        return DONE
+    out = arguments.out or Path("report.html")
+    write_report(studies, out)
+    print(out)
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from hypertune import records
+    from hypertune.comparison.export import export
+    from hypertune.records import write_atomically
+
+    content = export(records.read(arguments.dir), arguments.format)
+    if arguments.out:
+        write_atomically(arguments.out, content)
+    elif isinstance(content, bytes):
+        sys.stdout.buffer.write(content)
+    else:
+        sys.stdout.write(content)
+    return DONE
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from hypertune.study import Study
+    from hypertune.tuning.checks import check
+    from hypertune.tuning.trainables import resolve
+
+    study = Study.load(arguments.study)
+    check(study, resolve(study.training.trainable))
+    print(f"{arguments.study}: valid")
+    return DONE

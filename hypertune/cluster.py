@@ -1,0 +1,89 @@
+"""Connects to a Ray cluster: a running one by its address, or one started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from typing import Any
+
+from hypertune.study import Resources
+
+QUIET = {
+    # Our records replace Ray Tune's JSON, CSV and TensorBoard files, which halve the trial rate.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # A resumed study is rebuilt from the journal; Ray's own snapshots of the experiment are never read.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",
+    # Its older output engine is the one that can be silent.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Ray's settings, set only where the user has not set them."""
+
+
+def connect(address: str | None) -> str | None:
+    """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
+
+    Raises:
+        ValueError: if no cluster answers at `address`.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if not ray.is_initialized():
+        try:
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None if address else True,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"--address {address}: no Ray cluster answers there ({reason})") from None
+    for name in ("ray.tune", "ray.train", "ray"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
+    url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
+    return f"http://{url}" if url else None
+
+
+def _dashboard_url() -> str | None:
+    from ray._private.worker import get_dashboard_url
+
+    url = get_dashboard_url()
+    return str(url) if url else None
+
+
+def workers(resources: Resources) -> int:
+    """How many trials the cluster can run at the same time.
+
+    Raises:
+        ValueError: if not a single one fits on any node, naming what is short.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fitting = sum(_fit(node, resources) for node in nodes)
+    if fitting:
+        return fitting
+    for key, name, asked in (
+        ("gpus_per_trial", "GPU", resources.gpus_per_trial),
+        ("cpus_per_trial", "CPU", resources.cpus_per_trial),
+    ):
+        most = max((node.get(name, 0) for node in nodes), default=0)
+        if asked > most:
+            raise ValueError(f"resources.{key}: {asked:g} asked for, but no node of the cluster has more than {most:g}")
+    raise ValueError("resources: no node of the cluster has both the CPUs and the GPUs that one trial asks for")
+
+
+def _fit(node: dict[str, Any], resources: Resources) -> int:
+    shares = [
+        float(node.get(name, 0)) / asked
+        for name, asked in (("CPU", resources.cpus_per_trial), ("GPU", resources.gpus_per_trial))
+        if asked
+    ]
+    return math.floor(min(shares) + 1e-9)

@@ -1,0 +1,135 @@
+"""Anytime performance: the incumbent over the budget spent, and when a target is reached."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from hypertune.comparison.outcomes import Outcomes, finished, outcomes
+from hypertune.comparison.statistics import LEVEL, resampling_weights
+from hypertune.records import Records
+
+Axis = Literal["epochs", "wall_s"]
+Centre = Literal["mean", "iqm"]
+Steps = dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]]
+"""Strategy to one pair per seed: where the incumbent changed, and its score from there on (higher is better)."""
+
+CURVE_RESAMPLES = 2000
+NOTHING = -1e300
+"""Score of an incumbent that does not exist yet: below every real one, and finite, so that weights of 0 cancel it."""
+
+
+def incumbents(records: Records) -> pd.DataFrame:
+    """The incumbent of every sweep whenever it changed, and once more where the sweep ended.
+
+    Returns:
+        Columns `strategy, seed, epochs, wall_s, value`: `epochs` spent by the whole sweep and seconds since it began.
+        An epoch that a failed trial lost has no time of its own and is counted at the sweep's end only.
+    """
+    columns = ["strategy", "seed", "epochs", "wall_s", "value"]
+    if records.curves.empty:
+        return pd.DataFrame(columns=columns)
+    curves = records.curves.sort_values(["strategy", "seed", "wall_s"], kind="stable", ignore_index=True)
+    sweeps = [curves["strategy"], curves["seed"]]
+    trained = curves.groupby("trial_id")["epoch"].diff().fillna(curves["epoch"] - _inherited(records, curves))
+    values = curves[records.study.metric].astype(float).replace([math.inf, -math.inf], math.nan).groupby(sweeps)
+    best = values.cummax() if records.study.mode == "max" else values.cummin()
+    best = best.groupby(sweeps).ffill()
+    frame = curves[["strategy", "seed", "wall_s"]].assign(epochs=trained.groupby(sweeps).cumsum(), value=best)
+    changed = frame[best.notna() & (best != best.groupby(sweeps).shift())]
+    done = finished(records).astype({"epochs": float, "wall_s": float})
+    ends = done.merge(changed.groupby(["strategy", "seed"], as_index=False)["value"].last())
+    together = pd.concat([changed[columns], ends[columns]], ignore_index=True)
+    return together.sort_values(["strategy", "seed", "wall_s"], kind="stable", ignore_index=True)
+
+
+def _inherited(records: Records, curves: pd.DataFrame) -> pd.Series[float]:
+    """Epochs that each row's trial did not train itself: a fork of population based training counts on from its
+    parent's. 0 for all other trials."""
+    last = curves.groupby("trial_id")["epoch"].max()
+    own = records.trials.set_index("trial_id")["epochs"]
+    return curves["trial_id"].map(last - own).fillna(0)
+
+
+def on_grid(
+    records: Records, axis: Axis = "epochs", *, centre: Centre = "mean", points: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """The strategies' incumbents on a common grid from 0 to the longest sweep's end.
+
+    A sweep that ended earlier keeps its incumbent. A strategy's curve begins where all its sweeps have an incumbent,
+    since a mean over the quick ones alone would flatter it; a sweep that never had one is left out and `seeds` says so.
+
+    Args:
+        centre: `mean`, or `iqm`, the interquartile mean (Agarwal et al. 2021, arXiv:2108.13264).
+
+    Returns:
+        Columns `strategy, <axis>, value, low, high, seeds`; low and high are the 95 % percentile bootstrap over seeds,
+        NaN with one seed. Empty if no sweep can be compared.
+    """
+    facts = outcomes(records)
+    steps, end = steps_by_seed(records, facts, axis)
+    grid = np.linspace(0, end, points)
+    if axis == "epochs":
+        grid = np.unique(grid.round())
+    sign = 1.0 if records.study.mode == "max" else -1.0
+    parts = [_band(name, sweeps, grid, centre, seed, sign) for name, sweeps in steps.items()]
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return frame.reindex(columns=["strategy", "at", "value", "low", "high", "seeds"]).rename(columns={"at": axis})
+
+
+def steps_by_seed(records: Records, facts: Outcomes, axis: Axis) -> tuple[Steps, float]:
+    """The incumbents' scores of the sweeps under comparison, and where the longest of these sweeps ended."""
+    changes = incumbents(records)
+    sign = 1.0 if records.study.mode == "max" else -1.0
+    groups = dict(list(changes.groupby(["strategy", "seed"], sort=False)))
+    empty = (np.empty(0), np.empty(0))
+    steps: Steps = {name: [] for name in facts.strategies}
+    for name in facts.strategies:
+        for seed in facts.seeds:
+            part = groups.get((name, seed))
+            step = empty if part is None else (part[axis].to_numpy(float), sign * part["value"].to_numpy(float))
+            steps[name].append(step)
+    done = finished(records)
+    compared = done[done["strategy"].isin(facts.strategies) & done["seed"].isin(facts.seeds)]
+    return (steps if facts.seeds else {}), float(compared[axis].max()) if len(compared) else 0.0
+
+
+def on_points(grid: NDArray[np.float64], sweeps: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Any:
+    """Scores of the sweeps at the points of `grid`: shape (sweeps, points), `NOTHING` before the first incumbent."""
+    rows = []
+    for at, scores in sweeps:
+        position = np.searchsorted(at, grid, side="right")
+        rows.append(np.concatenate([[NOTHING], scores])[position])
+    return np.array(rows)
+
+
+def _band(
+    name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centre, seed: int, sign: float
+) -> pd.DataFrame:
+    found = [sweep for sweep in sweeps if sweep[0].size]
+    frame = pd.DataFrame({"strategy": name, "at": grid, "seeds": len(found)})
+    if not found:
+        return frame.assign(value=math.nan, low=math.nan, high=math.nan)
+    scores = on_points(grid, found)
+    value = sign * (scores.mean(axis=0) if centre == "mean" else stats.trim_mean(scores, 0.25, axis=0))
+    low, high = _percentiles(scores, centre, seed, sign) if len(found) > 1 else (math.nan, math.nan)
+    everywhere = (scores > NOTHING).all(axis=0)
+    frame = frame.assign(value=value, low=low, high=high)
+    frame.loc[~everywhere, ["value", "low", "high"]] = math.nan
+    return frame
+
+
+def _percentiles(scores: Any, centre: Centre, seed: int, sign: float) -> tuple[Any, Any]:
+    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
+    if centre == "mean":
+        means = resampling_weights(len(scores), resamples=CURVE_RESAMPLES, seed=seed) @ scores
+    else:
+        picks = np.random.default_rng(seed).integers(len(scores), size=(CURVE_RESAMPLES, len(scores)))
+        means = stats.trim_mean(scores[picks], 0.25, axis=1)
+    low, high = np.percentile(sign * means, tails, axis=0)
+    return low, high

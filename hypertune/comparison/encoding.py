@@ -1,0 +1,60 @@
+"""Configurations as numbers: one row per trial, one column per hyperparameter."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hypertune.domains import Numeric
+from hypertune.records import Records
+from hypertune.space import Parameter
+
+
+def encoded(records: Records) -> pd.DataFrame:
+    """Every trial's hyperparameters as numbers.
+
+    Returns:
+        Index trial ids in the order of `records.trials`, columns `Parameter.key`; a numeric hyperparameter as its
+        value, a choice as its option's index, NaN where it is not active or its value is not of the space.
+    """
+    parameters = records.study.space.parameters()
+    rows = [_encode(row, records, parameters) for row in records.trials.to_dict("records")]
+    index = pd.Index(records.trials["trial_id"], name="trial_id")
+    return pd.DataFrame(rows, index=index, columns=[parameter.key for parameter in parameters], dtype=float)
+
+
+def _encode(row: dict[Any, Any], records: Records, parameters: tuple[Parameter, ...]) -> Mapping[str, float]:
+    config = records.configs.get(row["trial_id"])
+    if config is not None and records.study.space.contains(config):
+        return records.study.space.encode(config)
+    # Tables without a journal keep the whole configuration of incumbents only.
+    return {parameter.key: _number(parameter, row.get(f"config/{parameter.name}")) for parameter in parameters}
+
+
+def _number(parameter: Parameter, cell: Any) -> float:
+    if isinstance(parameter.domain, Numeric):
+        return float(cell) if isinstance(cell, int | float) else math.nan
+    options = [_cell(option) for option in parameter.domain.options]
+    wanted = _cell(None if isinstance(cell, float) and math.isnan(cell) else cell)
+    return options.index(wanted) if wanted in options else math.nan
+
+
+def _cell(value: Any) -> str:
+    """A value as its cell in `trials.csv` reads, whatever type the reader gave it."""
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, default=repr)
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def option_labels(parameter: Parameter) -> list[str]:
+    """What the options of a choice are called, `option 1` and so on where they are tables of their own."""
+    if isinstance(parameter.domain, Numeric):
+        return []
+    return [
+        f"option {i}" if hasattr(option, "parameters") else str(option)
+        for i, option in enumerate(parameter.domain.options, 1)
+    ]

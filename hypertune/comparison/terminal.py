@@ -1,0 +1,54 @@
+"""The comparison table for the terminal: 100 columns at most."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from hypertune.comparison.assessment import assess
+from hypertune.comparison.numbers import best_configuration, count, decimals, duration, interval_of, number
+from hypertune.comparison.table import table_of
+from hypertune.comparison.verdict import short_verdict
+from hypertune.records import Records
+
+WIDTH = 100
+
+
+def rich_table(records: Records) -> Table:
+    """One row per strategy: best configuration in short, validation with its interval, test, costs, a short verdict."""
+    assessment, metric = assess(records), records.study.metric
+    table = Table(width=WIDTH, box=None, padding=(0, 1, 1, 0), pad_edge=False, collapse_padding=True)
+    for name in ("strategy", "best configuration"):
+        table.add_column(name, overflow="fold")
+    table.add_column(metric, justify="right", overflow="fold", min_width=16)
+    for name in ("test", "trials", "epochs", "wall-clock"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", max_width=12)
+    for row in table_of(assessment).to_dict("records"):
+        # Text, not str: rich reads square brackets in a str as markup.
+        cells = (*_cells(row, metric), short_verdict(assessment, row["strategy"]))
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _cells(row: dict[Any, Any], metric: str) -> tuple[str, ...]:
+    return (
+        row["strategy"],
+        best_configuration(row["best_config"]),
+        _score(row, metric),
+        _score(row, "test_accuracy").split("\n")[0],
+        count(row["trials"]),
+        count(row["epochs"]),
+        duration(row["wall_s"]),
+    )
+
+
+def _score(row: dict[Any, Any], name: str) -> str:
+    """The value, and on a second line its interval."""
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if not math.isfinite(low) or not math.isfinite(value):
+        return number(value)
+    return f"{value:.{decimals(low, high)}f}\n{interval_of(low, high)}"

@@ -1,0 +1,127 @@
+"""The parts a page is made of: figures with captions, and tables of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from hypertune.comparison.assessment import Assessment
+from hypertune.comparison.numbers import MISSING, count, decimals, interval_of, number
+from hypertune.comparison.several import Several
+from hypertune.records import Records
+
+MOST_ROWS = 2000
+"""Rows of the trial table; of more trials the best ones, since a browser sorts no more without a wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure on the page; `json` is safe inside a script tag."""
+
+    id: str
+    title: str
+    caption: str
+    height: int
+    json: Markup
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text; `numeric` says which columns are numbers, to be set flush right."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: list[bool]
+
+
+def pairs_table(assessment: Assessment) -> Table | None:
+    """Every two strategies with their difference, its interval and the test."""
+    if assessment.pairs.empty:
+        return None
+    rows = [
+        [
+            row["strategy"],
+            row["other"],
+            f"{row['better_by']:+.{decimals(row['low'], row['high'])}f} {interval_of(row['low'], row['high'])}",
+            row["test"],
+            _p(row["p"]),
+            _p(row["p_adjusted"]),
+            "decided" if row["decided"] else "open",
+            f"{row['seeds_needed']:.0f}" if math.isfinite(row["seeds_needed"]) else "more than 1000",
+        ]
+        for row in assessment.pairs.to_dict("records")
+    ]
+    columns = ["strategy", "against", "better by", "test", "p", "p corrected", "outcome", "seeds to decide"]
+    return Table(columns, rows, [False, False, True, False, True, True, False, True])
+
+
+def _p(value: float) -> str:
+    return MISSING if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def ledger_table(records: Records) -> Table:
+    """What every sweep spent and what became of its trials."""
+    rows = [
+        [
+            row["strategy"], str(row["seed"]), "yes" if row["finished"] else "no", count(float(row["epochs"])),
+            *(str(int(row[name])) for name in ("trials", "completed", "stopped", "failed", "diverged")),
+            *(number(float(row[name]), 4) for name in ("wall_s", "busy_s", "idle_s", "decision_s")),
+        ]
+        for row in records.sweeps.to_dict("records")
+    ]  # fmt: skip
+    columns = [
+        "strategy", "seed", "finished", "epochs", "trials", "completed", "stopped", "failed", "diverged",
+        "wall-clock s", "busy worker-s", "idle worker-s", "searcher s",
+    ]  # fmt: skip
+    return Table(columns, rows, [False, True, False] + [True] * 10)
+
+
+def trials_table(records: Records) -> Table:
+    """One row per trial, as `trials.csv`, numbers shortened."""
+    metric = records.study.metric
+    trials = records.trials
+    if len(trials) > MOST_ROWS:
+        trials = trials.sort_values(metric, ascending=records.study.mode == "min", na_position="last").head(MOST_ROWS)
+    config = [name for name in trials if str(name).startswith("config/")]
+    names = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", metric, "train_s", *config]
+    rows = [[_cell(row[name]) for name in names] for row in trials[names].to_dict("records")]
+    columns = [str(name).removeprefix("config/") for name in names]
+    return Table(columns, rows, [pd.api.types.is_numeric_dtype(trials[name]) for name in names])
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def table_of_ranks(facts: Several) -> Table:
+    """Value and rank of every strategy in every study."""
+    names = [str(name) for name in facts.values.columns]
+    pairs = zip(facts.values.to_numpy(dtype=float), facts.ranks.to_numpy(dtype=float), strict=True)
+    rows = [
+        [str(study), *(f"{number(value)} ({rank:g})" for value, rank in zip(values, ranks, strict=True))]
+        for study, (values, ranks) in zip(facts.values.index, pairs, strict=True)
+    ]
+    rows.append(["mean rank", *(f"{facts.mean_ranks[name]:.2f}" for name in names)])
+    return Table(["study", *names], rows, [False] + [True] * len(names))
+
+
+def provenance_rows(records: Records) -> list[tuple[str, str]]:
+    """How it was run, as pairs of name and text; the ledger in it stands elsewhere on the page."""
+    facts = {k: v for k, v in records.provenance.items() if k not in ("sweeps", "retrained", "incumbents", "command")}
+    return [(name.replace("_", " "), _fact(value)) for name, value in facts.items() if value not in (None, "", [], {})]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(entry)}" for name, entry in value.items() if entry not in (None, "", []))
+    if isinstance(value, list):
+        return ", ".join(str(entry) for entry in value)
+    return str(value)

@@ -1,0 +1,139 @@
+"""Figures of how well and at what cost the strategies did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from hypertune.comparison.anytime import Axis, on_grid
+from hypertune.comparison.assessment import Assessment
+from hypertune.comparison.outcomes import baseline, finished
+from hypertune.comparison.statistics import interval
+from hypertune.report.style import GREY, Style, figure, finish, plain
+
+MOST_BANDS = 6
+"""Of more strategies, the best one and random search have bands; more would hide each other."""
+TITLES = {"epochs": "epochs spent by the sweep", "wall_s": "seconds since the sweep began"}
+
+
+def anytime(assessment: Assessment, axis: Axis, styles: Mapping[str, Style]) -> go.Figure | None:
+    """Mean incumbent over what was spent, with its interval; the dotted line is the target."""
+    metric = assessment.records.study.metric
+    curves = on_grid(assessment.records, axis)
+    curves = curves[curves["value"].notna()]
+    if curves.empty:
+        return None
+    chart = figure(460, hovermode="x unified")
+    few = curves["strategy"].nunique() <= MOST_BANDS
+    control = baseline(assessment.outcomes.strategies)
+    for name, curve in curves.groupby("strategy", sort=False):
+        style = styles[str(name)]
+        if curve["low"].notna().any() and (few or name in (assessment.leader, control)):
+            _band(chart, curve, axis, style, str(name))
+        chart.add_scatter(
+            x=curve[axis], y=curve["value"], name=plain(name), legendgroup=str(name), mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
+            marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
+        )  # fmt: skip
+    target = assessment.seconds
+    if target is not None:
+        chart.add_hline(y=target.value, line={"color": GREY, "dash": "dot", "width": 1})
+    chart.update_xaxes(title=TITLES[axis], rangemode="tozero")
+    chart.update_yaxes(title=f"mean incumbent {plain(metric)}", range=_late_range(curves, axis))
+    return chart
+
+
+def _band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str) -> None:
+    edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "legendgroup": name, "hoverinfo": "skip"}
+    chart.add_scatter(x=curve[axis], y=curve["high"], showlegend=False, **edge)
+    chart.add_scatter(
+        x=curve[axis], y=curve["low"], showlegend=False, fill="tonexty", fillcolor=style.faded(0.15), **edge
+    )
+
+
+def _late_range(curves: pd.DataFrame, axis: str) -> list[float] | None:
+    """The means after the first third and the bands at the end: what came before would flatten all of it."""
+    end = curves[axis].max()
+    late, last = curves[curves[axis] >= end / 3], curves[curves[axis] == end]
+    values = np.concatenate([late["value"], last["low"], last["high"]]).astype(float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.05 * (high - low)
+    return [low - margin, high + margin] if margin > 0 else None
+
+
+def final(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | None:
+    """What the sweeps ended with on validation and test data: means with intervals, and every seed as a dot."""
+    outcomes, metric = assessment.outcomes, assessment.records.study.metric
+    values, test = outcomes.values, outcomes.test
+    if values.isna().all(axis=None):
+        return None
+    tested = bool(test.notna().any(axis=None)) and metric != "test_accuracy"
+    # An accuracy shares its axis with the test accuracy; any other metric has an axis of its own.
+    shared = tested and metric.endswith("accuracy")
+    chart = make_subplots(rows=1, cols=2 if tested and not shared else 1, shared_yaxes=True, horizontal_spacing=0.08)
+    _scores(chart, values, metric, styles, filled=True, row_shift=0.14 if shared else 0.0, col=1)
+    if tested:
+        _scores(chart, test, "test_accuracy", styles, filled=False, row_shift=-0.14, col=1 if shared else 2)
+    names = list(outcomes.strategies)
+    chart.update_yaxes(tickvals=list(range(len(names))), ticktext=[plain(n) for n in names], autorange="reversed")
+    chart.update_xaxes(title=plain(metric) + (", test_accuracy" if shared else ""), col=1)
+    if tested and not shared:
+        chart.update_xaxes(title="test_accuracy", col=2)
+    return finish(chart, 120 + 46 * len(names))
+
+
+def _scores(
+    chart: go.Figure, values: pd.DataFrame, label: str, styles: Mapping[str, Style], *, filled: bool, row_shift: float,
+    col: int,
+) -> None:  # fmt: skip
+    for i, name in enumerate(values.columns):
+        found, colour = values[name].dropna(), styles[name].colour
+        if found.empty:
+            continue
+        low, high = interval(found)
+        symbol = "circle" if filled else "diamond-open"
+        mean, at = float(found.mean()), i - row_shift
+        spread = {"array": [high - mean], "arrayminus": [mean - low]} if math.isfinite(low) else {"array": [0]}
+        chart.add_scatter(
+            x=found, y=[at] * len(found), mode="markers", showlegend=False, col=col, row=1,
+            marker={"color": styles[name].faded(0.35), "size": 6}, customdata=[[s] for s in found.index],
+            hovertemplate="seed %{customdata[0]}: %{x}<extra></extra>",
+        )  # fmt: skip
+        chart.add_scatter(
+            x=[mean], y=[at], name=plain(label), legendgroup=label, showlegend=i == 0, mode="markers", col=col, row=1,
+            marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
+            error_x={"type": "data", "color": colour, "thickness": 2, **spread},
+        )  # fmt: skip
+
+
+def cost(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | None:
+    """Wall-clock seconds per sweep and the share of worker-seconds in which a trial was training."""
+    ledger = finished(assessment.records)
+    ledger = ledger[ledger["seed"].isin(assessment.outcomes.seeds)]
+    if ledger.empty:
+        return None
+    names = list(assessment.outcomes.strategies)
+    chart = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    for name in names:
+        rows = ledger[ledger["strategy"] == name]
+        share = rows["busy_s"] / (rows["workers"] * rows["wall_s"]).where(rows["wall_s"] > 0)
+        for col, numbers in ((1, rows["wall_s"].astype(float)), (2, 100 * share)):
+            chart.add_bar(
+                x=[numbers.mean()], y=[plain(name)], orientation="h", marker={"color": styles[name].faded(0.6)},
+                showlegend=False, row=1, col=col, hovertemplate="%{x:.4g}<extra></extra>",
+            )  # fmt: skip
+            chart.add_scatter(
+                x=numbers, y=[plain(name)] * len(numbers), mode="markers", showlegend=False, row=1, col=col,
+                marker={"color": styles[name].colour, "size": 6, "symbol": "line-ns-open"},
+                customdata=[[seed] for seed in rows["seed"]],
+                hovertemplate="seed %{customdata[0]}: %{x:.4g}<extra></extra>",
+            )  # fmt: skip
+    chart.update_yaxes(autorange="reversed")
+    chart.update_xaxes(title="seconds per sweep", rangemode="tozero", col=1)
+    chart.update_xaxes(title="busy, %", range=[0, 102], col=2)
+    return finish(chart, 120 + 36 * len(names), bargap=0.35)

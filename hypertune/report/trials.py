@@ -1,0 +1,195 @@
+"""Figures of the single trials: when they ran, how they learned, how good they became."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from hypertune.comparison.timeline import busy_spans
+from hypertune.records import Records
+from hypertune.report.style import STATUSES, Style, figure, finish, plain
+
+MOST_LANES = 160
+"""With more workers in all, the timeline shows how many were busy instead of each one."""
+MOST_CURVES = 120
+"""Learning curves drawn per strategy; of more, the best one and an even selection."""
+
+
+def timeline(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
+    """Which worker trained which trial when, one seed at a time; gaps are waiting."""
+    spans = busy_spans(records)
+    if spans.empty:
+        return None
+    names = [name for name in records.study.strategies if (spans["strategy"] == name).any()]
+    workers = int(records.sweeps["workers"].max())
+    if workers * len(names) > MOST_LANES:
+        return _busy_workers(spans, names, styles)
+    spans = spans.assign(lane=spans["strategy"].map(names.index) * (workers + 1) + spans["worker"])
+    seeds = [seed for seed in records.study.seeds if (spans["seed"] == seed).any()]
+    chart = figure(110 + max(14, 30 - 2 * workers) * len(names) * (workers + 1), barmode="overlay", bargap=0.15)
+    seed_of = []
+    for seed in seeds:
+        for status in STATUSES:
+            rows = spans[(spans["seed"] == seed) & (spans["status"] == status)]
+            if len(rows):
+                chart.add_trace(_bars(rows, status, visible=seed == seeds[0]))
+                seed_of.append(seed)
+    middle = (workers - 1) / 2
+    chart.update_yaxes(
+        tickvals=[i * (workers + 1) + middle for i in range(len(names))], ticktext=[plain(name) for name in names],
+        autorange="reversed", showgrid=False,
+    )  # fmt: skip
+    chart.update_xaxes(title="seconds since the sweep began")
+    if len(seeds) > 1:
+        chart.update_layout(updatemenus=[_chooser([(f"seed {seed}", [s == seed for s in seed_of]) for seed in seeds])])
+    return chart
+
+
+def _bars(rows: pd.DataFrame, status: str, *, visible: bool) -> go.Bar:
+    colour = STATUSES[status][0]
+    pattern = {"completed": "", "stopped": "/", "failed": "x", "diverged": "+"}.get(status, ".")
+    return go.Bar(
+        x=rows["end_s"] - rows["start_s"], base=rows["start_s"], y=rows["lane"], orientation="h", name=status,
+        customdata=[[plain(name)] for name in rows["trial_id"]], visible=visible,
+        marker={"color": colour, "line": {"color": "#ffffff", "width": 0.5}, "pattern": {"shape": pattern, "size": 5}},
+        hovertemplate="%{customdata[0]}<br>from %{base:.4g} s for %{x:.4g} s<extra></extra>",
+    )  # fmt: skip
+
+
+def _chooser(choices: list[tuple[str, list[bool]]]) -> dict[str, Any]:
+    buttons = [{"label": label, "method": "restyle", "args": [{"visible": shown}]} for label, shown in choices]
+    return {"buttons": buttons, "x": 1, "xanchor": "right", "y": -0.02, "yanchor": "top", "direction": "up"}
+
+
+def _busy_workers(spans: pd.DataFrame, names: list[str], styles: Mapping[str, Style]) -> go.Figure:
+    """Busy workers over time in each strategy's first sweep."""
+    chart = figure(420)
+    for name in names:
+        rows = spans[spans["strategy"] == name]
+        rows = rows[rows["seed"] == rows["seed"].iloc[0]]
+        times = np.concatenate([rows["start_s"], rows["end_s"]])
+        steps = np.concatenate([np.ones(len(rows)), -np.ones(len(rows))])
+        # Ends before starts at the same moment: a worker that goes on to the next trial is one worker.
+        order = np.lexsort((steps, times.round(6)))
+        chart.add_scatter(
+            x=times[order], y=np.cumsum(steps[order]), name=plain(name), mode="lines",
+            line={"shape": "hv", "color": styles[name].colour, "dash": styles[name].dash},
+        )  # fmt: skip
+    chart.update_xaxes(title="seconds since the sweep began")
+    chart.update_yaxes(title="busy workers", rangemode="tozero")
+    return chart
+
+
+def learning(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
+    """The metric over the epochs of each trial, one panel per strategy; early-stopped trials are dashed."""
+    names = [name for name in records.study.strategies if (records.curves["strategy"] == name).any()]
+    if not names:
+        return None
+    chart, places = _panels(names)
+    for name, (row, col) in zip(names, places, strict=True):
+        for label, dash, opacity, curves in _lines(records, name):
+            if curves.empty:
+                continue
+            chart.add_scatter(
+                **_joined(curves, records.study.metric), name=label, legendgroup=label, mode="lines+markers", row=row,
+                col=col, line={"color": styles[name].colour, "dash": dash, "width": 1.2}, opacity=opacity,
+                marker={"size": 3}, hovertemplate="epoch %{x}: %{y}<extra></extra>",
+            )  # fmt: skip
+    chart.update_yaxes(range=_upper_range(records.curves, records.study.metric))
+    chart.update_xaxes(title="epoch", row=places[-1][0])
+    return _finish_panels(chart, places)
+
+
+def _panels(names: list[str]) -> tuple[go.Figure, list[tuple[int, int]]]:
+    columns = min(3, len(names))
+    places = [(i // columns + 1, i % columns + 1) for i in range(len(names))]
+    chart = make_subplots(
+        rows=places[-1][0], cols=columns, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.03,
+        vertical_spacing=0.12 / places[-1][0] + 0.02, subplot_titles=[plain(name) for name in names],
+    )  # fmt: skip
+    return chart, places
+
+
+def _finish_panels(chart: go.Figure, places: list[tuple[int, int]]) -> go.Figure:
+    """Each group of traces once in a legend above the panels' titles."""
+    seen: set[str] = set()
+    for trace in chart.data:
+        trace.showlegend = trace.name not in seen
+        seen.add(trace.name)
+    legend = {"yref": "container", "y": 0.995, "yanchor": "top"}
+    return finish(chart, 120 + 220 * places[-1][0], margin={"t": 76}, legend=legend)
+
+
+def _lines(records: Records, strategy: str) -> Iterator[tuple[str, str, float, pd.DataFrame]]:
+    trials = records.trials[records.trials["strategy"] == strategy]
+    trials = trials[trials["trial_id"].isin(_selection(trials, records.study.metric, records.study.mode))]
+    curves = records.curves[records.curves["strategy"] == strategy]
+    for label, statuses, dash, opacity in (
+        ("completed", ("completed",), "solid", 0.55),
+        ("stopped early", ("stopped",), "dot", 0.55),
+        ("failed, diverged or unfinished", ("failed", "diverged", "running"), "dash", 0.9),
+    ):
+        chosen = trials.loc[trials["status"].isin(statuses), "trial_id"]
+        yield label, dash, opacity, curves[curves["trial_id"].isin(chosen)]
+
+
+def _selection(trials: pd.DataFrame, metric: str, mode: str) -> pd.Series[str]:
+    """All trials, or of too many the best one and an even choice in order of their values."""
+    if len(trials) <= MOST_CURVES:
+        return trials["trial_id"]
+    ordered = trials.sort_values(metric, ascending=mode == "min", na_position="last")
+    return ordered["trial_id"].iloc[np.linspace(0, len(ordered) - 1, MOST_CURVES).round().astype(int)]
+
+
+def _joined(curves: pd.DataFrame, metric: str) -> dict[str, list[Any]]:
+    """All curves as one line, broken between trials: one trace instead of hundreds."""
+    x: list[Any] = []
+    y: list[Any] = []
+    for _, trial in curves.groupby("trial_id", sort=False):
+        x += [*trial["epoch"].tolist(), None]
+        y += [*trial[metric].tolist(), None]
+    return {"x": x, "y": y}
+
+
+def _upper_range(curves: pd.DataFrame, metric: str) -> list[float] | None:
+    """From the 2 % to the 100 % quantile: a diverging trial shall not press all others into a line."""
+    values = curves[metric].astype(float).to_numpy()
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return None
+    low, high = (float(edge) for edge in np.quantile(values, [0.02, 0.98]))
+    margin = 0.15 * (high - low)
+    return (
+        [max(low - margin, float(values.min())), min(high + margin, float(values.max()) + margin)] if margin else None
+    )
+
+
+def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
+    """The value of every trial in the order in which the sweeps tried them, one panel per strategy."""
+    metric = records.study.metric
+    trials = records.trials.assign(number=records.trials.groupby(["strategy", "seed"], sort=False).cumcount() + 1)
+    trials = trials[np.isfinite(trials[metric].astype(float))]
+    names = [name for name in records.study.strategies if (trials["strategy"] == name).any()]
+    if not names:
+        return None
+    chart, places = _panels(names)
+    for name, (row, col) in zip(names, places, strict=True):
+        for status, (colour, symbol) in STATUSES.items():
+            line = {"width": 1.5, "color": colour}
+            rows = trials[(trials["strategy"] == name) & (trials["status"] == status)]
+            if rows.empty:
+                continue
+            chart.add_scatter(
+                x=rows["number"], y=rows[metric], mode="markers", name=status, legendgroup=status, row=row, col=col,
+                customdata=[[plain(t)] for t in rows["trial_id"]],
+                marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7, "line": line},
+                hovertemplate="%{customdata[0]}: %{y}<extra></extra>",
+            )  # fmt: skip
+    chart.update_yaxes(range=_upper_range(trials, metric))
+    chart.update_xaxes(title="trial of the sweep", row=places[-1][0])
+    return _finish_panels(chart, places)

@@ -1,0 +1,230 @@
+"""One sweep in virtual time: the strategy's own objects, the real sweep, and a heap of events in place of a cluster.
+
+The driver is one thread, as Ray Tune's is: it takes in one report or makes one suggestion at a time, and what arrives
+meanwhile waits. Nothing here reads a real clock unless decisions are to be measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from hypertune.records import Event
+from hypertune.simulation.costs import Costs
+from hypertune.simulation.lookup import Source
+from hypertune.simulation.runs import NOWHERE, ORIGINS, Run
+from hypertune.study import Study
+from hypertune.sweep import CONTINUE, PAUSE, Sweep
+from hypertune.trial import StubTrial
+from hypertune.tuning.checks import build
+
+
+class Simulation:
+    """Runs one sweep on virtual workers; it is the controller that the scheduler sees.
+
+    Args:
+        source: what a configuration would have done.
+        workers: how many trials can train at the same time.
+        emit: receives every event of the journal, its times virtual.
+
+    Raises:
+        ValueError: for a strategy that recorded curves cannot be simulated with.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        strategy: str,
+        seed: int,
+        *,
+        source: Source,
+        workers: int,
+        costs: Costs,
+        emit: Callable[[Event], None],
+    ) -> None:
+        searcher, scheduler = build_simulable(study, strategy, seed)
+        measured = costs.decision_s is None
+        self.now = 0.0
+        self.sweep = Sweep(
+            study,
+            strategy,
+            seed,
+            searcher if measured else Charged(searcher, self, costs),
+            scheduler,
+            workers=workers,
+            emit=emit,
+            clock=lambda: self.now,
+            timer=time.perf_counter if measured else lambda: self.now,
+            stamp=lambda: stamp(self.now),
+        )
+        self.source, self.costs, self._measured = source, costs, measured
+        self.tally = dict.fromkeys(ORIGINS, 0)
+        """Trials by where their curves come from."""
+        self.trials: list[StubTrial] = []
+        self.live: dict[str, StubTrial] = {}
+        self._runs: dict[str, Run] = {}
+        self._idle = list(range(workers))
+        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._order = count()
+
+    def run(self) -> Sweep:
+        """Runs the sweep to its end."""
+        self.sweep.begin()
+        while True:
+            # Reports that have arrived go before new trials, as in Ray's own loop.
+            if self._idle and not (self._heap and self._heap[0][0] <= self.now) and self._start_one():
+                continue
+            if self._heap:
+                at, _, happen, what = heappop(self._heap)
+                self.now = max(self.now, at)
+                happen(what)
+            elif self.sweep.drained(self) or not self._start_one():
+                break
+        for trial in list(self.live.values()):
+            self.stop_trial(trial)  # paused trials that the budget leaves no room for
+        self.sweep.finish()
+        return self.sweep
+
+    # The view of the scheduler ----------------------------------------------------------------------------------
+
+    def get_trials(self) -> list[StubTrial]:
+        return self.trials
+
+    def get_live_trials(self) -> list[StubTrial]:
+        """Trials that run or are paused, in the order they were started: a set's order would change from run to run."""
+        return list(self.live.values())
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+        """A scheduler pauses a trial by its answer to the trial's report; doing so from outside is noted only."""
+        trial.status = "PAUSED"
+
+    def stop_trial(self, trial: Any) -> None:
+        """The scheduler, or the end of the sweep, stops a trial; what it has under way counts for nothing."""
+        self._leave(trial)
+        self.sweep.ended(trial, self)
+
+    # What happens -----------------------------------------------------------------------------------------------
+
+    def _start_one(self) -> bool:
+        """Gives one idle worker a trial, a promoted one before a new one; returns whether there was one."""
+        spent = self.sweep.decision_s
+        run = self._next()
+        self._charge(spent)
+        if run is None:
+            return False
+        run.trial.status = "RUNNING"
+        self._train(run, run.enter(heappop(self._idle)))
+        return True
+
+    def _charge(self, spent: float) -> None:
+        """Measured decisions take their time from the virtual clock too."""
+        if self._measured:
+            self.now += self.sweep.decision_s - spent
+
+    def _next(self) -> Run | None:
+        """The trial that goes on or begins now."""
+        trial = self.sweep.choose(self)
+        if trial is None:
+            closed = self.sweep.closed
+            run = self._suggested()
+            if run is not None or self.sweep.closed == closed:
+                return run
+            # The last new trial has been made; a synchronous scheduler may let paused ones go on now.
+            trial = self.sweep.choose(self)
+        return self._runs[trial.trial_id] if trial is not None else None
+
+    def _suggested(self) -> Run | None:
+        sweep = self.sweep
+        suggestion = sweep.suggest(self)
+        if suggestion is None:
+            return None
+        trial_id, config = suggestion
+        trial = StubTrial(trial_id, config, "PENDING")
+        # The same draws for the same trial of every strategy, whatever else happens in the sweep.
+        chance = np.random.default_rng([sweep.seed, len(self.trials)]) if self.costs.by_chance else None
+        self.trials.append(trial)
+        self.live[trial_id] = trial
+        curve = self.source.curve(config, sweep.seed, sweep.strategy)
+        run = self._runs[trial_id] = Run(trial, curve, self.costs, chance)
+        sweep.added(trial, self)
+        return run
+
+    def _train(self, run: Run, delay: float) -> None:
+        seconds = delay + run.train()
+        self._later(seconds, self._failed if run.failed else self._reported, run)
+
+    def _later(self, seconds: float, happen: Callable[[Any], None], what: Any) -> None:
+        heappush(self._heap, (self.now + seconds, next(self._order), happen, what))
+
+    def _reported(self, run: Run) -> None:
+        if run.worker == NOWHERE:
+            return  # stopped from outside during the epoch
+        spent = self.sweep.decision_s
+        decision = self.sweep.report(run.trial, run.report(), self)
+        self._charge(spent)
+        if decision == CONTINUE:
+            self._train(run, 0.0)
+        elif decision == PAUSE:
+            run.trial.status = "PAUSED"
+            self._later(self.costs.pause_s, self._free, run.leave())
+        else:
+            self._leave(run.trial)
+
+    def _failed(self, run: Run) -> None:
+        if run.worker != NOWHERE:
+            self._leave(run.trial, "ERROR")
+            self.sweep.failed(run.trial, f"the worker died {run.deaths} times", self)
+
+    def _free(self, worker: int) -> None:
+        heappush(self._idle, worker)
+
+    def _leave(self, trial: Any, status: str = "TERMINATED") -> None:
+        trial.status = status
+        self.live.pop(trial.trial_id, None)
+        run = self._runs.pop(trial.trial_id, None)
+        if run is None:
+            return
+        self.tally[run.origin()] += 1
+        if run.worker != NOWHERE:
+            self._free(run.leave())
+
+
+class Charged:
+    """A searcher whose suggestions take the driver a fixed time."""
+
+    def __init__(self, searcher: Any, simulation: Simulation, costs: Costs) -> None:
+        self._searcher, self._simulation, self._seconds = searcher, simulation, costs.decision_s or 0.0
+        self.on_trial_result, self.on_trial_complete = searcher.on_trial_result, searcher.on_trial_complete
+
+    def suggest(self, trial_id: str) -> Any:
+        """The searcher's own answer; the clock moves on if it is a configuration."""
+        answer = self._searcher.suggest(trial_id)
+        if isinstance(answer, dict):
+            self._simulation.now += self._seconds
+        return answer
+
+
+def build_simulable(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
+    """Searcher and scheduler of one sweep.
+
+    Raises:
+        ValueError: for a strategy that cannot be built, or that changes a trial's hyperparameters while it trains.
+    """
+    searcher, scheduler = build(study, strategy, seed)
+    if hasattr(scheduler, "fork"):
+        raise ValueError(
+            f"study.strategies: {strategy} goes on with a trained model under other hyperparameters, of which recorded "
+            f"curves tell nothing; leave it out of a simulation"
+        )
+    return searcher, scheduler
+
+
+def stamp(seconds: float) -> str:
+    """The time of day in virtual time, which begins at the epoch of 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,60 @@
+"""The output folder of a simulation: that of a real study, with what was simulated in its provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from hypertune.api import write_outputs
+from hypertune.records import Records, now, write_atomically
+from hypertune.simulation.recordings import Recordings
+from hypertune.simulation.runner import Setting
+from hypertune.tuning import folder
+
+
+def check_free(out: Path) -> None:
+    """Refuses a folder that something else is in.
+
+    Raises:
+        ValueError: naming the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"--out {out}: holds files already; choose another folder")
+
+
+def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
+    """What a reader needs to know to repeat the simulation and to judge it."""
+    return {
+        **folder.software(),
+        "hardware": folder.machine(),
+        "seeds": list(setting.study.seeds),
+        "started_at": now(),
+        "ended_at": None,
+        "simulation": {
+            "time": "virtual: seconds of the simulated cluster, which begins at 1970-01-01",
+            "curves": recordings.source,
+            "curves_sha256": _digest(Path(recordings.source.partition("#")[0])),
+            "recordings": len(recordings.seeds),
+            "configurations": len(recordings.configs),
+            "left_out": dict(recordings.left_out),
+            **setting.source.description(),
+            "costs": setting.costs.to_dict(),
+        },
+    }
+
+
+def write_folder(out: Path, facts: Records) -> None:
+    """Writes everything that `hypertune report` and `hypertune export` read, and what they make of it."""
+    write_atomically(out / "study.toml", facts.study.to_toml())
+    write_atomically(out / "trials.csv", facts.trials.to_csv(index=False))
+    buffer = io.BytesIO()
+    facts.curves.to_parquet(buffer, index=False)
+    write_atomically(out / "curves.parquet", buffer.getvalue())
+    folder.write_provenance(out, facts.provenance, facts)
+    write_outputs(facts, out)
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

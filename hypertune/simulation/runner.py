@@ -1,0 +1,158 @@
+"""All sweeps of a study in virtual time, spread over processes; the same result however many there are."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from hypertune.records import Book, Records
+from hypertune.simulation.costs import Costs
+from hypertune.simulation.engine import Simulation
+from hypertune.simulation.lookup import Source
+from hypertune.study import Study
+from hypertune.tuning.retraining import FIRST_SEED
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One sweep to be simulated."""
+
+    strategy: str
+    seed: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all sweeps of a simulation share."""
+
+    study: Study
+    source: Source
+    costs: Costs
+
+
+def jobs_of(study: Study, workers: int) -> list[Job]:
+    """The sweeps of a study, seed by seed as a real one runs them."""
+    return [Job(strategy, seed, workers) for seed in study.seeds for strategy in study.strategies]
+
+
+def simulate_sweep(setting: Setting, job: Job) -> Records:
+    """One sweep from its beginning to its ledger; what it reads of the global random state begins with its seed."""
+    book = Book(setting.study)
+    with _seeded(job.seed), threadpool_limits(1):
+        simulation = Simulation(
+            setting.study, job.strategy, job.seed, source=setting.source, workers=job.workers, costs=setting.costs,
+            emit=book.apply,
+        )  # fmt: skip
+        simulation.run()
+    _score_incumbent(book, setting, job)
+    return book.records({"trials": simulation.tally})
+
+
+def _score_incumbent(book: Book, setting: Setting, job: Job) -> None:
+    """The recorded test metrics of the incumbent at its best epoch, where a real study retrains and tests it."""
+    trial_id = book.sweeps[job.strategy, job.seed]["incumbent"]
+    if trial_id is None:
+        return
+    epoch = int(book.trials[trial_id]["best_epoch"])
+    event = {"event": "retrained", "strategy": job.strategy, "seed": job.seed, "trial_id": trial_id, "epochs": epoch}
+    for retrain_seed in range(FIRST_SEED, FIRST_SEED + setting.study.retrain):
+        scores = setting.source.test_scores(book.configs[trial_id], retrain_seed, epoch)
+        if scores:
+            book.apply({**event, "retrain_seed": retrain_seed, "status": "completed", **scores})
+
+
+def simulate_all(
+    setting: Setting, workers: int, pool: Executor | None, done: Callable[[], None] = lambda: None
+) -> Records:
+    """All sweeps of the study on that many virtual workers.
+
+    Args:
+        pool: the processes that run them, from `processes`; None for this one.
+        done: called after every sweep.
+    """
+    jobs = jobs_of(setting.study, workers)
+    parts = []
+    for part in map(partial(simulate_sweep, setting), jobs) if pool is None else pool.map(_simulate_here, jobs):
+        parts.append(part)
+        done()
+    return merged(setting.study, parts)
+
+
+def merged(study: Study, parts: list[Records]) -> Records:
+    """The records of sweeps as those of one study."""
+
+    def together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+        filled = [frame for frame in frames if len(frame)]
+        return pd.concat(filled, ignore_index=True) if filled else frames[0]
+
+    tallies = [part.provenance["trials"] for part in parts]
+    return Records(
+        study=study,
+        trials=together([part.trials for part in parts]),
+        curves=together([part.curves for part in parts]),
+        sweeps=together([part.sweeps for part in parts]),
+        retrained=together([part.retrained for part in parts]),
+        provenance={"trials": {kind: sum(tally[kind] for tally in tallies) for kind in tallies[0]}},
+        configs={trial_id: config for part in parts for trial_id, config in part.configs.items()},
+    )
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def processes(setting: Setting, count: int) -> Iterator[Executor | None]:
+    """Processes that simulate sweeps of one setting; None where one process will do."""
+    if count < 2:
+        yield None
+        return
+    # A fork has Ray and the searchers' libraries imported already, which takes a new process seconds.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_enter, initargs=(setting,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_here: list[Setting] = []
+"""The setting of this process, if it is one of a pool."""
+
+
+def _enter(setting: Setting) -> None:
+    _here[:] = [setting]
+    # Ctrl-C reaches the whole group of processes; the first one says that it was interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _simulate_here(job: Job) -> Records:
+    return simulate_sweep(_here[0], job)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Third-party strategies may draw from the global generators; they are put back afterwards."""
+    states: tuple[Any, Any] = (random.getstate(), np.random.get_state())
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -1,0 +1,86 @@
+"""A trial under way on a virtual worker: how far it has come, how long its next epoch takes, and what befalls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hypertune.simulation.costs import Costs
+from hypertune.simulation.lookup import Curve
+from hypertune.trial import Report
+
+DEVICE = "virtual"
+NOWHERE = -1
+
+
+class Run:
+    """One trial's training.
+
+    Args:
+        trial: what the scheduler knows it by.
+        curve: what it reports, and how long each epoch takes on the recording machine.
+        chance: where its misfortunes are drawn from; None where nothing is left to chance.
+    """
+
+    __slots__ = ("chance", "costs", "curve", "deaths", "elapsed_s", "epoch", "node", "slow", "trial", "worker")
+
+    def __init__(self, trial: Any, curve: Curve, costs: Costs, chance: np.random.Generator | None) -> None:
+        self.trial, self.curve, self.costs, self.chance = trial, curve, costs, chance
+        self.epoch, self.elapsed_s, self.deaths = 0, 0.0, 0
+        self.worker, self.slow, self.node = NOWHERE, 1.0, ""
+
+    def enter(self, worker: int) -> float:
+        """Takes a worker; returns the seconds until training begins there."""
+        costs = self.costs
+        self.worker, self.node = worker, f"worker_{worker}"
+        self.slow = 1.0 / costs.speeds[worker % len(costs.speeds)]
+        if self.chance is not None and self.chance.random() < costs.straggler_share:
+            self.slow *= costs.straggler_factor
+        return costs.start_s + (costs.resume_s if self.epoch else 0.0)
+
+    def leave(self) -> int:
+        """Gives the worker up and returns it."""
+        worker, self.worker = self.worker, NOWHERE
+        return worker
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial's worker died once too often."""
+        return self.deaths > self.costs.retries
+
+    def train(self) -> float:
+        """Trains one epoch; returns the seconds until its report has arrived, or until the trial has failed."""
+        seconds = self.curve.seconds[self.epoch] * self.slow
+        lost = 0.0
+        if self.chance is not None and self.costs.failures_per_hour:
+            lost = self._deaths(seconds, self.chance)
+            if self.failed:
+                return lost
+        self.epoch += 1
+        self.elapsed_s += seconds
+        return lost + seconds + self.costs.report_s
+
+    def _deaths(self, seconds: float, chance: np.random.Generator) -> float:
+        """Seconds lost to deaths of the worker during an epoch of this length, which is trained again each time."""
+        lost = 0.0
+        while (death := chance.exponential(3600 / self.costs.failures_per_hour)) < seconds:
+            self.deaths += 1
+            lost += death
+            if self.failed:
+                break
+            lost += self.costs.restart_s + self.costs.start_s + self.costs.resume_s
+        return lost
+
+    def report(self) -> Report:
+        """What the last epoch reported."""
+        metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1], strict=True))
+        return Report(self.epoch, metrics, self.elapsed_s, self.node, DEVICE)
+
+    def origin(self) -> str:
+        """Where its values come from: one of `ORIGINS`."""
+        known = self.curve.known
+        return ORIGINS[1] if not known else ORIGINS[0] if self.epoch <= known else ORIGINS[2]
+
+
+ORIGINS = ("recorded", "estimated", "continued_beyond_their_recording")

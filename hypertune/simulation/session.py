@@ -1,0 +1,169 @@
+"""`hypertune simulate`: the command's options, all sweeps in virtual time, the folders written, the answer printed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from hypertune import records
+from hypertune.records import Records
+from hypertune.simulation import outputs
+from hypertune.simulation.capacity import capacity_table, default_target, rows_of, sentences
+from hypertune.simulation.capacity_page import write_capacity
+from hypertune.simulation.costs import parse_costs
+from hypertune.simulation.engine import build_simulable
+from hypertune.simulation.recordings import Recordings, read
+from hypertune.simulation.runner import Setting, cores, processes, simulate_all
+from hypertune.simulation.surrogate import LOOKUPS
+from hypertune.study import Study
+from hypertune.tuning import folder
+from hypertune.tuning.checks import check_strategies
+from hypertune.tuning.session import overridden
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    from hypertune.cli import DONE
+
+    study = overridden(Study.load(arguments.study), arguments)
+    counts = parse_workers(arguments.workers)
+    costs = parse_costs(arguments.costs)
+    count = parse_processes(arguments.processes, len(study.strategies) * len(study.seeds))
+    out = arguments.out or folder.default(study)
+    outputs.check_free(out)
+    recordings = read(arguments.curves, study, epoch_s=parse_epoch_seconds(arguments.epoch_seconds))
+    check_strategies(study)
+    for strategy in study.strategies:
+        build_simulable(study, strategy, study.seeds[0])
+    setting = Setting(study, LOOKUPS[arguments.lookup](recordings, study), costs)
+    console = Console(highlight=False, quiet=arguments.quiet)
+    _announce(console, setting, recordings, counts, out)
+    session = _Session(setting, outputs.provenance_of(setting, recordings), out, console)
+    with processes(setting, count) as pool:
+        session.run(counts, pool, arguments.target)
+    session.tell()
+    return DONE
+
+
+class _Session:
+    """The runs with one number of workers after another, the fewest first."""
+
+    def __init__(self, setting: Setting, provenance: dict[str, Any], out: Path, console: Console) -> None:
+        self.setting, self.provenance, self.out, self.console = setting, provenance, out, console
+        self.only: Records | None = None
+        self.target: float | None = None
+        self.rows: list[dict[str, Any]] = []
+
+    def run(self, counts: list[int], pool: Executor | None, target: float | None) -> None:
+        """Simulates and writes the study for each number of workers; no more than one is kept in memory."""
+        self.target = target
+        for workers in counts:
+            facts = self._simulate(workers, pool)
+            place = self.out if len(counts) == 1 else self.out / f"workers_{workers}"
+            outputs.write_folder(place, facts)
+            if len(counts) == 1:
+                self.only = facts
+                return
+            self.target = default_target(facts) if self.target is None else self.target
+            self.rows += rows_of(facts, self.target, workers)
+
+    def _simulate(self, workers: int, pool: Executor | None) -> Records:
+        study = self.setting.study
+        total = len(study.strategies) * len(study.seeds)
+        with _progress(self.console, f"{workers} worker(s): {total} sweeps", total) as done:
+            facts = simulate_all(self.setting, workers, pool, done)
+        simulation = {**self.provenance["simulation"], **facts.provenance}
+        told = {**self.provenance, "workers": workers, "simulation": simulation, "ended_at": records.now()}
+        return replace(facts, provenance=told)
+
+    def tell(self) -> None:
+        """Prints the answer, and writes the page about the number of workers where there were several."""
+        if self.only is not None:
+            self._tell_one(self.only)
+            return
+        assert self.target is not None
+        table, metric = capacity_table(self.rows), self.setting.study.metric
+        told = sentences(table, metric, self.target)
+        write_capacity(self.out, table, told, self.setting.study, self.target)
+        self.console.print()
+        for sentence in told:
+            self.console.print(sentence, soft_wrap=True)
+        self.console.print(f"Capacity: {self.out}/capacity.html; a report for each number of workers beside it")
+
+    def _tell_one(self, facts: Records) -> None:
+        from hypertune.comparison.terminal import rich_table
+        from hypertune.comparison.verdict import conclusion
+
+        self.console.print()
+        self.console.print(conclusion(facts), soft_wrap=True)
+        self.console.print(rich_table(facts))
+        self.console.print(f"Report: {self.out}/report.html", soft_wrap=True)
+
+
+def parse_workers(text: str) -> list[int]:
+    """Numbers of workers as the command line gives them, e.g. `1,10,100`, ascending.
+
+    Raises:
+        ValueError: if one is no whole number above 0.
+    """
+    try:
+        counts = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        counts = []
+    if not counts or counts[0] < 1:
+        raise ValueError(f"--workers: whole numbers above 0, e.g. 1,10,100, got {text!r}")
+    return counts
+
+
+def parse_processes(given: int | None, sweeps: int) -> int:
+    """How many processes to use: as asked, else one per core, never more than there are sweeps.
+
+    Raises:
+        ValueError: if fewer than one is asked for.
+    """
+    if given is not None and given < 1:
+        raise ValueError(f"--processes: at least 1, got {given}")
+    return min(given or cores(), sweeps)
+
+
+def parse_epoch_seconds(given: float | None) -> float | None:
+    """Seconds of every epoch, if given.
+
+    Raises:
+        ValueError: if not above 0.
+    """
+    if given is not None and not 0 < given < float("inf"):
+        raise ValueError(f"--epoch-seconds: a number above 0, got {given:g}")
+    return given
+
+
+def _announce(console: Console, setting: Setting, recordings: Recordings, counts: list[int], out: Path) -> None:
+    study = setting.study
+    console.print(
+        f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each sweep, "
+        f"{', '.join(map(str, counts))} worker(s) in virtual time; {len(recordings.configs)} recorded configurations; "
+        f"results go to {out}",
+        soft_wrap=True,
+    )
+
+
+@contextlib.contextmanager
+def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
+    with Progress(console=console, transient=True, disable=console.quiet or not console.is_terminal) as display:
+        task = display.add_task(title, total=total)
+        began = time.monotonic()
+        yield lambda: display.advance(task)
+    console.print(f"  {title} simulated in {time.monotonic() - began:.1f} s", soft_wrap=True)

@@ -1,0 +1,119 @@
+"""ASHA, asynchronous successive halving (Li et al., 2020, "A System for Massively Parallel Hyperparameter Tuning").
+
+The decision rule is the stopping variant that Ray Tune and Syne Tune use, not the paper's promotion (Algorithm 2): a
+trial that reaches a rung is stopped if it is below the best 1/eta of those that came before it, and trains on without
+a pause otherwise. So nothing ever waits and no checkpoints are needed; the price is that an early trial is let
+through before there is anything to compare it with.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from hypertune.space import Space
+from hypertune.strategies.plugin import scheduler
+from hypertune.strategies.score import FAILURE, score
+
+
+def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
+    """Epochs at which trials are compared: `grace_period * reduction_factor**k`, all below `max_epochs`.
+
+    Raises:
+        ValueError: if the numbers make no rungs.
+    """
+    if not 1 <= grace_period <= max_epochs:
+        raise ValueError(f"grace_period must be from 1 to max_epochs = {max_epochs}, got {grace_period}")
+    if reduction_factor < 2:
+        raise ValueError(f"reduction_factor must be at least 2, got {reduction_factor}")
+    epochs = []
+    epoch = grace_period
+    while epoch < max_epochs:
+        epochs.append(epoch)
+        epoch *= reduction_factor
+    return epochs
+
+
+def cutoff(scores: list[float], reduction_factor: int) -> float:
+    """The score that the best 1/eta of `scores` reach, interpolated as numpy's percentile; -inf where there are none.
+
+    Failures are -inf and count, which numpy's own interpolation turns into NaN.
+    """
+    if not scores:
+        return FAILURE
+    ordered = sorted(scores)
+    position = (1 - 1 / reduction_factor) * (len(ordered) - 1)
+    low, high = ordered[math.floor(position)], ordered[math.ceil(position)]
+    return low if low in (high, FAILURE) else low + (high - low) * (position % 1)
+
+
+class AshaScheduler(FIFOScheduler):
+    """Stops a trial at a rung unless it is among the best there so far. Fidelity is the reported `epoch`.
+
+    Ray's own scheduler draws from numpy's global random state, loses rungs to rounding (`log(243) / log(3)`), forgets
+    failed trials and never stops on NaN. Here a failure is the worst score of the rung it would have reached next,
+    and NaN the worst.
+    """
+
+    def __init__(self, *, metric: str, mode: str, epochs: list[int], reduction_factor: int) -> None:
+        super().__init__()
+        self._metric, self._mode = metric, mode
+        self._score = partial(score, metric=metric, mode=mode)
+        self._reduction_factor = reduction_factor
+        self.rungs: dict[int, dict[str, float]] = {epoch: {} for epoch in epochs}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Compares the trial when its epoch reaches a rung that has no score of it yet."""
+        reached = self._score(result)
+        keep = all(
+            self._record(epoch, trial.trial_id, reached)
+            for epoch in self._open_rungs(trial.trial_id)
+            if epoch <= result["epoch"]
+        )
+        return TrialScheduler.CONTINUE if keep else TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """A failure takes the last place of the next rung, once."""
+        upcoming = self._open_rungs(trial.trial_id)
+        if upcoming:
+            self.rungs[upcoming[0]][trial.trial_id] = FAILURE
+
+    def debug_string(self) -> str:
+        filled = ", ".join(f"epoch {epoch}: {len(scores)}" for epoch, scores in self.rungs.items())
+        return f"ASHA rungs: {filled or 'none'}"
+
+    def _open_rungs(self, trial_id: str) -> list[int]:
+        return [epoch for epoch, scores in self.rungs.items() if trial_id not in scores]
+
+    def _record(self, epoch: int, trial_id: str, reached: float) -> bool:
+        """Enters the score; whether it is good enough to go on."""
+        before = list(self.rungs[epoch].values())
+        self.rungs[epoch][trial_id] = reached
+        return reached != FAILURE and reached >= cutoff(before, self._reduction_factor)
+
+
+@scheduler(summary="asynchronous successive halving, stopping variant; nothing waits", needs_checkpoints=False)
+def asha(
+    space: Space,
+    *,
+    metric: str,
+    mode: str,
+    seed: int,
+    max_epochs: int,
+    grace_period: int = 1,
+    reduction_factor: int = 3,
+) -> TrialScheduler:
+    """ASHA with one bracket, as its paper recommends.
+
+    Args:
+        grace_period: epochs of the first rung; no trial is stopped before.
+        reduction_factor: eta; about one trial in eta goes on from each rung.
+
+    Raises:
+        ValueError: for a grace period beyond `max_epochs` or a reduction factor below 2.
+    """
+    epochs = rung_epochs(max_epochs, grace_period, reduction_factor)
+    return AshaScheduler(metric=metric, mode=mode, epochs=epochs, reduction_factor=reduction_factor)

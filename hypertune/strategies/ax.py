@@ -1,0 +1,116 @@
+"""Ax, adaptive experimentation (Olson et al., 2025): Gaussian processes by BoTorch, through Ax's current client.
+
+Ray's adapter is written for a client that Ax has given up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.strategies.external import ExternalSearcher, decode, sizes
+from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.threads import one_thread
+
+
+class AxSearcher(ExternalSearcher):
+    """One Ax experiment; Ax itself takes pending trials into account."""
+
+    def __init__(self, space: Space, *, metric: str, mode: str, seed: int, n_initial: int) -> None:
+        super().__init__(space, metric=metric, mode=mode, seed=seed)
+        # Ax takes no choice of one and no names with slashes.
+        self._names = {p.key: f"p{i}" for i, p in enumerate(space.parameters()) if sizes(p) != 1}
+        self._client = _client(space, self._names, seed, n_initial) if self._names else None
+        self._indices: list[int] = []
+
+    def propose(self, number: int, rng: np.random.Generator) -> Config:
+        if self._client is None:
+            return self.space.resolve(lambda parameter: decode(parameter, 0))
+        with one_thread(), _seeded(int(rng.integers(2**31))):
+            ((index, chosen),) = self._client.get_next_trials(max_trials=1).items()
+        self._indices.append(index)
+        return self.space.resolve(lambda parameter: self._number(parameter, chosen))
+
+    def _number(self, parameter: Parameter, chosen: Mapping[str, Any]) -> float | int:
+        name = self._names.get(parameter.key)
+        return decode(parameter, chosen[name] if name else 0)
+
+    def tell(self, number: int, loss: float) -> None:
+        if self._client is not None:
+            self._client.complete_trial(self._indices[number], raw_data={"loss": loss})
+
+
+def _client(space: Space, names: Mapping[str, str], seed: int, n_initial: int) -> Any:
+    from ax.api.client import Client
+    from ax.utils.common.logger import set_ax_logger_levels
+
+    set_ax_logger_levels(logging.WARNING)  # else two lines for every trial
+    client = Client(random_seed=seed)
+    parameters = [_parameter(p, names[p.key]) for p in space.parameters() if p.key in names]
+    client.configure_experiment(parameters)
+    client.configure_optimization(objective="-loss")
+    client.configure_generation_strategy(
+        method="fast",
+        initialization_budget=n_initial,
+        initialization_random_seed=seed,
+        initialize_with_center=False,
+        allow_exceeding_initialization_budget=True,
+    )
+    return client
+
+
+def _parameter(parameter: Parameter, name: str) -> Any:
+    from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+
+    size = sizes(parameter)
+    if size is None:
+        return RangeParameterConfig(name, (0.0, 1.0), "float")
+    if isinstance(parameter.domain, Categorical):
+        return ChoiceParameterConfig(name, list(range(size)), "int", is_ordered=False)
+    return RangeParameterConfig(name, (0, size - 1), "int")
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """BoTorch draws from the global random states: seeds them for one suggestion and puts them back."""
+    import random
+
+    import torch
+
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+
+
+@searcher(
+    summary="Ax: Gaussian processes by BoTorch",
+    supports=FEATURES - {"conditional"},
+    packages={"ax": "ax-platform>=1.3"},
+)
+def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 5) -> Searcher:
+    """Ax's default optimisation (method "fast").
+
+    Needs the package `ax-platform`. `save` and `restore` ask Ax everything again.
+
+    Args:
+        n_initial: Sobol points before the model is used.
+
+    Raises:
+        ValueError: for `n_initial` below 1.
+    """
+    if n_initial < 1:
+        raise ValueError("n_initial must be at least 1")
+    return AxSearcher(space, metric=metric, mode=mode, seed=seed, n_initial=n_initial)

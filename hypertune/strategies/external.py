@@ -1,0 +1,76 @@
+"""What the searchers of libraries with hidden state share (SMAC, Ax): plain coordinates, failures, restoring."""
+
+from __future__ import annotations
+
+import math
+
+from hypertune.space import Categorical, Parameter, Space
+from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
+from hypertune.strategies.unit_cube import TAIL
+
+MAX_LEVELS = 32
+
+
+def sizes(parameter: Parameter) -> int | None:
+    """How many values the library is offered: options of a choice, or levels where few; None for a number in [0, 1]."""
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return len(domain.options)
+    return domain.levels if domain.levels is not None and domain.levels <= MAX_LEVELS else None
+
+
+def decode(parameter: Parameter, coordinate: float) -> float | int:
+    """What `Space.resolve` wants for the library's coordinate: an index below `sizes`, or a quantile in [0, 1]."""
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return int(coordinate)
+    if sizes(parameter) is not None:
+        assert domain.step is not None
+        return domain.low + int(coordinate) * domain.step
+    return domain.from_unit(min(max(coordinate, TAIL), 1 - TAIL) if domain.normal else coordinate)
+
+
+class ExternalSearcher(HistorySearcher):
+    """A history whose finished trials are told to a library, failed ones with the worst loss seen so far.
+
+    A failure before any success is told after the first success. The library's state cannot be saved: `restore` puts
+    the same questions and answers to it again, in the order of the first time.
+    """
+
+    def __init__(self, space: Space, *, metric: str, mode: str, seed: int) -> None:
+        super().__init__(space, metric=metric, mode=mode, seed=seed)
+        self._worst = -math.inf
+        self._untold: list[Suggestion] = []
+
+    def tell(self, number: int, loss: float) -> None:
+        """Hands the library the finite loss of suggestion `number`."""
+        raise NotImplementedError
+
+    def learn(self, suggestion: Suggestion) -> None:
+        assert suggestion.loss is not None
+        if suggestion.loss == FAILED:
+            self._untold.append(suggestion)
+        else:
+            self._worst = max(self._worst, suggestion.loss)
+            self.tell(suggestion.number, suggestion.loss)
+        if self._worst > -math.inf:
+            for failed in self._untold:
+                self.tell(failed.number, self._worst)
+            self._untold = []
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote, into a fresh searcher made with the same arguments; asks everything again."""
+        super().restore(checkpoint_path)
+        history, finished = self.history, self.finished
+        self.history, self.finished = {}, []
+        names = list(history)
+        for trial_id in finished:
+            self._ask_again(names[: history[trial_id].asked_before])
+            loss = history[trial_id].loss
+            assert loss is not None
+            self.on_trial_complete(trial_id, {self.metric: self._sign * loss}, error=loss == FAILED)
+        self._ask_again(names)
+
+    def _ask_again(self, names: list[str]) -> None:
+        for trial_id in names[len(self.history) :]:
+            self.suggest(trial_id)

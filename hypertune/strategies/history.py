@@ -1,0 +1,121 @@
+"""The bookkeeping that hypertune's own searchers share: what was suggested and what came of it.
+
+Every random draw comes from a stream derived from the seed and the number of the suggestion, so that a searcher's state
+is its history and nothing else: plain data, the same after a restore or a replay.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from hypertune.space import Config, Space
+
+FAILED = math.inf
+"""The loss of a trial that failed or diverged: worse than any other."""
+
+
+@dataclass(slots=True)
+class Suggestion:
+    """One suggested configuration and what is known of it.
+
+    Attributes:
+        number: counts the suggestions from 0.
+        numbers: parameter key to number or option index, as `Space.encode` gives it.
+        loss: lower is better whatever the mode; None while the trial runs, `FAILED` where it failed.
+        asked_before: how many suggestions had been made when it finished.
+        curve: epoch to loss at that epoch, where the searcher learns from it.
+    """
+
+    number: int
+    numbers: dict[str, float | int]
+    loss: float | None = None
+    asked_before: int = 0
+    curve: dict[int, float] = field(default_factory=dict)
+
+
+class HistorySearcher(Searcher):
+    """A searcher that is a function of its seed and its history. Subclasses say what to propose.
+
+    It is fed each trial's best value over its epochs, as the comparison judges it, also where the trial was stopped
+    early. A failed, diverged or empty result is the worst there is. Results for unknown trials and second results are
+    ignored.
+    """
+
+    def __init__(self, space: Space, *, metric: str, mode: str, seed: int) -> None:
+        super().__init__(metric=metric, mode=mode)
+        self.space = space
+        self.seed = seed
+        self.history: dict[str, Suggestion] = {}
+        self.finished: list[str] = []
+        self._sign = 1.0 if mode == "min" else -1.0
+
+    def propose(self, number: int, rng: np.random.Generator) -> Config | None:
+        """The configuration of suggestion `number`, or None when there are no more."""
+        raise NotImplementedError
+
+    def learn(self, suggestion: Suggestion) -> None:
+        """Called once for every finished trial, for searchers whose library keeps its own history."""
+
+    def suggest(self, trial_id: str) -> Config | None:
+        """A configuration for the trial, the same again if it has one, or `Searcher.FINISHED`."""
+        if trial_id not in self.history:
+            number = len(self.history)
+            config = self.propose(number, np.random.default_rng([self.seed, number]))
+            if config is None:
+                return Searcher.FINISHED  # type: ignore[return-value]  # a string, by Ray Tune's contract
+            self.adopt(trial_id, config)
+        numbers = self.history[trial_id].numbers
+        return self.space.resolve(lambda parameter: numbers[parameter.key])
+
+    def adopt(self, trial_id: str, config: Config) -> None:
+        """Takes the trial in as if it had been suggested, without asking the model."""
+        self.history[trial_id] = Suggestion(len(self.history), self.space.encode(config))
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Takes in the trial's best value; see the class for what counts as a failure."""
+        suggestion = self.history.get(trial_id)
+        if suggestion is None or suggestion.loss is not None:
+            return
+        suggestion.loss = FAILED if error else self.loss(result)
+        suggestion.asked_before = len(self.history)
+        self.finished.append(trial_id)
+        self.learn(suggestion)
+
+    def loss(self, result: Mapping[str, Any] | None) -> float:
+        """The metric in `result` as a loss; `FAILED` where there is no finite one."""
+        value = (result or {}).get(self.metric)
+        return self._sign * float(value) if value is not None and math.isfinite(value) else FAILED
+
+    def done(self) -> list[Suggestion]:
+        """Finished suggestions in the order they finished."""
+        return [self.history[trial_id] for trial_id in self.finished]
+
+    def pending(self) -> list[Suggestion]:
+        """Suggestions without a result yet, in the order they were made."""
+        return [suggestion for suggestion in self.history.values() if suggestion.loss is None]
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes the history as JSON."""
+        history = {trial_id: asdict(suggestion) for trial_id, suggestion in self.history.items()}
+        state = {"history": history, "finished": self.finished}
+        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote, into a searcher made with the same arguments."""
+        state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
+        self.finished = state["finished"]
+        self.history = {trial_id: _suggestion(data) for trial_id, data in state["history"].items()}
+
+
+def _suggestion(data: dict[str, Any]) -> Suggestion:
+    # JSON knows no integer keys.
+    data["curve"] = {int(epoch): loss for epoch, loss in data["curve"].items()}
+    return Suggestion(**data)

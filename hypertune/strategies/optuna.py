@@ -1,0 +1,156 @@
+"""Optuna's samplers behind its ask and tell: multivariate TPE, Gaussian process, CMA-ES.
+
+The space is asked for define-by-run, one hyperparameter after the other, so that conditional ones exist for Optuna
+only where they exist. Ray's adapter passes nested choices on as raw objects, drops failed trials and crashes on
+repeated ones.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import optuna as library
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, TPESampler
+from ray.tune.search import Searcher
+
+from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.strategies.history import HistorySearcher, Suggestion
+from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.threads import one_thread
+from hypertune.strategies.unit_cube import TAIL
+
+
+class OptunaSearcher(HistorySearcher):
+    """One Optuna study in memory, minimising; a failed trial is told as infinitely bad.
+
+    The samplers keep state inside (CMA-ES its distribution, the Gaussian process its last fit), so `save` adds a
+    pickle of Optuna's own objects: restore only what you saved yourself.
+    """
+
+    def __init__(self, space: Space, *, metric: str, mode: str, seed: int, sampler: BaseSampler) -> None:
+        super().__init__(space, metric=metric, mode=mode, seed=seed)
+        with _quiet():
+            self._study = library.create_study(sampler=sampler, direction="minimize")
+
+    def propose(self, number: int, rng: np.random.Generator) -> Config:
+        # Optuna draws from its sampler's own generator, which `save` keeps.
+        with _quiet(), one_thread():
+            trial = self._study.ask()
+            return self.space.resolve(lambda parameter: _pick(trial, parameter))
+
+    def learn(self, suggestion: Suggestion) -> None:
+        self._study.tell(suggestion.number, suggestion.loss)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes the history as JSON, and Optuna's study beside it with the suffix `.study`."""
+        super().save(checkpoint_path)
+        Path(f"{checkpoint_path}.study").write_bytes(pickle.dumps(self._study))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote; it contains a pickle, so only from a trusted place."""
+        super().restore(checkpoint_path)
+        self._study = pickle.loads(Path(f"{checkpoint_path}.study").read_bytes())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's notes on experimental features and replaced infinities, and its log of a new study."""
+    level = library.logging.get_verbosity()
+    library.logging.set_verbosity(library.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            warnings.filterwarnings("ignore", category=library.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        library.logging.set_verbosity(level)
+
+
+def _pick(trial: library.Trial, parameter: Parameter) -> float | int:
+    key, domain = parameter.key, parameter.domain
+    if isinstance(domain, Categorical):
+        return trial.suggest_categorical(key, range(len(domain.options)))
+    if domain.normal:
+        # Optuna knows no normal distribution: it searches the quantile.
+        return domain.from_unit(trial.suggest_float(key, TAIL, 1 - TAIL))
+    step = None if domain.log else domain.step
+    if domain.integer:
+        # A logarithmic integer has step 1 in Optuna; `Space.resolve` rounds to a coarser one.
+        return trial.suggest_int(key, int(domain.low), int(domain.high), step=int(step or 1), log=domain.log)
+    return trial.suggest_float(key, domain.low, domain.high, step=step, log=domain.log)
+
+
+@searcher(summary="Optuna's multivariate TPE", supports=FEATURES)
+def optuna(
+    space: Space,
+    *,
+    metric: str,
+    mode: str,
+    seed: int,
+    max_epochs: int,
+    n_initial: int = 10,
+    n_candidates: int = 24,
+) -> Searcher:
+    """TPE over joint densities (Falkner et al., 2018; Watanabe, 2023), one group per set of active hyperparameters.
+
+    Pending trials are counted among the bad ones (constant liar), so that parallel suggestions keep apart.
+
+    Args:
+        n_initial: random suggestions before the model is used.
+        n_candidates: draws from the model of the good trials, of which the most promising is suggested.
+    """
+    with _quiet():
+        sampler = TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            n_startup_trials=n_initial,
+            n_ei_candidates=n_candidates,
+        )
+    return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
+
+
+@searcher(summary="Optuna's Gaussian process; conditional hyperparameters by TPE", supports=FEATURES)
+def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
+    """Log expected improvement on a Matern 5/2 process with ARD; q-log-EI over pending trials (Ament et al., 2023).
+
+    The model covers the hyperparameters that every trial has; those that are conditional are drawn by TPE. Failed
+    trials count as the worst value seen.
+
+    Args:
+        n_initial: random suggestions before the model is used.
+    """
+    import torch  # noqa: F401  # before the first suggestion, which is then kept to one thread
+
+    sampler = GPSampler(
+        seed=seed,
+        n_startup_trials=n_initial,
+        independent_sampler=TPESampler(seed=seed, n_startup_trials=n_initial),
+        warn_independent_sampling=False,
+    )
+    return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
+
+
+@searcher(summary="Optuna's CMA-ES; choices and conditional hyperparameters by TPE", supports=FEATURES)
+def optuna_cmaes(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 1) -> Searcher:
+    """CMA-ES (Hansen and Ostermeier, 2001) over the numbers that every trial has; TPE draws the others.
+
+    Wants a hundred trials or more: after 60 it is no better than random on Branin, after 100 it is
+    (`tests/benchmarks/searchers.py`). Where fewer than two numbers are unconditional, it is TPE alone.
+
+    Args:
+        n_initial: random suggestions before the evolution starts.
+    """
+    sampler = CmaEsSampler(
+        seed=seed,
+        n_startup_trials=n_initial,
+        independent_sampler=TPESampler(seed=seed, n_startup_trials=max(n_initial, 10)),
+        warn_independent_sampling=False,
+    )
+    return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)

@@ -1,0 +1,172 @@
+"""What a searcher or scheduler is to hypertune: a factory with a description, named by an entry point.
+
+Importing this module does not import Ray.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hypertune.space import Categorical, Parameter, Space
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+    from ray.tune.search import Searcher
+
+FEATURES = frozenset({"integer", "log", "categorical", "conditional", "grid", "normal"})
+"""What a hyperparameter can be beyond a plain bounded number, and a searcher can support or not."""
+
+FIDELITIES = "fidelities"
+"""The one thing a searcher can need: a scheduler that trains trials for different numbers of epochs."""
+
+_GIVEN = ("metric", "mode", "seed", "max_epochs")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One keyword option of a factory: the type a value in the study file must have, and its default."""
+
+    name: str
+    type: Any
+    default: Any
+
+    def check(self, value: Any) -> Any:
+        """`value` as the option's type (an integer will do for a float).
+
+        Raises:
+            ValueError: if it is of another type.
+        """
+        try:
+            return msgspec.convert(value, self.type)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{error} ({value!r}); default: {self.default!r}") from None
+
+
+@dataclass(frozen=True)
+class _Plugin:
+    make: Callable[..., Any]
+    summary: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The factory's keyword options by name, as its signature declares them."""
+        parameters = inspect.signature(self.make, eval_str=True).parameters.values()
+        own = (p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _GIVEN)
+        return {p.name: Option(p.name, p.annotation, p.default) for p in own}
+
+    @property
+    def missing(self) -> str | None:
+        """What to install before this can be used; None where nothing is missing."""
+        absent = [pip for module, pip in self.packages.items() if importlib.util.find_spec(module) is None]
+        return f"pip install {' '.join(absent)}" if absent else None
+
+
+@dataclass(frozen=True)
+class SearcherPlugin(_Plugin):
+    """A searcher's factory and what it can do. Call it as the factory itself.
+
+    Attributes:
+        make: the factory.
+        summary: one line for `hypertune strategies`.
+        packages: optional packages it imports, module name to the name pip knows.
+        supports: the `FEATURES` of a hyperparameter that it handles.
+        needs: what it needs of its scheduler: nothing, or `FIDELITIES`.
+    """
+
+    supports: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+
+    def __call__(self, space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, **options: Any) -> Searcher:
+        made: Searcher = self.make(space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, **options)
+        return made
+
+
+@dataclass(frozen=True)
+class SchedulerPlugin(_Plugin):
+    """A scheduler's factory and what it is like. Call it as the factory itself.
+
+    Attributes:
+        make: the factory.
+        summary: one line for `hypertune strategies`.
+        packages: optional packages it imports, module name to the name pip knows.
+        needs_checkpoints: whether it pauses trials, which must then save and restore themselves.
+        asynchronous: whether it decides on a trial without waiting for others.
+        fidelities: whether it trains trials for different numbers of epochs.
+    """
+
+    needs_checkpoints: bool = False
+    asynchronous: bool = True
+    fidelities: bool = True
+
+    def __call__(
+        self, space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, **options: Any
+    ) -> TrialScheduler:
+        made: TrialScheduler = self.make(space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, **options)
+        return made
+
+
+def searcher(
+    *,
+    summary: str,
+    supports: Collection[str],
+    needs: Collection[str] = (),
+    packages: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., Any]], SearcherPlugin]:
+    """Turns a factory `(space, *, metric, mode, seed, max_epochs, <options>) -> Searcher` into a plugin.
+
+    Every option is a keyword with a type and a default; the type may be anything msgspec understands, and the names in
+    the factory's annotations must exist at run time.
+
+    Raises:
+        ValueError: for a feature or need that hypertune does not know.
+    """
+    _refuse_unknown("supports", supports, FEATURES)
+    _refuse_unknown("needs", needs, {FIDELITIES})
+
+    def wrap(make: Callable[..., Any]) -> SearcherPlugin:
+        return SearcherPlugin(make, summary, dict(packages or {}), frozenset(supports), frozenset(needs))
+
+    return wrap
+
+
+def scheduler(
+    *,
+    summary: str,
+    needs_checkpoints: bool = False,
+    asynchronous: bool = True,
+    fidelities: bool = True,
+    packages: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., Any]], SchedulerPlugin]:
+    """Turns a factory `(space, *, metric, mode, seed, max_epochs, <options>) -> TrialScheduler` into a plugin."""
+
+    def wrap(make: Callable[..., Any]) -> SchedulerPlugin:
+        known = dict(packages or {})
+        return SchedulerPlugin(make, summary, known, needs_checkpoints, asynchronous, fidelities)
+
+    return wrap
+
+
+def features(parameter: Parameter) -> list[str]:
+    """Which of `FEATURES` the hyperparameter has, the most telling first."""
+    domain = parameter.domain
+    found = {"conditional"} if parameter.parents else set()
+    if isinstance(domain, Categorical):
+        found.add("grid" if domain.grid else "categorical")
+    else:
+        flags = {"normal": domain.normal, "log": domain.log, "integer": domain.step is not None}
+        found.update(name for name, has in flags.items() if has)
+    order = ("conditional", "grid", "categorical", "normal", "log", "integer")
+    return [name for name in order if name in found]
+
+
+def _refuse_unknown(what: str, given: Collection[str], known: Collection[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"{what}: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")

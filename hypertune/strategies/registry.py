@@ -1,0 +1,243 @@
+"""The strategies there are: what is installed, which pairs make sense, and how one is built.
+
+Names are known without importing Ray; a searcher or scheduler is imported when it is first looked at.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from hypertune.space import Space
+from hypertune.strategies.plugin import FIDELITIES, SchedulerPlugin, SearcherPlugin, features
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+    from ray.tune.search import Searcher
+
+ALIASES = {"bohb": "bohb+hyperband", "tpe": "hyperopt+fifo"}
+"""Short names that mean something else than `name+fifo` or `random+name`."""
+
+P = TypeVar("P", SearcherPlugin, SchedulerPlugin)
+
+
+class Plugins(Mapping[str, P], Generic[P]):
+    """The installed plugins of one kind by name; each is imported when it is first asked for.
+
+    Raises:
+        ValueError: when a plugin is asked for that cannot be imported or is no plugin.
+    """
+
+    def __init__(self, kind: str, plugin_type: type[P]) -> None:
+        self._kind = kind
+        self._type: type[Any] = plugin_type
+        self._entries = _installed(f"hypertune.{kind}s")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __getitem__(self, name: str) -> P:
+        entry = self._entries[name]
+        where = f"{self._kind} {name!r} ({entry.value})"
+        try:
+            plugin = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"{where} cannot be imported: {error}; fix or remove its package") from error
+        if not isinstance(plugin, self._type):
+            raise ValueError(f"{where} is no {self._kind}: decorate it with @{self._kind}(...)")
+        return cast(P, plugin)
+
+
+def _installed(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        if found.setdefault(entry.name, entry).value != entry.value:
+            raise ValueError(
+                f"{group}: {entry.name!r} is registered twice, as {found[entry.name].value} and as {entry.value};"
+                " uninstall one of the two packages"
+            )
+    return found
+
+
+def searchers() -> Mapping[str, SearcherPlugin]:
+    """All installed searchers by name, sorted; imported one by one as they are looked up."""
+    return Plugins("searcher", SearcherPlugin)
+
+
+def schedulers() -> Mapping[str, SchedulerPlugin]:
+    """All installed schedulers by name, sorted; imported one by one as they are looked up."""
+    return Plugins("scheduler", SchedulerPlugin)
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A searcher paired with a scheduler, under the name the user gave it."""
+
+    name: str
+    searcher: str
+    scheduler: str
+
+
+def parse_strategy(name: str) -> Strategy:
+    """Reads `searcher+scheduler`, `searcher` (with `fifo`), `scheduler` (with `random`) or an alias.
+
+    Raises:
+        ValueError: for unknown names; lists the known ones and a close match.
+    """
+    name = name.strip()
+    parts = [part.strip() for part in ALIASES.get(name, name).split("+")]
+    if len(parts) == 1 and parts[0] in searchers():
+        parts.append("fifo")
+    elif len(parts) == 1 and parts[0] in schedulers():
+        parts.insert(0, "random")
+    if len(parts) != 2:
+        known = [*ALIASES, *searchers(), *schedulers()]
+        raise ValueError(_unknown("strategy", name, known) + "; or a pair such as hyperopt+asha")
+    for kind, part, plugins in zip(("searcher", "scheduler"), parts, (searchers(), schedulers()), strict=True):
+        if part not in plugins:
+            raise ValueError(_unknown(kind, part, list(plugins)) + f" (in the strategy {name!r})")
+    return Strategy(name, *parts)
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown {kind} {name!r}; {hint}known: {', '.join(sorted(set(known)))}"
+
+
+def refusal(strategy: Strategy, space: Space | None = None) -> str | None:
+    """Why the pair cannot search `space` (or any space, where it is None); None where it can."""
+    searcher, scheduler = searchers()[strategy.searcher], schedulers()[strategy.scheduler]
+    for name, plugin in ((strategy.searcher, searcher), (strategy.scheduler, scheduler)):
+        if plugin.missing:
+            return f"{strategy.name}: {name} needs a package that is not installed: {plugin.missing}"
+    reason = _mismatch(strategy)
+    if reason:
+        return reason
+    for parameter in space.parameters() if space else ():
+        for feature in features(parameter):
+            if feature not in searcher.supports:
+                return (
+                    f"{strategy.name}: {strategy.searcher} does not support {feature} hyperparameters, and"
+                    f" {parameter.name} is one; leave it out of [space] or use another searcher"
+                )
+    return None
+
+
+def _mismatch(strategy: Strategy) -> str | None:
+    """Why the two do not go together, whatever the space; None where they do."""
+    needs, scheduler = searchers()[strategy.searcher].needs, schedulers()[strategy.scheduler]
+    if FIDELITIES not in needs or scheduler.fidelities:
+        return None
+    return (
+        f"{strategy.name}: {strategy.searcher} learns from trials of different length, and"
+        f" {strategy.scheduler} trains all alike; use {strategy.searcher}+hyperband or {strategy.searcher}+asha"
+    )
+
+
+def build(
+    strategy: Strategy,
+    space: Space,
+    *,
+    metric: str,
+    mode: str,
+    seed: int,
+    max_epochs: int,
+    options: Mapping[str, Any],
+) -> tuple[Searcher, TrialScheduler]:
+    """A fresh searcher and scheduler for one sweep.
+
+    Each of `options` (the study file's `[strategies.<name>]`) goes to the factory whose keyword it is, to both where
+    both have it.
+
+    Raises:
+        ValueError: for a refused pair, an unknown option, or an option of the wrong type or value.
+    """
+    reason = refusal(strategy, space)
+    if reason:
+        raise ValueError(reason)
+    plugins = (searchers()[strategy.searcher], schedulers()[strategy.scheduler])
+    where = f"strategies.{strategy.name}"
+    _refuse_unknown_options(where, plugins, options)
+    searcher, scheduler = (
+        _make(plugin, where, options, space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs)
+        for plugin in plugins
+    )
+    return searcher, scheduler
+
+
+def _refuse_unknown_options(
+    where: str, plugins: tuple[SearcherPlugin, SchedulerPlugin], options: Mapping[str, Any]
+) -> None:
+    known = sorted({name for plugin in plugins for name in plugin.options})
+    for key in options:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise ValueError(f"{where}.{key}: unknown option; {hint}known: {', '.join(known) or 'none'}")
+
+
+def _make(
+    plugin: SearcherPlugin | SchedulerPlugin,
+    where: str,
+    options: Mapping[str, Any],
+    space: Space,
+    **given: Any,
+) -> Any:
+    chosen: dict[str, Any] = {}
+    for name, option in plugin.options.items():
+        if name in options:
+            try:
+                chosen[name] = option.check(options[name])
+            except ValueError as error:
+                raise ValueError(f"{where}.{name}: {error}") from None
+    try:
+        return plugin(space, **given, **chosen)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of `hypertune strategies`; what does not apply to the kind is None."""
+
+    name: str
+    kind: str
+    summary: str
+    supports: tuple[str, ...] | None
+    needs_checkpoints: bool | None
+    asynchronous: bool | None
+    options: Mapping[str, Any]
+    missing: str | None
+
+
+def describe() -> list[Row]:
+    """All searchers, then all schedulers, with their options and defaults."""
+    rows = [
+        Row(name, "searcher", p.summary, tuple(sorted(p.supports)), None, None, _defaults(p), p.missing)
+        for name, p in searchers().items()
+    ]
+    rows += [
+        Row(name, "scheduler", p.summary, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing)
+        for name, p in schedulers().items()
+    ]
+    return rows
+
+
+def _defaults(plugin: SearcherPlugin | SchedulerPlugin) -> dict[str, Any]:
+    return {name: option.default for name, option in plugin.options.items()}
+
+
+def refused_pairs() -> list[tuple[str, str]]:
+    """The pairs that no space makes valid, each with the reason."""
+    pairs = [Strategy(f"{a}+{b}", a, b) for a in searchers() for b in schedulers()]
+    return [(pair.name, reason) for pair in pairs if (reason := _mismatch(pair))]

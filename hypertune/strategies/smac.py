@@ -1,0 +1,119 @@
+"""SMAC3's Bayesian optimisation with a random forest (Lindauer et al., 2022; Hutter et al., 2011).
+
+Ray Tune has no adapter for it. Pending trials play no part in SMAC's model; it only avoids to suggest them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from joblib import parallel_config
+from ray.tune.search import Searcher
+
+from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.strategies.external import ExternalSearcher, decode, sizes
+from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.threads import one_thread
+
+UNLIMITED = 1_000_000
+
+
+class SmacSearcher(ExternalSearcher):
+    """SMAC's hyperparameter facade, asked for one configuration at a time and refitted for each."""
+
+    def __init__(self, space: Space, *, metric: str, mode: str, seed: int, n_initial: int) -> None:
+        super().__init__(space, metric=metric, mode=mode, seed=seed)
+        self._asked: list[Any] = []
+        # SMAC insists on a folder, even if nothing is to be kept; this one goes with the searcher.
+        self._folder = TemporaryDirectory(prefix="hypertune-smac-")
+        self._facade = _facade(space, seed, n_initial, Path(self._folder.name)) if space.parameters() else None
+
+    def propose(self, number: int, rng: np.random.Generator) -> Config | None:
+        """None once SMAC finds no configuration that it has not suggested before."""
+        if self._facade is None:
+            return self.space.resolve(lambda parameter: 0)
+        try:
+            with one_thread(), parallel_config(backend="sequential"):
+                self._asked.append(self._facade.ask())
+        except StopIteration:
+            return None
+        chosen: Mapping[str, Any] = dict(self._asked[-1].config)
+        return self.space.resolve(lambda parameter: decode(parameter, chosen[parameter.key]))
+
+    def tell(self, number: int, loss: float) -> None:
+        from smac.runhistory.dataclasses import TrialValue
+
+        if self._facade is not None:
+            self._facade.tell(self._asked[number], TrialValue(cost=loss), save=False)
+
+
+def _facade(space: Space, seed: int, n_initial: int, folder: Path) -> Any:
+    from smac import HyperparameterOptimizationFacade as Facade
+    from smac import Scenario
+
+    scenario = Scenario(
+        _configspace(space),
+        deterministic=True,  # one seed per configuration, as everywhere in hypertune
+        n_trials=UNLIMITED,
+        seed=seed,
+        output_directory=folder,
+    )
+    return Facade(
+        scenario,
+        initial_design=Facade.get_initial_design(scenario, n_configs=n_initial, max_ratio=1.0),
+        config_selector=Facade.get_config_selector(scenario, retrain_after=1),
+        logging_level=False,
+        overwrite=True,
+    )
+
+
+def _configspace(space: Space) -> Any:
+    from ConfigSpace import ConfigurationSpace, EqualsCondition
+
+    made = ConfigurationSpace()
+    parameters = {parameter.key: _hyperparameter(parameter) for parameter in space.parameters()}
+    made.add(*parameters.values())
+    for parameter in space.parameters():
+        if parameter.parents:
+            key, option = parameter.parents[-1]
+            made.add(EqualsCondition(parameters[parameter.key], parameters[key], option))
+    return made
+
+
+def _hyperparameter(parameter: Parameter) -> Any:
+    from ConfigSpace import (
+        CategoricalHyperparameter,
+        Constant,
+        UniformFloatHyperparameter,
+        UniformIntegerHyperparameter,
+    )
+
+    size = sizes(parameter)
+    if size is None:
+        return UniformFloatHyperparameter(parameter.key, 0.0, 1.0)
+    if isinstance(parameter.domain, Categorical):
+        return CategoricalHyperparameter(parameter.key, list(range(size)))
+    return UniformIntegerHyperparameter(parameter.key, 0, size - 1) if size > 1 else Constant(parameter.key, 0)
+
+
+@searcher(
+    summary="SMAC3: Bayesian optimisation with a random forest", supports=FEATURES, packages={"smac": "smac>=2.4"}
+)
+def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
+    """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.
+
+    Needs the package `smac`. `save` and `restore` ask SMAC everything again.
+
+    Args:
+        n_initial: configurations of SMAC's Sobol design before the model is used.
+
+    Raises:
+        ValueError: for `n_initial` below 1.
+    """
+    if n_initial < 1:
+        raise ValueError("n_initial must be at least 1")
+    return SmacSearcher(space, metric=metric, mode=mode, seed=seed, n_initial=n_initial)

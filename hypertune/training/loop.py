@@ -1,0 +1,192 @@
+"""The training loop: one model, one data set, one epoch at a time. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hypertune.training.datasets import ImageData
+from hypertune.training.hardware import choose_device, choose_precision
+from hypertune.training.hyperparameters import read_hyperparameters
+from hypertune.training.images import device_images
+from hypertune.training.memory import keep_freed_memory
+from hypertune.training.models import build_model
+from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer
+from hypertune.training.randomness import Randomness
+from hypertune.training.running import Running
+
+SETTLE_EVERY = 16
+"""Batches between two looks at whether the loss is still finite."""
+EVALUATION_BATCH = 512
+"""Images per batch of an evaluation: larger ones leave a processor's cache and are slower there."""
+
+
+class TrainingLoop:
+    """Trains one configuration.
+
+    On a CPU the same arguments and number of threads give the same numbers, whatever else the process did before.
+
+    Attributes:
+        hyperparameters: the configuration, checked and with defaults filled in.
+        device: where it trains.
+        model: from normalised images to logits.
+        images: the data set on the device.
+        epoch: epochs trained so far.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        config: Mapping[str, Any],
+        data: ImageData,
+        *,
+        seed: int = 0,
+        max_epochs: int = 10,
+        threads: int | None = None,
+    ) -> None:
+        """
+        Args:
+            kind: of model: `cnn` or `mlp`.
+            config: hyperparameters; see `hypertune.training.hyperparameters`.
+            data: never written to.
+            seed: of the initial weights, the order of the images, and dropout.
+            max_epochs: horizon of the learning rate schedule; training may go on beyond it.
+            threads: of the processor, for the whole process; None leaves torch's setting as it is.
+
+        Raises:
+            ValueError: for a hyperparameter that is unknown or not allowed, or a device that is not there.
+        """
+        self.kind = kind
+        self.hyperparameters = h = read_hyperparameters(kind, config)
+        self.data = data
+        self.max_epochs = max_epochs
+        self.epoch = 0
+        self.device = choose_device(h.device)
+        self._dtype = choose_precision(h.precision, self.device)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        keep_freed_memory()
+        self.images = device_images(data, self.device)
+        self._randomness = Randomness(seed, self.device)
+        self._build(config)
+
+    def _build(self, config: Mapping[str, Any]) -> None:
+        with self._randomness.active():
+            shape = self.data.images.shape
+            model = build_model(self.kind, config, (shape[1], shape[2], shape[3]), len(self.data.classes))
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._vector = flatten_parameters(self.model)
+        self._optimizer = make_optimizer(self.hyperparameters, self._vector)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self._vector.numel()
+
+    def train_epoch(self) -> dict[str, float]:
+        """Trains one epoch, then validates.
+
+        An epoch ends early when the loss is no longer finite; the loss is reported as it is then.
+
+        Returns:
+            `train_loss` and `train_accuracy`, measured on each batch just before its step, `valid_loss`,
+            `valid_accuracy` and `lr`.
+        """
+        self.epoch += 1
+        lr = learning_rate(self.hyperparameters, self.epoch, self.max_epochs)
+        self._optimizer.param_groups[0]["lr"] = lr
+        self.model.train()
+        with self._randomness.active():
+            loss, accuracy = self._train(self._shuffled())
+        return {"train_loss": loss, "train_accuracy": accuracy, **self.evaluate("valid"), "lr": lr}
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Mean loss and accuracy on the `train`, `valid` or `test` split, as `<split>_loss` and `<split>_accuracy`."""
+        self.model.eval()
+        index = self.images.splits[split]
+        loss = hits = 0.0
+        with torch.inference_mode():
+            for part in torch.split(index, EVALUATION_BATCH):
+                images, labels = self.images.batch(part)
+                logits = self._logits(images)
+                loss += F.cross_entropy(logits, labels, reduction="sum").item()
+                hits += logits.argmax(1).eq(labels).sum().item()
+        return {f"{split}_loss": loss / len(index), f"{split}_accuracy": hits / len(index)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on with the same numbers; a copy, of plain values and tensors."""
+        return {
+            "epoch": self.epoch,
+            "model": {name: value.clone() for name, value in self.model.state_dict().items()},
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "randomness": self._randomness.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state_dict` was called, with this loop's own hyperparameters.
+
+        Those of the optimisation (learning rate, decay, momentum, dropout) may be others than they were there.
+
+        Raises:
+            ValueError, RuntimeError: if the model has another shape.
+        """
+        self.epoch = state["epoch"]
+        # Matched by their order: a dropout layer has no weights, but the names of those behind it depend on it.
+        self.model.load_state_dict(dict(zip(self.model.state_dict(), state["model"].values(), strict=True)))
+        # What is in the groups are hyperparameters, and the saved ones must not win over this loop's.
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]["state"]})
+        self._randomness.load_state_dict(state["randomness"])
+
+    def change(self, config: Mapping[str, Any]) -> None:
+        """Goes on with other hyperparameters, which must leave the shape of the model as it is.
+
+        Raises:
+            ValueError, RuntimeError: if one is not allowed, or the model has another shape.
+        """
+        state = self.state_dict()
+        self.hyperparameters = read_hyperparameters(self.kind, config)
+        self._build(config)
+        self.load_state_dict(state)
+
+    def _shuffled(self) -> list[Tensor]:
+        """The training split's indices in random order, cut into batches."""
+        train = self.images.splits["train"]
+        # Drawn on the CPU on every device, so that a seed means the same order everywhere.
+        order = train[torch.randperm(len(train), generator=self._randomness.order).to(self.device)]
+        size = self.hyperparameters.batch_size
+        batches = list(torch.split(order, size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < size:
+            # Batch normalisation cannot train on a single image: it joins the batch before.
+            batches[-2:] = [order[-size - 1 :]]
+        return batches
+
+    def _train(self, batches: list[Tensor]) -> tuple[float, float]:
+        """Loss and accuracy, both means over the images."""
+        running = Running()
+        for number, index in enumerate(batches, 1):
+            images, labels = self.images.batch(index)
+            logits = self._logits(images)
+            loss = F.cross_entropy(logits, labels)
+            self._vector.grad.zero_()  # type: ignore[union-attr]
+            torch.autograd.backward(loss)
+            self._optimizer.step()
+            running.add(loss, logits, labels)
+            if number % SETTLE_EVERY == 0 and not running.settle():
+                break
+        return running.means()
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with self._arithmetic():
+            logits: Tensor = self.model(images)
+        return logits.float()
+
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        if self._dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self._dtype)

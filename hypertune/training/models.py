@@ -1,0 +1,122 @@
+"""Builds a model from its hyperparameters, and saves and loads trained ones."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hypertune.training.hyperparameters import read_hyperparameters
+from hypertune.training.networks import cnn, mlp
+
+if TYPE_CHECKING:
+    from hypertune.training.loop import TrainingLoop
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": cnn, "mlp": mlp}
+FORMAT = 1
+"""Version of what is in a model file."""
+
+
+def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Builds a model with fresh weights, which depend on torch's global random state alone.
+
+    Args:
+        kind: `cnn` or `mlp`; see `hypertune.training.networks`.
+        config: its hyperparameters; those of the optimisation are checked, too.
+        image_shape: channels, height and width.
+        classes: how many.
+
+    Returns:
+        A module from normalised images [n, channels, height, width] to logits [n, classes].
+
+    Raises:
+        ValueError: as `read_hyperparameters`.
+    """
+    hyperparameters = read_hyperparameters(kind, config)
+    return BUILDERS[kind](hyperparameters, image_shape, classes)
+
+
+class SavedModel(nn.Module):
+    """A trained model with its normalisation: takes images as they are in the data set.
+
+    Attributes:
+        classes: class names in the order of the logits.
+        kind, config: what it was built from.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, saved: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.kind: str = saved["kind"]
+        self.config: dict[str, Any] = saved["config"]
+        self.classes: tuple[str, ...] = tuple(saved["classes"])
+        self.model = build_model(self.kind, self.config, tuple(saved["image_shape"]), len(self.classes))
+        self.model.load_state_dict(saved["state_dict"])
+        self.register_buffer("mean", saved["mean"])
+        self.register_buffer("scale", saved["scale"])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, classes] of images [n, channels, height, width], uint8 or float, with values 0 to 255."""
+        logits: Tensor = self.model((images.to(self.mean.dtype) - self.mean) * self.scale)
+        return logits
+
+
+def save_model(path: str | Path, loop: TrainingLoop) -> None:
+    """Writes the loop's model to `path`: all of the file or, if it fails, none of it.
+
+    The file is a dict of plain values and tensors, which `torch.load(path, weights_only=True)` can read.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(_contents(loop), file)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load_model(path: str | Path) -> SavedModel:
+    """Loads a model that `save_model` wrote, on the CPU and ready to predict: `load_model(path)(images)`.
+
+    Nothing in the file is executed, so it may come from anywhere.
+
+    Raises:
+        ValueError: if the file is missing or no such model.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if saved["format"] != FORMAT:
+            raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
+        return SavedModel(saved).eval()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; give the model.pt that a study wrote") from None
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, IndexError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: not a model that hypertune saved ({reason})") from error
+
+
+def _contents(loop: TrainingLoop) -> dict[str, Any]:
+    constants = loop.images
+    return {
+        "format": FORMAT,
+        "kind": loop.kind,
+        "config": asdict(loop.hyperparameters),
+        "image_shape": tuple(loop.data.images.shape[1:]),
+        "classes": loop.data.classes,
+        "mean": constants.mean.cpu(),
+        "scale": constants.scale.cpu(),
+        # Copies, since the loop's parameters are views of one tensor.
+        "state_dict": {name: value.cpu().clone() for name, value in loop.model.state_dict().items()},
+    }

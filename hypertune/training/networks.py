@@ -1,0 +1,83 @@
+"""The built-in networks: from normalised images [n, channels, height, width] to logits [n, classes]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparameters
+
+UNPADDED_FROM = 6
+"""Height and width from which on a convolution after the first goes without padding."""
+
+
+class GlobalAverage(nn.Module):
+    """Mean over height and width: [n, channels, height, width] to [n, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+def cnn(h: CNNHyperparameters, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+    """Blocks of convolution, pooling, normalisation and ReLU; global average; two hidden dense layers.
+
+    A block is a 3x3 convolution to `filters` channels and 2x2 max-pooling. The first convolution is padded
+    by 1. A later one is not padded if the image that reaches it is at least 6x6, and padded by 1 if it is
+    smaller; pooling is left out once the image is down to one pixel. So 28x28 becomes 14, 12, 6, 4, 2 (three
+    blocks, as published for Fashion-MNIST) and 8x8 becomes 4, 2, 1.
+
+    Normalisation and ReLU come after the pooling: for ReLU that gives the same result as before it and costs
+    a quarter, and normalising what is pooled is as good. `norm` is for the convolutions, `dropout` for the
+    hidden dense layers.
+    """
+    return nn.Sequential(
+        *_blocks(h, image_shape),
+        GlobalAverage(),
+        *_dense(h.filters, (h.units1, h.units2), "none", h.dropout),
+        nn.Linear(h.units2, classes),
+    )
+
+
+def mlp(h: MLPHyperparameters, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+    """`depth` hidden dense layers, each with normalisation, ReLU and dropout, on the flattened image."""
+    channels, height, width = image_shape
+    widths = [h.units1, *[h.units2] * (h.depth - 1)]
+    return nn.Sequential(
+        nn.Flatten(),
+        *_dense(channels * height * width, widths, h.norm, h.dropout),
+        nn.Linear(widths[-1], classes),
+    )
+
+
+def _blocks(h: CNNHyperparameters, image_shape: tuple[int, int, int]) -> Iterator[nn.Module]:
+    channels, *size = image_shape
+    for block in range(h.blocks):
+        padding = 1 if block == 0 or min(size) < UNPADDED_FROM else 0
+        yield nn.Conv2d(channels, h.filters, 3, padding=padding)
+        size = [side - 2 + 2 * padding for side in size]
+        if min(size) >= 2:
+            yield nn.MaxPool2d(2)
+            size = [side // 2 for side in size]
+        yield from _norm(h.norm, h.filters, images=True)
+        yield nn.ReLU(inplace=True)
+        channels = h.filters
+
+
+def _dense(inputs: int, widths: Sequence[int], norm: str, dropout: float) -> Iterator[nn.Module]:
+    for width in widths:
+        yield nn.Linear(inputs, width)
+        yield from _norm(norm, width, images=False)
+        yield nn.ReLU(inplace=True)
+        if dropout:
+            yield nn.Dropout(dropout)
+        inputs = width
+
+
+def _norm(kind: str, width: int, *, images: bool) -> list[nn.Module]:
+    if kind == "batch":
+        return [nn.BatchNorm2d(width) if images else nn.BatchNorm1d(width)]
+    if kind == "layer":
+        # One group over channels, height and width, with a scale and shift per channel.
+        return [nn.GroupNorm(1, width) if images else nn.LayerNorm(width)]
+    return []

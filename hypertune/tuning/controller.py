@@ -1,0 +1,217 @@
+"""Ray Tune's side of a study: one experiment whose search algorithm and scheduler delegate to the current sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.experiment import Trial
+from ray.tune.result import DONE, NODE_IP, TIME_TOTAL_S, TRAINING_ITERATION
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import SearchAlgorithm
+
+from hypertune.trial import Report, StudyError
+from hypertune.tuning.worker import RESERVED
+
+if TYPE_CHECKING:
+    from hypertune.trial import Checkpoint
+    from hypertune.tuning.queue import Queue
+
+WARM_UP = "warm_up"
+WARM_UP_PATIENCE_S = 60.0
+"""How long the first workers wait for the last ones."""
+
+
+class SweepView:
+    """The controller as one sweep's scheduler may see it: that sweep's trials only."""
+
+    def __init__(self, controller: Any = None) -> None:
+        self.controller = controller
+        self.trials: list[Any] = []
+        self.live: dict[str, Any] = {}
+
+    def add(self, trial: Any) -> None:
+        self.trials.append(trial)
+        self.live[trial.trial_id] = trial
+
+    def get_trials(self) -> list[Any]:
+        return self.trials
+
+    def get_live_trials(self) -> set[Any]:
+        return set(self.live.values())
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+        self.controller.pause_trial(trial, should_checkpoint)
+
+    def stop_trial(self, trial: Any) -> None:
+        self.controller.stop_trial(trial)
+
+
+class StudySearch(SearchAlgorithm):
+    """Hands out the queue's trials, warm-up first."""
+
+    def __init__(self, queue: Queue, workers: int) -> None:
+        self.queue = queue
+        self._to_warm = workers
+        self._warming: set[str] = set()
+        self._spec: dict[str, Any] = {}
+
+    def add_configurations(self, experiments: Any) -> None:
+        self._spec = experiments[0].spec
+
+    def next_trial(self) -> Any:
+        if self._finished:
+            return None
+        if self._to_warm:
+            self._to_warm -= 1
+            trial = self.make_trial(f"{WARM_UP}_{self._to_warm + 1}", {RESERVED: {"warm_up": True}})
+            self._warming.add(trial.trial_id)
+            return trial
+        if self._warming:
+            return None
+        try:
+            waiting = self.queue.next_trial(self.make_trial)
+        except StudyError as error:
+            self.queue.abort(str(error))
+            return None
+        self._finished = self._finished or self.queue.finished
+        return waiting
+
+    def make_trial(self, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Trial:
+        """A Ray Tune trial, to go on from `saved` if given."""
+        trial = Trial(
+            self._spec["run"],
+            config=config,
+            trial_id=trial_id,
+            experiment_tag=trial_id,
+            evaluated_params={},
+            placement_group_factory=self._spec.get("resources_per_trial"),
+            checkpoint_config=self._spec.get("checkpoint_config"),
+            restore_path=saved.path if saved else None,
+            trial_name_creator=lambda trial: trial.trial_id,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+            max_failures=self._spec.get("max_failures", 0),
+            storage=self._spec.get("storage"),
+        )
+        if saved and trial._restore_checkpoint_result:
+            # Without these Ray counts iterations and seconds of a function trainable from zero again.
+            trial._restore_checkpoint_result.metrics.update(
+                {TRAINING_ITERATION: saved.epoch, TIME_TOTAL_S: saved.elapsed_s}
+            )
+        return trial
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if trial_id in self._warming:
+            self._warming.discard(trial_id)
+        elif error:
+            self.queue.failed(trial_id, "the worker process died, and again whenever the trial was tried anew")
+        else:
+            self.queue.ended(trial_id, result)
+
+
+class StudyScheduler(TrialScheduler):
+    """Passes every event of a trial to the sweep it belongs to."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, queue: Queue, workers: int, keep_workers: bool) -> None:
+        super().__init__()
+        self.queue, self._workers, self._keep_workers = queue, workers, keep_workers
+        self._warm: dict[str, float] = {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if self._keep_workers:
+            self._keep_all_actors(tune_controller, trial)
+        self.queue.added(trial, _controller(tune_controller))
+
+    def _keep_all_actors(self, tune_controller: Any, trial: Any) -> None:
+        """Ray keeps one idle actor alive and stops the others; the next sweep would start their processes anew."""
+        cache = _controller(tune_controller)._actor_cache
+        cache.increase_max(trial.placement_group_factory, by=self._workers)
+        self._keep_workers = False
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if trial.trial_id.startswith(WARM_UP):
+            return str(TrialScheduler.STOP if self._all_warm(trial.trial_id) else TrialScheduler.CONTINUE)
+        try:
+            return self.queue.report(trial, to_report(result))
+        except StudyError as error:
+            self.queue.abort(str(error))
+            return str(TrialScheduler.STOP)
+
+    def _all_warm(self, trial_id: str) -> bool:
+        """Whether every worker is up. One let go earlier would be given the next warm-up trial, and the process that
+        is still starting would be stopped. A cluster that cannot start all of them is not waited for for ever."""
+        now = time.monotonic()
+        self._warm.setdefault(trial_id, now)
+        return len(self._warm) >= self._workers or now - min(self._warm.values()) > WARM_UP_PATIENCE_S
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        return self.queue.choose()
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Told through the search algorithm, which hears of every end."""
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Told through the search algorithm, which hears only of errors that end the trial."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Told through the search algorithm."""
+
+    def debug_string(self) -> str:
+        return "hypertune"
+
+
+def to_report(result: Mapping[str, Any]) -> Report:
+    """One result of a trainable in hypertune's terms; an `epoch` it does not report is Ray's iteration count."""
+    # Ray's own keys are neither metrics nor interesting; what is nested or no number is not a metric either.
+    metrics = {
+        name: float(value)
+        for name, value in result.items()
+        if isinstance(value, Real) and not isinstance(value, bool) and name not in _NOT_METRICS and "/" not in name
+    }
+    return Report(
+        epoch=int(result.get("epoch", result.get(TRAINING_ITERATION, 1))),
+        metrics=metrics,
+        elapsed_s=float(result.get("elapsed_s", result.get(TIME_TOTAL_S, 0.0))),
+        node=result.get(NODE_IP),
+        device=result.get("device"),
+    )
+
+
+_NOT_METRICS = frozenset(
+    {
+        "epoch",
+        "elapsed_s",
+        "device",
+        "done",
+        "should_checkpoint",
+        "training_iteration",
+        "time_total_s",
+        "pid",
+        "time_this_iter_s",
+        "time_since_restore",
+        "iterations_since_restore",
+        "timestamp",
+        "timesteps_total",
+        "episodes_total",
+        "timesteps_since_restore",
+        "checkpoint_dir_name",
+        "warmup_time",
+    }
+)
+
+
+def reported_by(result: Mapping[str, Any] | None) -> Report | None:
+    """The report inside a trial's last result, which Ray does not show to the scheduler when it says `done`."""
+    if not result or set(result) <= {DONE, "trial_id"} or TRAINING_ITERATION not in result:
+        return None
+    report = to_report(result)
+    return report if report.metrics else None
+
+
+def _controller(controller: Any) -> Any:
+    """The controller itself, where Ray hands out a wrapper that warns at every access."""
+    return getattr(controller, "_tune_controller", controller)

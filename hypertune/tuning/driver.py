@@ -1,0 +1,113 @@
+"""The driver: runs a study on Ray, from the checked study to its records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertune import cluster
+from hypertune.records import Event, Records, now
+from hypertune.study import Study
+from hypertune.tuning import folder, trainables
+from hypertune.tuning.checks import check, check_names
+from hypertune.tuning.recording import Recorder
+
+Observer = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a study.
+
+    Attributes:
+        records: everything that was recorded, from earlier attempts too.
+        interrupted: whether it was stopped by Ctrl-C and can be resumed.
+    """
+
+    records: Records
+    interrupted: bool
+
+
+def run(
+    study: Study,
+    out: Path,
+    *,
+    trainable: trainables.Trainable | None = None,
+    data_dir: Path | None = None,
+    address: str | None = None,
+    resume: bool = False,
+    observers: tuple[Observer, ...] = (),
+) -> Outcome:
+    """Runs a study, or what is left of it, and keeps its records in `out`.
+
+    Raises:
+        ValueError: for what the user can mend: study, data, folder, cluster.
+    """
+    check_names(study)
+    lock = folder.claim(out, study, resume=resume)
+    try:
+        recorder = Recorder(study, out)
+        try:
+            return _run(study, out, trainable, data_dir, address, recorder, observers)
+        finally:
+            recorder.close()
+    finally:
+        lock.release()
+        if not (resume or folder.holds_events(out)):
+            folder.discard(out)
+
+
+def _run(
+    study: Study,
+    out: Path,
+    trainable: trainables.Trainable | None,
+    data_dir: Path | None,
+    address: str | None,
+    recorder: Recorder,
+    observers: tuple[Observer, ...],
+) -> Outcome:
+    def emit(event: Event) -> None:
+        recorder(event)
+        for observer in observers:
+            observer(event)
+
+    import ray  # noqa: F401 -- imported before two threads would at the same time
+
+    with ThreadPoolExecutor(1) as pool:
+        # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
+        # that Ray takes to start.
+        preparing = pool.submit(_prepare, study, trainable, data_dir)
+        url = cluster.connect(address)
+        workers = cluster.workers(study.resources)
+        trainable, data = preparing.result()
+    provenance = folder.start_provenance(study, workers=workers, address=address, data_dir=data_dir)
+    folder.write_provenance(out, provenance, recorder.book.records())
+    for observer in observers:
+        observer({"event": "connected", "dashboard": url, "workers": workers})
+        for event in recorder.past:
+            observer(event)
+    from hypertune.tuning import experiment
+    from hypertune.tuning.queue import Queue
+    from hypertune.tuning.stages import Stages
+
+    retrains = bool(getattr(trainable, "needs_data", False))
+    stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains).plan()
+    threads = max(int(study.resources.cpus_per_trial), 1)
+    told = {"max_epochs": study.training.max_epochs, "threads": threads}
+    queue = Queue(stages, constants=study.training.config, told=told)
+    interrupted = bool(stages) and experiment.run(study, out, trainable, data, queue, workers=workers)
+    provenance["ended_at"] = now()
+    records = recorder.book.records(provenance)
+    folder.write_provenance(out, provenance, records)
+    return Outcome(records, interrupted)
+
+
+def _prepare(
+    study: Study, trainable: trainables.Trainable | None, data_dir: Path | None
+) -> tuple[trainables.Trainable, Any]:
+    trainable = trainable or trainables.resolve(study.training.trainable)
+    check(study, trainable)
+    return trainable, trainables.load_data(study, data_dir)

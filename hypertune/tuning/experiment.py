@@ -1,0 +1,85 @@
+"""One Ray Tune experiment that runs all stages of a study."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune import CheckpointConfig
+from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from hypertune.study import Study
+from hypertune.tuning.controller import StudyScheduler, StudySearch
+from hypertune.tuning.queue import Queue
+from hypertune.tuning.trainables import Trainable
+from hypertune.tuning.worker import make_worker, reusable
+
+WORKER_RETRIES = 2
+"""How often a trial is tried again after its worker or node died."""
+
+
+class NoteCheckpoints(TrialProgressCallback):
+    """Tells the journal of every checkpoint once it is complete, so that a resume never picks up half of one.
+
+    It also takes the place of Ray's own progress callback, which prints a line for every trial.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self.queue = queue
+
+    def on_trial_result(self, *_: Any, **__: Any) -> None:
+        """Shown by `tuning.progress` instead."""
+
+    on_trial_error = on_trial_complete = on_trial_result
+
+    def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **_: Any) -> None:
+        """Called by Ray Tune when a checkpoint has reached storage."""
+        self.queue.checkpointed(trial.trial_id, checkpoint.path)
+
+
+def run(study: Study, out: Path, trainable: Trainable, data: Any | None, queue: Queue, *, workers: int) -> bool:
+    """Runs the queue's stages on the connected cluster; returns whether it was interrupted.
+
+    Args:
+        data: handed to the trainable through Ray's object store: once per node, never copied per trial.
+        workers: trials that the cluster can run at the same time.
+
+    Raises:
+        ValueError: if the study cannot go on, e.g. since the trainable does not report its metric.
+    """
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
+    keep = reusable(trainable)
+    worker = make_worker(trainable)
+    runs = (out / "sweeps").resolve()
+    resources = study.resources
+    tune.run(
+        worker if data is None else _with_data(worker, data),
+        # A name of its own for every attempt: Ray numbers checkpoints from 0 again and would write over older ones.
+        name=f"run_{1 + sum(1 for _ in runs.glob('run_*'))}",
+        storage_path=str(runs),
+        search_alg=StudySearch(queue, workers if keep else 0),
+        scheduler=StudyScheduler(queue, workers, keep_workers=keep),
+        num_samples=-1,
+        reuse_actors=keep,
+        resources_per_trial=resource_dict_to_pg_factory(
+            {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+        ),
+        checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+        callbacks=[NoteCheckpoints(queue)],
+        max_failures=WORKER_RETRIES,
+        raise_on_failed_trial=False,
+        verbose=0,
+    )
+    if queue.fatal:
+        raise ValueError(queue.fatal)
+    return not queue.finished
+
+
+def _with_data(worker: Any, data: Any) -> Any:
+    wrapped = tune.with_parameters(worker, data=data)
+    wrapped.__qualname__ = worker.__qualname__  # what the dashboard and `ps` show; Ray's own wrapper is called _Inner
+    return wrapped

@@ -1,0 +1,138 @@
+"""Resume: an interrupted sweep rebuilt by replaying its journal into a fresh searcher and scheduler.
+
+Ray Tune restores a searcher from a pickle and a scheduler not at all. Both are deterministic functions of their seed
+and of what they are told, in order; so telling them the same again brings back exactly the state they were in.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hypertune.records import FINAL_STATUSES, Event
+from hypertune.sweep import Sweep
+from hypertune.trial import Fork, Report, StubTrial
+
+
+class ReplayView:
+    """Stands in for the controller while nothing really runs."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self.trials: dict[str, Any] = {}
+
+    def get_trials(self) -> list[Any]:
+        return list(self.trials.values())
+
+    def get_live_trials(self) -> set[Any]:
+        return {trial for name, trial in self.trials.items() if name in self._sweep.running | self._sweep.paused}
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+        trial.status = "PAUSED"
+
+    def stop_trial(self, trial: Any) -> None:
+        self._sweep.ended(trial, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A trial that was running or paused when the study was interrupted.
+
+    Attributes:
+        unsaved: whether it is paused, has not been saved there, and others may be forked from it: it has to train up
+            to its pause once more, which costs nothing of the budget.
+    """
+
+    trial: Any
+    paused: bool
+    unsaved: bool = False
+
+
+def replay(
+    sweep: Sweep, events: Iterable[Event], make_trial: Callable[[str, dict[str, Any]], Any]
+) -> tuple[list[Unfinished], float]:
+    """Brings a fresh sweep to the state its journal ends in.
+
+    Args:
+        sweep: just built; its `emit` and `clock` are silenced while replaying and put back afterwards.
+        events: the sweep's own events, in order.
+        make_trial: makes a trial object for a trial that may still be live.
+
+    Returns:
+        The unfinished trials, in the order they were started, and the wall-clock seconds the sweep has used. Ends
+        that the kill kept out of the journal are emitted.
+    """
+    events = list(events)
+    ended = {event["trial_id"] for event in events if event["event"] == "end"}
+    view, emit, clock = ReplayView(sweep), sweep.emit, sweep.clock
+    moment = 0.0
+    sweep.emit, sweep.clock = (lambda event: None), (lambda: moment)
+    sweep.begin()
+    for event in events:
+        moment = max(moment, event.get("wall_s", moment))
+        _apply(sweep, view, event, StubTrial if event.get("trial_id") in ended else make_trial)
+    sweep.emit, sweep.clock = emit, clock
+    for trial_id, state in sweep.trials.items():
+        if state.status in FINAL_STATUSES and trial_id not in ended:
+            emit(
+                {
+                    "event": "end",
+                    "trial_id": trial_id,
+                    "status": state.status,
+                    "at": sweep.stamp(),
+                    "wall_s": moment,
+                }
+            )
+    live = [name for name in sweep.trials if name in sweep.running | sweep.paused]
+    return [_unfinished(sweep, view.trials[name]) for name in live], moment
+
+
+def _unfinished(sweep: Sweep, trial: Any) -> Unfinished:
+    name = trial.trial_id
+    paused = name in sweep.paused
+    needed = paused and hasattr(sweep.scheduler, "fork")
+    return Unfinished(trial, paused, needed and not sweep.saves.has(name, sweep.trials[name].epochs))
+
+
+def _apply(sweep: Sweep, view: ReplayView, event: Event, make: Callable[[str, dict[str, Any]], Any]) -> None:
+    kind, trial_id = event["event"], event.get("trial_id", "")
+    trial: Any = view.trials.get(trial_id)
+    if kind == "trial":
+        fork = _fork(event)
+        _check_same(sweep, view, trial_id, fork or event["config"])
+        sweep.start(trial_id, event["config"], fork)
+        view.trials[trial_id] = make(trial_id, event["config"])
+        sweep.added(view.trials[trial_id], view)
+    elif kind == "epoch":
+        report = Report(event["epoch"], event["metrics"], event["elapsed_s"], event["node"], event["device"])
+        sweep.report(trial, report, view)
+    elif kind == "unpause":
+        sweep.unpause(trial_id)
+    elif kind == "checkpoint":
+        sweep.checkpointed(trial_id, event["path"])
+    elif kind == "closed":
+        sweep.close(view)
+    elif kind == "end" and event["status"] == "failed":
+        sweep.failed(trial, event.get("error", ""), view)
+    elif kind == "end":
+        sweep.ended(trial, view)
+
+
+def _fork(event: Event) -> Fork | None:
+    """What the scheduler had asked for, where the event tells of a fork."""
+    parent = event.get("parent")
+    return Fork(event["config"], parent["trial_id"], parent["epoch"]) if parent else None
+
+
+def _check_same(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork | dict[str, Any]) -> None:
+    forked = isinstance(started, Fork)
+    if (sweep.fork(view) if forked else sweep.searcher.suggest(trial_id)) != started:
+        who = "scheduler does not repeat its forks" if forked else "searcher does not repeat its suggestions"
+        warnings.warn(
+            f"{sweep.strategy}, seed {sweep.seed}: the {who}; "
+            f"the sweep goes on, but not exactly as it would have without the interruption",
+            RuntimeWarning,
+            stacklevel=2,
+        )

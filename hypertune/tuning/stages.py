@@ -1,0 +1,143 @@
+"""The stages of a study still to be run: new sweeps, an interrupted one to go on with, and the retrainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hypertune.records import Event, improves, now
+from hypertune.study import Study
+from hypertune.sweep import Sweep
+from hypertune.trial import Checkpoint
+from hypertune.tuning.checks import build
+from hypertune.tuning.queue import Begun, MakeTrial, StartStage
+from hypertune.tuning.recording import Recorder
+from hypertune.tuning.replay import Unfinished, replay
+from hypertune.tuning.retraining import FIRST_SEED, Incumbent, Job, Retraining
+
+MODEL = Path("best") / "model.pt"
+
+
+class Stages:
+    """Plans what is left of a study from what its journal holds.
+
+    Args:
+        recorder: the study's records so far.
+        workers: trials that the cluster can run at the same time.
+        emit: receives every event.
+        retrains: whether the trainable can be retrained and scored on a test split.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        out: Path,
+        recorder: Recorder,
+        *,
+        workers: int,
+        emit: Callable[[Event], None],
+        retrains: bool,
+    ) -> None:
+        self.study, self.out, self.recorder = study, out, recorder
+        self.workers, self.emit, self.retrains = workers, emit, retrains
+
+    def plan(self) -> list[StartStage]:
+        """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
+        rows = self.recorder.book.sweeps
+        order = [(strategy, seed) for seed in self.study.seeds for strategy in self.study.strategies]
+        left = [key for key in order if not (key in rows and rows[key]["finished"])]
+        # An interrupted sweep goes first: it has been begun already.
+        left.sort(key=lambda key: key not in rows)
+        stages: list[StartStage] = [partial(self._resumed if key in rows else self._fresh, *key) for key in left]
+        return [*stages, self._retraining] if left or self._jobs() else []
+
+    def _sweep(self, strategy: str, seed: int) -> Sweep:
+        searcher, scheduler = build(self.study, strategy, seed)
+        return Sweep(self.study, strategy, seed, searcher, scheduler, workers=self.workers, emit=self.emit, stamp=now)
+
+    def _fresh(self, strategy: str, seed: int, make_trial: MakeTrial) -> Begun:
+        sweep = self._sweep(strategy, seed)
+        sweep.begin()
+        return Begun(sweep)
+
+    def _resumed(self, strategy: str, seed: int, make_trial: MakeTrial) -> Begun:
+        sweep = self._sweep(strategy, seed)
+        events = [event for event in self.recorder.past if self._belongs(event, strategy, seed)]
+        checkpoints = {event["trial_id"]: event for event in events if event["event"] == "checkpoint"}
+
+        def make(trial_id: str, config: dict[str, Any]) -> Any:
+            event = checkpoints.get(trial_id)
+            saved = Checkpoint(event["path"], event["epoch"], event["elapsed_s"]) if event else sweep.origin(trial_id)
+            return make_trial(sweep, trial_id, config, saved)
+
+        unfinished, wall_s = replay(sweep, events, make)
+        sweep.begin(wall_s)
+        return Begun(sweep, [_requeued(trial) for trial in unfinished])
+
+    def _belongs(self, event: Event, strategy: str, seed: int) -> bool:
+        if "strategy" in event:
+            return (event["strategy"], event["seed"]) == (strategy, seed) and event["event"] != "retrained"
+        row = self.recorder.book.trials.get(event.get("trial_id", ""))
+        return row is not None and (row["strategy"], row["seed"]) == (strategy, seed)
+
+    # Retraining --------------------------------------------------------------------------------------------------
+
+    def _retraining(self, make_trial: MakeTrial) -> Begun | None:
+        jobs = self._jobs()
+        if not jobs:
+            return None
+        stage = Retraining(jobs, workers=self.workers, emit=self.emit)
+        stage.begin()
+        return Begun(stage)
+
+    def _jobs(self) -> list[Job]:
+        if not self.retrains:
+            return []
+        incumbents = self._incumbents()
+        best = self._best(incumbents)
+        done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
+        if (self.out / MODEL).exists():
+            best = None
+        jobs = []
+        for incumbent in incumbents:
+            for retrain_seed in range(FIRST_SEED, FIRST_SEED + self.study.retrain):
+                model_path = self._model_path(incumbent, best, retrain_seed)
+                if model_path or (incumbent.strategy, incumbent.seed, retrain_seed) not in done:
+                    jobs.append(Job(incumbent, retrain_seed, model_path))
+        if not self.study.retrain and best is not None:
+            jobs.append(Job(best, FIRST_SEED, self._model_path(best, best, FIRST_SEED), test=False))
+        return jobs
+
+    def _model_path(self, incumbent: Incumbent, best: Incumbent | None, retrain_seed: int) -> Path | None:
+        return (self.out / MODEL).resolve() if incumbent is best and retrain_seed == FIRST_SEED else None
+
+    def _incumbents(self) -> list[Incumbent]:
+        book = self.recorder.book
+        rows = (book.trials[row["incumbent"]] for row in book.sweeps.values() if row["incumbent"])
+        return [
+            Incumbent(
+                row["strategy"],
+                row["seed"],
+                row["trial_id"],
+                book.configs[row["trial_id"]],
+                row["best_epoch"],
+                book.lineage.schedule(row["trial_id"], book.configs),
+            )
+            for row in rows
+        ]
+
+    def _best(self, incumbents: list[Incumbent]) -> Incumbent | None:
+        best, best_value = None, None
+        for incumbent in incumbents:
+            value = self.recorder.book.trials[incumbent.trial_id][self.study.metric]
+            if improves(value, best_value, self.study.mode):
+                best, best_value = incumbent, value
+        return best
+
+
+def _requeued(unfinished: Unfinished) -> Any:
+    """The trial as Ray's controller takes it up again: to be started, or waiting for its promotion."""
+    unfinished.trial.set_status("PAUSED" if unfinished.paused and not unfinished.unsaved else "PENDING")
+    return unfinished.trial

@@ -1,0 +1,61 @@
+"""Finds the trainable of a study and hands it the data set through Ray's object store."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from hypertune.study import Study
+
+Trainable = type | Callable[..., Any]
+"""A Ray Tune trainable: a class or a function."""
+
+
+def resolve(name: str) -> Trainable:
+    """The trainable that a study file names: a plugin's name, or `package.module:attribute`.
+
+    Raises:
+        ValueError: if there is none of that name, or it is no Ray Tune trainable.
+    """
+    plugins = {entry.name: entry for entry in entry_points(group="hypertune.trainables")}
+    if name in plugins:
+        return plugins[name].load()  # type: ignore[no-any-return]
+    if ":" not in name:
+        close = difflib.get_close_matches(name, plugins, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(plugins))}"
+        raise ValueError(f"training.trainable: unknown trainable {name!r}; {hint}, or give package.module:attribute")
+    return _import(name)
+
+
+def _import(name: str) -> Trainable:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"training.trainable: {module!r} cannot be imported ({error})") from None
+    except AttributeError:
+        raise ValueError(f"training.trainable: {module!r} has no attribute {attribute!r}") from None
+    if not callable(found):
+        raise ValueError(f"training.trainable: {name} is neither a function nor a class")
+    return found  # type: ignore[no-any-return]
+
+
+def load_data(study: Study, data_dir: Path | None) -> Any | None:
+    """The study's data set, or None where the trainable brings its own."""
+    training = study.training
+    if training.dataset is None:
+        return None
+    from hypertune.training.datasets import load_dataset
+
+    return load_dataset(
+        training.dataset,
+        data_dir=data_dir,
+        path=training.path,
+        classes=training.classes,
+        validation_fraction=training.validation_fraction,
+        split_seed=training.split_seed,
+    )

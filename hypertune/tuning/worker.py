@@ -1,0 +1,124 @@
+"""The worker: any Ray Tune trainable, made fit to stay alive from trial to trial and to be warmed up beforehand."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Trainable
+from ray.tune.result import DONE
+from ray.tune.trainable import wrap_function
+
+FAILURE, TRACEBACK = "hypertune_failure", "hypertune_traceback"
+"""Keys of the result that tells of a trial's error."""
+RESERVED = "hypertune"
+"""Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
+
+WARM_UP_STEP_S = 0.05
+"""How long a warm worker waits before it asks again whether the others are there too."""
+
+
+def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainable]:
+    """Wraps a function or class trainable.
+
+    The worker takes `config["hypertune"]` out of the configuration: `warm_up` makes a trial that only starts the
+    process, `seed` seeds Python's, numpy's and torch's global generators, so that a user's own trainable repeats. A
+    built-in trainable (one with `kind`) is handed the key, since it reads its seed and horizon there.
+    """
+    base = trainable if inspect.isclass(trainable) else wrap_function(trainable)
+    built_in = hasattr(base, "needs_data")
+
+    # Names with two underscores cannot collide with those of the class that is wrapped.
+    class Worker(base):  # type: ignore[misc, valid-type]
+        __warming = False
+        __usable = False
+        """Whether the base class has been set up and can be reset for the next trial."""
+        __failure: dict[str, str] | None = None
+
+        def setup(self, config: dict[str, Any], **parameters: Any) -> None:
+            self.__parameters = parameters
+            self.__begin(config)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.__begin(new_config)
+            return True
+
+        def __begin(self, config: dict[str, Any]) -> None:
+            told = config.get(RESERVED, {})
+            self.__warming, self.__failure = bool(told.get("warm_up")), None
+            if self.__warming:
+                if built_in:
+                    super().warm_up(**self.__parameters)
+                return
+            _seed_everything(int(told.get("seed", 0)))
+            if not built_in:
+                config = {key: value for key, value in config.items() if key != RESERVED}
+                self.config = config  # a function trainable is called with this attribute
+            self.__guarded(self.__set_up, config)
+
+        def __set_up(self, config: dict[str, Any]) -> None:
+            if self.__usable and super().reset_config(config):
+                return
+            self.__discard()
+            super().setup(config, **self.__parameters)
+            self.__usable = True
+
+        def step(self) -> Any:
+            if self.__warming:
+                time.sleep(WARM_UP_STEP_S)
+                return {}
+            result = None if self.__failure else self.__guarded(super().step)
+            return {DONE: True, **self.__failure} if self.__failure else result
+
+        def __guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+            """An error of the trainable becomes a result: raised, it would cost the process and seconds to start
+            another one."""
+            try:
+                return call(*arguments)
+            except Exception as error:  # noqa: BLE001 -- whatever a user's code raises is reported as the trial's failure
+                self.__failure = {FAILURE: _describe(error), TRACEBACK: traceback.format_exc()}
+                self.__discard()
+                return None
+
+        def __discard(self) -> None:
+            """Ends what the base class has running; what it raises is the error that has been reported already."""
+            if self.__usable:
+                self.__usable = False
+                with contextlib.suppress(Exception):
+                    super().cleanup()
+
+        def cleanup(self) -> None:
+            if self.__usable:
+                super().cleanup()
+
+    Worker.__name__ = Worker.__qualname__ = getattr(trainable, "__name__", "trainable")
+    return Worker
+
+
+def reusable(trainable: type[Trainable] | Callable[..., Any]) -> bool:
+    """Whether a process can go on to the next trial: functions can, classes if they define `reset_config`."""
+    own = getattr(trainable, "reset_config", None)
+    return not inspect.isclass(trainable) or own is not Trainable.reset_config
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    # Only what the trainable itself has loaded: importing numpy or torch here would cost every worker seconds.
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def _describe(error: BaseException) -> str:
+    """`Type: message` of the innermost cause, in one line; Ray wraps what a function trainable raises."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    message = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {message[-1].strip()}" if message else type(error).__name__

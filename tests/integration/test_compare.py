@@ -1,0 +1,116 @@
+"""`hypertune.compare` with an existing Ray Tune user's trainables, on a real local Ray."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ray import tune
+
+from hypertune import compare
+from tests.integration import trainables
+
+SPACE = {"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9)}
+STRATEGIES = ["random", "bayes", "hyperband", "hyperopt"]
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def run(out: Path, trainable: Any = trainables.objective, **changes: Any) -> Any:
+    arguments: dict[str, Any] = {
+        "trainable": trainable,
+        "space": SPACE,
+        "strategies": STRATEGIES,
+        "seeds": 2,
+        "budget": {"epochs": 40},
+        "metric": "score",
+        "mode": "max",
+        "max_epochs": 9,
+        "out": out,
+    }
+    return compare(**{**arguments, **changes})
+
+
+def test_a_function_trainable_runs_unchanged_with_four_strategies(tmp_path: Path) -> None:
+    result = run(tmp_path / "out")
+    assert list(result.table["strategy"]) == STRATEGIES
+    assert list(result.records.sweeps["epochs"]) == [40] * 8
+    assert all(type(width) is int for width in result.trials["config/width"].tolist())
+    assert result.trials["config/width"].between(1, 8).all()
+    assert result.best.value == result.trials["score"].max()
+    assert set(result.best.config) == {"lr", "width"}
+    assert result.figures()
+    for name in ("study.toml", "provenance.json", "trials.csv", "curves.parquet", "report.html", "best/config.toml"):
+        assert (tmp_path / "out" / name).stat().st_size > 0, name
+    for ending in ("csv", "md", "json", "tex"):
+        assert (tmp_path / "out" / f"comparison.{ending}").stat().st_size > 0, ending
+
+
+def test_one_more_sweep_costs_less_than_half_a_second_of_nothing(tmp_path: Path) -> None:
+    sweeps = run(tmp_path / "out", strategies=["random"], seeds=8).records.sweeps
+    assert (sweeps["wall_s"] < 2.0).all(), "a sweep of 40 trivial epochs waits for something"
+
+
+def test_a_class_trainable_without_reset_config_runs(tmp_path: Path) -> None:
+    result = run(tmp_path / "out", trainables.Objective, strategies=["random"], seeds=1, budget={"trials": 2})
+    assert list(result.trials["status"]) == ["completed", "completed"]
+    assert list(result.trials["epochs"]) == [9, 9]
+
+
+def test_failures_and_divergence_are_shown_and_charged(tmp_path: Path) -> None:
+    result = run(tmp_path / "out", trainables.failing, strategies=["random", "hyperopt", "asha"])
+    assert {"failed", "diverged", "completed"} <= set(result.trials["status"])
+    failed = result.trials[result.trials["status"] == "failed"]
+    assert (failed["epochs"] == 2).all()
+    assert (result.trials.loc[result.trials["status"] == "diverged", "config/lr"] < 1e-3).all()
+    assert (result.records.sweeps["epochs"] == 40).all()
+    journal = (tmp_path / "out" / "sweeps" / "journal.jsonl").read_text()
+    assert "RuntimeError: too wide for this test" in journal
+
+
+def test_a_trial_whose_worker_dies_is_tried_again_and_nothing_is_charged_twice(tmp_path: Path) -> None:
+    space = {**SPACE, "marker": str(tmp_path / "died")}
+    result = run(tmp_path / "out", trainables.suicidal, space=space, strategies=["random"], seeds=1)
+    assert (tmp_path / "died").exists()
+    assert set(result.trials["status"]) == {"completed", "stopped"}
+    assert result.trials["epochs"].sum() == len(result.curves) == 40
+    assert not result.curves.duplicated(["trial_id", "epoch"]).any()
+
+
+def test_a_paused_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    result = run(tmp_path / "out", trainables.checkpointing, strategies=["hyperband"], seeds=1)
+    promoted = result.curves[result.curves["epoch"] == 9]
+    assert len(promoted)
+    assert (promoted["started_from"] > 0).any(), "no promoted trial went on from its checkpoint"
+
+
+def test_a_metric_nobody_reports_ends_the_study_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="study.metric: 'accuracy' is not reported; the trainable reports score"):
+        run(tmp_path / "out", metric="accuracy", strategies=["random"], seeds=1)
+
+
+def test_more_gpus_than_there_are_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"resources.gpus_per_trial: 2 asked for, but no node .* more than 0"):
+        run(tmp_path / "out", resources={"gpus_per_trial": 2})
+
+
+def test_the_same_study_twice_with_one_worker_gives_the_same_curves(tmp_path: Path) -> None:
+    def curves(name: str) -> pd.DataFrame:
+        result = run(tmp_path / name, resources={"cpus_per_trial": 2}, strategies=["random", "hyperopt", "hyperband"])
+        frame: pd.DataFrame = result.curves
+        return frame.drop(columns=["elapsed_s", "wall_s"])
+
+    pd.testing.assert_frame_equal(curves("first"), curves("second"))
+
+
+def test_provenance_says_how_it_was_run(tmp_path: Path) -> None:
+    run(tmp_path / "out", strategies=["random"], seeds=[3], budget={"trials": 1})
+    facts = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert facts["seeds"] == [3]
+    assert facts["versions"]["ray"]
+    assert facts["hardware"]["cores"] >= 1
+    assert facts["ended_at"] > facts["started_at"]
+    assert [row["strategy"] for row in facts["sweeps"]] == ["random"]

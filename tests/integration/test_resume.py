@@ -1,0 +1,104 @@
+"""Real processes really killed: nothing that was reported is lost, and the rest is as it would have been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hypertune import records
+from hypertune.records import JOURNAL
+
+# Ray starts its own processes; two cores' worth are asked for whatever the machine has.
+ENVIRONMENT = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}', "PYTHONUNBUFFERED": "1"}
+SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
+
+
+def start(out: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.integration.killed", str(out), *arguments]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(out: Path, *arguments: str) -> tuple[int, str]:
+    process = start(out, *arguments)
+    output, _ = process.communicate(timeout=180)
+    return process.returncode, output
+
+
+def wait_for_epochs(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Until the journal tells of `count` epochs."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        journal = out / JOURNAL
+        if journal.exists() and journal.read_bytes().count(b'"event": "epoch"') >= count:
+            return
+        assert process.poll() is None, f"ended early: {process.communicate()[0]}"
+        time.sleep(0.05)
+    pytest.fail(f"no {count} epochs within two minutes")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    code, output = finish(out)
+    assert code == 0, output
+    return records.read(out).trials[SAME]
+
+
+@pytest.mark.parametrize(
+    "epochs", [pytest.param(7, marks=pytest.mark.slow), 55, pytest.param(95, marks=pytest.mark.slow)]
+)
+def test_a_study_killed_at_any_point_is_readable_and_resumes_to_the_same_table(
+    tmp_path: Path, undisturbed: pd.DataFrame, epochs: int
+) -> None:
+    out = tmp_path / "out"
+    process = start(out)
+    wait_for_epochs(out, epochs, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    left = records.read(out)
+    assert epochs <= len(left.curves) < 120
+    # The tables lag by a second or so; the journal does not.
+    assert set(pd.read_csv(out / "trials.csv")["trial_id"]) <= set(left.trials["trial_id"])
+    assert len(pd.read_parquet(out / "curves.parquet")) <= len(left.curves)
+
+    code, output = finish(out, "resume")
+    assert code == 0, output
+    resumed = records.read(out)
+    pd.testing.assert_frame_equal(resumed.trials[SAME], undisturbed)
+    assert not resumed.curves.duplicated(["trial_id", "epoch"]).any()
+    kept = resumed.curves.head(len(left.curves))
+    pd.testing.assert_frame_equal(kept[["trial_id", "epoch", "score"]], left.curves[["trial_id", "epoch", "score"]])
+
+
+def test_ctrl_c_leaves_something_resumable(tmp_path: Path, undisturbed: pd.DataFrame) -> None:
+    out = tmp_path / "out"
+    process = start(out)
+    wait_for_epochs(out, 30, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "interrupted" in output
+    assert (out / "comparison.csv").exists()
+
+    code, output = finish(out, "resume")
+    assert code == 0, output
+    pd.testing.assert_frame_equal(records.read(out).trials[SAME], undisturbed)
+
+
+def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = start(out)
+    wait_for_epochs(out, 3, first)
+    code, output = finish(out, "resume")
+    assert code != 0
+    assert "another hypertune is writing to it" in output
+    first.kill()
+    first.wait()

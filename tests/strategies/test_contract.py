@@ -1,0 +1,30 @@
+"""The contract, held to every installed searcher and scheduler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hypertune.strategies.plugin import SchedulerPlugin, SearcherPlugin
+from hypertune.strategies.registry import schedulers, searchers
+from tests.strategies.contract import QUICK, SchedulerContract, SearcherContract
+
+
+class TestSearchers(SearcherContract):
+    # Those of the extras (smac, ax) where their packages are installed.
+    @pytest.fixture(params=[name for name, plugin in searchers().items() if not plugin.missing])
+    def plugin(self, request: pytest.FixtureRequest) -> SearcherPlugin:
+        return searchers()[request.param]
+
+    @pytest.fixture
+    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
+        options = {name: value for name, value in QUICK.items() if name in plugin.options}
+        # A second for each suggestion of its model: one or two of them must do.
+        return {"n_initial": 6} if plugin is searchers()["optuna-gp"] else options
+
+
+class TestSchedulers(SchedulerContract):
+    @pytest.fixture(params=list(schedulers()))
+    def plugin(self, request: pytest.FixtureRequest) -> SchedulerPlugin:
+        return schedulers()[request.param]

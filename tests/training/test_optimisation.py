@@ -1,0 +1,63 @@
+"""Optimizers on the flattened parameters, and schedules."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from hypertune.training.hyperparameters import CNNHyperparameters, Hyperparameters
+from hypertune.training.models import build_model
+from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer
+
+PLAIN = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": lambda parameters, lr, weight_decay: torch.optim.SGD(
+        parameters, lr, momentum=0.9, weight_decay=weight_decay
+    ),
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    built = build_model("cnn", {"filters": 6, "norm": "layer"}, (3, 12, 12), 5)
+    return built.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("name", list(PLAIN))
+def test_the_flat_vector_trains_as_the_parameters_one_by_one(name: str) -> None:
+    flat_model, plain_model = model(), model()
+    vector = flatten_parameters(flat_model)
+    h = Hyperparameters.from_config({"optimizer": name, "lr": 0.01, "weight_decay": 0.1})
+    flat = make_optimizer(h, vector)
+    plain = PLAIN[name](plain_model.parameters(), lr=0.01, weight_decay=0.1)  # type: ignore[operator]
+    for step in range(5):
+        images = torch.randn(8, 3, 12, 12, generator=torch.Generator().manual_seed(step))
+        for trained, optimizer in ((flat_model, flat), (plain_model, plain)):
+            vector.grad.zero_() if trained is flat_model else optimizer.zero_grad()  # type: ignore[union-attr]
+            trained(images).logsumexp(1).sum().backward()
+            optimizer.step()
+    for one, other in zip(flat_model.parameters(), plain_model.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_flattening_keeps_values_and_layout() -> None:
+    flat_model, plain_model = model(), model()
+    vector = flatten_parameters(flat_model)
+    assert vector.numel() == sum(parameter.numel() for parameter in plain_model.parameters())
+    for one, other in zip(flat_model.parameters(), plain_model.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert one.stride() == other.stride()
+        assert one.untyped_storage().data_ptr() == vector.untyped_storage().data_ptr()
+
+
+def test_schedules() -> None:
+    def rates(schedule: str) -> list[float]:
+        h = CNNHyperparameters.from_config({"lr": 1.0, "lr_schedule": schedule})
+        return [learning_rate(h, epoch, 4) for epoch in range(1, 6)]
+
+    assert rates("none") == [1.0] * 5
+    assert rates("step") == pytest.approx([1.0, 1.0, 0.1, 0.01, 0.01])
+    assert rates("cosine") == pytest.approx([1.0, 0.853553, 0.5, 0.146447, 0.0], abs=1e-6)

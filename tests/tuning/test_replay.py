@@ -1,0 +1,62 @@
+"""Resume: a sweep cut off after any event goes on exactly as if nothing had happened."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from hypertune.trial import StubTrial
+from hypertune.tuning.replay import replay
+from tests.scripted import Runner, make_study
+
+STRATEGIES = ["random", "asha", "hyperband", "hyperopt", "optuna", "bayes", "hyperopt+asha", "pbt", "hyperopt+pb2"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("cut", [1, 2, 9, 23, 41, 60])
+def test_a_replayed_sweep_goes_on_as_the_undisturbed_one(strategy: str, cut: int) -> None:
+    study = make_study(strategies=(strategy,))
+    undisturbed = Runner(study, strategy, workers=1).run()
+    journal = undisturbed.events[:cut]
+
+    resumed = Runner(study, strategy, workers=1)
+    resumed.now = undisturbed.now
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unfinished, wall_s = replay(resumed.sweep, journal, StubTrial)
+    resumed.trials = {trial.trial.trial_id: trial.trial for trial in unfinished}
+    for trial in unfinished:
+        trial.trial.status = "PAUSED" if trial.paused else "RUNNING"
+    resumed.events = list(journal) + resumed.events
+    resumed.sweep.emit = resumed.events.append
+    for trial in unfinished:
+        if trial.unsaved:  # the driver trains it up to its pause once more
+            resumed.sweep.checkpointed(trial.trial.trial_id, "x")
+    continue_from(resumed, wall_s)
+
+    assert resumed.book().trials_table().equals(undisturbed.book().trials_table())
+
+
+def continue_from(runner: Runner, wall_s: float) -> None:
+    """Runs the sweep to its end, the clock going on where the journal stopped."""
+    runner.now = wall_s
+    runner.run(wall_s=wall_s or 1e-9)
+
+
+def test_an_end_that_the_kill_kept_out_of_the_journal_is_written() -> None:
+    study = make_study()
+    events = Runner(study, "random", workers=1).run().events
+    last_epoch = max(n for n, event in enumerate(events) if event["event"] == "epoch" and event["epoch"] == 9)
+    resumed = Runner(study, "random", workers=1)
+    unfinished, _ = replay(resumed.sweep, events[: last_epoch + 1], StubTrial)
+    assert unfinished == []
+    assert [(event["event"], event["status"]) for event in resumed.events] == [("end", "completed")]
+
+
+def test_a_searcher_that_does_not_repeat_itself_is_reported() -> None:
+    study = make_study()
+    events = Runner(study, "random", seed=0).run().events
+    other = Runner(study, "random", seed=1)
+    with pytest.warns(RuntimeWarning, match="does not repeat its suggestions"):
+        replay(other.sweep, events[:10], StubTrial)
