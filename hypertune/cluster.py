@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from typing import Any
 
 from hypertune.study import Resources
@@ -24,14 +25,25 @@ QUIET = {
 """Ray's settings, set only where the user has not set them."""
 
 
+def prepare_environment() -> None:
+    """Sets Ray's settings, and lets Python keep what it compiles.
+
+    Containers often forbid that, to keep an image small; every one of Ray's processes would then compile torch's and
+    Ray's sources anew, which doubles and trebles its start (5.6 s of imports instead of 2.3 s).
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 def connect(address: str | None) -> str | None:
     """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
 
     Raises:
         ValueError: if no cluster answers at `address`.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    prepare_environment()
     import ray
 
     if not ray.is_initialized():

@@ -24,12 +24,11 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One Ray for all tests of a session, with two CPUs; starting one takes seconds."""
-    import ray
-
     from hypertune import cluster
 
-    for name, value in cluster.QUIET.items():
-        os.environ.setdefault(name, value)
+    cluster.prepare_environment()
+    import ray
+
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()

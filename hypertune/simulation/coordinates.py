@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,4 +74,8 @@ def _quantile(domain: Numeric) -> Callable[[float], float]:
     low, high = warp(domain.low), warp(domain.high)
     start = domain.to_unit(domain.low)
     slope = (domain.to_unit(domain.high) - start) / (high - low) if high > low else 0.0
-    return lambda number: start + slope * (warp(number) - low)
+    return partial(_linear, warp, low, start, slope)
+
+
+def _linear(warp: Callable[[float], float], low: float, start: float, slope: float, number: float) -> float:
+    return start + slope * (warp(number) - low)

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
@@ -122,13 +123,24 @@ def processes(setting: Setting, count: int) -> Iterator[Executor | None]:
     if count < 2:
         yield None
         return
-    # A fork has Ray and the searchers' libraries imported already, which takes a new process seconds.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = _context()
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_enter, initargs=(setting,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """How processes are started: forked, where that exists, from a server that has no threads and the imports done.
+
+    A fork of this process itself would be as quick, but hangs on the locks of whatever threads it has (Ray's, torch's).
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(sorted(name for name in sys.modules if name.partition(".")[0] == "hypertune"))
+    return context
 
 
 _here: list[Setting] = []

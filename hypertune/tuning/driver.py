@@ -74,6 +74,7 @@ def _run(
         for observer in observers:
             observer(event)
 
+    cluster.prepare_environment()
     import ray  # noqa: F401 -- imported before two threads would at the same time
 
     with ThreadPoolExecutor(1) as pool:

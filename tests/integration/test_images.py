@@ -80,7 +80,8 @@ def test_the_winner_loads_and_is_as_good_as_the_table_says(digits: Path) -> None
     accuracy = float(np.mean(logits.argmax(dim=1).numpy() == data.labels[data.test]))
     facts = records.read(digits)
     best = facts.trials.loc[int(facts.trials["valid_accuracy"].argmax()), "trial_id"]
-    scored = facts.retrained[facts.retrained["trial_id"] == best]
+    # They are recorded as they end; the model is that of the first seed.
+    scored = facts.retrained[facts.retrained["trial_id"] == best].sort_values("retrain_seed")
     assert accuracy == pytest.approx(scored["test_accuracy"].iloc[0], abs=0.01)
 
 
