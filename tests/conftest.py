@@ -24,9 +24,9 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One Ray for all tests of a session, with two CPUs; starting one takes seconds."""
-    from hypertune import cluster
+    from hypertune.cluster.connect import prepare_environment
 
-    cluster.prepare_environment()
+    prepare_environment()
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypertune import cluster
+from hypertune.cluster import connect
 from hypertune.records import Event, Records, now
 from hypertune.study import Study
 from hypertune.tuning import folder, trainables
@@ -74,15 +74,15 @@ def _run(
         for observer in observers:
             observer(event)
 
-    cluster.prepare_environment()
+    connect.prepare_environment()
     import ray  # noqa: F401 -- imported before two threads would at the same time
 
     with ThreadPoolExecutor(1) as pool:
         # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
         # that Ray takes to start.
         preparing = pool.submit(_prepare, study, trainable, data_dir)
-        url = cluster.connect(address)
-        workers = cluster.workers(study.resources)
+        url = connect.connect(address)
+        workers = connect.workers(study.resources)
         trainable, data = preparing.result()
     provenance = folder.start_provenance(study, workers=workers, address=address, data_dir=data_dir)
     folder.write_provenance(out, provenance, recorder.book.records())
