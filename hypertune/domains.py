@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import Any
 
 NUMERIC_KINDS = {
     "uniform": ("low", "high"),
@@ -20,6 +21,10 @@ NUMERIC_KINDS = {
 }
 
 
+def _derived() -> Any:
+    return field(init=False, repr=False, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Numeric:
     """A numeric domain, e.g. `Numeric("loguniform", (1e-4, 3e-3))`; `args` are Ray Tune's own arguments.
@@ -32,10 +37,23 @@ class Numeric:
 
     kind: str
     args: tuple[float, ...]
+    # Worked out once: a simulation draws and rounds millions of values.
+    integer: bool = _derived()
+    log: bool = _derived()
+    normal: bool = _derived()
+    """Whether the domain is a normal distribution, the one kind without bounds."""
+    step: float | None = _derived()
+    """Distance of neighbouring values; None where the domain is continuous."""
+    low: float = _derived()
+    high: float = _derived()
+    """The largest value that can be drawn (the bound itself is excluded by `randint` and `lograndint`)."""
+    _warped: tuple[float, float] = _derived()
+    """The bounds, as logarithms if log, widened by half a step for the first and last level to get their full share."""
 
     def __post_init__(self) -> None:
         names = NUMERIC_KINDS[self.kind]
         shape = f"{self.kind} takes [{', '.join(names)}]"
+        self._set(integer=self.kind.endswith("int"), log="log" in self.kind, normal=self.kind.endswith("randn"))
         if len(self.args) != len(names):
             raise ValueError(f"{shape}, got {list(self.args)}")
         for value in self.args:
@@ -43,7 +61,17 @@ class Numeric:
                 raise ValueError(f"{shape}, all finite numbers, got {value!r}")
             if self.integer and not isinstance(value, int):
                 raise ValueError(f"{shape}, all integers, got {value!r}")
+        self._set(step=self.args[2] if len(self.args) == 3 else 1 if self.integer else None)
         self._check_bounds(shape)
+        if self.normal:
+            self._set(low=-math.inf, high=math.inf, _warped=(-math.inf, math.inf))
+        else:
+            self._set(low=self.args[0], high=self.args[1] - (self.kind in ("randint", "lograndint")))
+            self._set(_warped=tuple(_warp(edge, self.log) for edge in self._edges()))
+
+    def _set(self, **derived: Any) -> None:
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     def _check_bounds(self, shape: str) -> None:
         first, second = self.args[:2]
@@ -63,37 +91,6 @@ class Numeric:
                 raise ValueError(f"{shape} with bounds that q divides, got bound {bound} and q = {self.step}")
 
     @property
-    def integer(self) -> bool:
-        return self.kind.endswith("int")
-
-    @property
-    def log(self) -> bool:
-        return "log" in self.kind
-
-    @property
-    def normal(self) -> bool:
-        """Whether the domain is a normal distribution, the one kind without bounds."""
-        return self.kind.endswith("randn")
-
-    @property
-    def step(self) -> float | None:
-        """Distance of neighbouring values; None where the domain is continuous."""
-        if len(self.args) == 3:
-            return self.args[2]
-        return 1 if self.integer else None
-
-    @property
-    def low(self) -> float:
-        return -math.inf if self.normal else self.args[0]
-
-    @property
-    def high(self) -> float:
-        """The largest value that can be drawn (the bound itself is excluded by `randint` and `lograndint`)."""
-        if self.normal:
-            return math.inf
-        return self.args[1] - 1 if self.kind in ("randint", "lograndint") else self.args[1]
-
-    @property
     def levels(self) -> int | None:
         """How many values the domain has; None where there are infinitely many."""
         if self.step is None or self.normal:
@@ -102,11 +99,13 @@ class Numeric:
 
     def cast(self, value: float) -> float:
         """The domain's value nearest to `value`, as exactly `int` or `float`."""
-        if self.step is not None:
-            value = round(value / self.step) * self.step
-        value = min(max(value, self.low), self.high)
+        step = self.step
+        if step is not None:
+            value = round(value / step) * step
+        low, high = self.low, self.high
+        value = low if value < low else high if value > high else value
         # Rounding to the step leaves tails such as 0.30000000000000004, which read badly in a table.
-        return int(value) if self.integer else float(f"{value:.12g}" if self.step else value)
+        return int(value) if self.integer else float(f"{value:.12g}" if step else value)
 
     def contains(self, value: object) -> bool:
         """Whether `value` has exactly the domain's type and lies on its grid, inside its bounds."""
@@ -119,18 +118,17 @@ class Numeric:
         """The value at quantile `u` in [0, 1] of the domain's own distribution."""
         if self.normal:
             return self.cast(NormalDist(*self.args[:2]).inv_cdf(min(max(u, 1e-12), 1 - 1e-12)))
-        low, high = self._edges()
-        return self.cast(_unwarp(_warp(low, self.log) * (1 - u) + _warp(high, self.log) * u, self.log))
+        low, high = self._warped
+        return self.cast(_unwarp(low * (1 - u) + high * u, self.log))
 
     def to_unit(self, value: float) -> float:
         """The quantile of `value`: the inverse of `from_unit`, at the middle of a level where there are levels."""
         if self.normal:
             return NormalDist(*self.args[:2]).cdf(value)
-        low, high = (_warp(edge, self.log) for edge in self._edges())
+        low, high = self._warped
         return min(max((_warp(value, self.log) - low) / (high - low), 0.0), 1.0)
 
     def _edges(self) -> tuple[float, float]:
-        """The bounds widened by half a step, so that the first and last level get their full share."""
         if self.step is None:
             return self.low, self.high
         low = self.low - self.step / 2

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypertune.domains import NUMERIC_KINDS, Numeric
 
@@ -77,6 +77,24 @@ class Parameter:
     parents: tuple[tuple[str, int], ...] = ()
 
 
+class _Step(NamedTuple):
+    """One entry of a space, with where it is in the whole one.
+
+    Attributes:
+        own: its name in its own table.
+        name: its path inside a configuration.
+        entry: a domain, a nested space, or a constant.
+        parameter: the hyperparameter that a domain is.
+        inner: the plan of a nested space, or of each option of a choice, None where the option is no space.
+    """
+
+    own: str
+    name: str
+    entry: Any
+    parameter: Parameter | None
+    inner: tuple[tuple[_Step, ...] | None, ...]
+
+
 Pick = Callable[[Parameter], float | int]
 """Answers with a number for a numeric parameter and with the option's index for a categorical one."""
 
@@ -86,6 +104,13 @@ class Space:
     """A search space: an ordered mapping of names to domains, constants and nested spaces."""
 
     entries: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # What the walks over the space have in common, worked out once: simulations resolve millions of configurations.
+    _plan: tuple[_Step, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    _parameters: tuple[Parameter, ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plan", tuple(_steps(self, "", "", ())))
+        object.__setattr__(self, "_parameters", tuple(_parameters_of(self._plan)))
 
     @staticmethod
     def parse(table: Mapping[str, Any], where: str = "space") -> Space:
@@ -102,11 +127,11 @@ class Space:
 
     def parameters(self) -> tuple[Parameter, ...]:
         """All hyperparameters in order, conditional ones after the choice they depend on."""
-        return tuple(_walk_parameters(self, "", "", ()))
+        return self._parameters
 
     def resolve(self, pick: Pick) -> Config:
         """Builds a configuration by asking `pick` for every active hyperparameter, in order."""
-        return _resolve(self, pick, "", "", ())
+        return _resolve(self._plan, pick)
 
     def encode(self, config: Mapping[str, Any]) -> dict[str, float | int]:
         """Parameter key to number (numeric) or option index (categorical), for the parameters active in `config`.
@@ -114,7 +139,7 @@ class Space:
         Raises:
             ValueError: if `config` is not of this space.
         """
-        return dict(_encode(self, config, "", ""))
+        return dict(_encode(self._plan, config))
 
     def contains(self, config: object) -> bool:
         """Whether `config` has all names, exact types and values inside the bounds."""
@@ -195,53 +220,60 @@ def _entry_to_toml(entry: Any) -> Any:
     return entry
 
 
-def _walk_parameters(space: Space, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Iterator[Parameter]:
+def _steps(space: Space, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Iterator[_Step]:
     for own, entry in space.entries.items():
+        here, there = f"{name}{own}", f"{key}{own}"
         if isinstance(entry, Space):
-            yield from _walk_parameters(entry, f"{name}{own}/", f"{key}{own}/", parents)
-        elif isinstance(entry, Numeric | Categorical):
-            parameter = Parameter(name + own, key + own, entry, parents)
-            yield parameter
-            if isinstance(entry, Categorical):
-                for i, option in enumerate(entry.options):
-                    if isinstance(option, Space):
-                        inner = (*parents, (parameter.key, i))
-                        yield from _walk_parameters(option, f"{name}{own}/", f"{key}{own}[{i}]/", inner)
-
-
-def _resolve(space: Space, pick: Pick, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Config:
-    config: Config = {}
-    for own, entry in space.entries.items():
-        if isinstance(entry, Space):
-            config[own] = _resolve(entry, pick, f"{name}{own}/", f"{key}{own}/", parents)
+            yield _Step(own, here, entry, None, (tuple(_steps(entry, f"{here}/", f"{there}/", parents)),))
         elif isinstance(entry, Numeric):
-            config[own] = entry.cast(pick(Parameter(name + own, key + own, entry, parents)))
+            yield _Step(own, here, entry, Parameter(here, there, entry, parents), ())
         elif isinstance(entry, Categorical):
-            index = int(pick(Parameter(name + own, key + own, entry, parents)))
-            option = entry.options[index]
-            if isinstance(option, Space):
-                inner = (*parents, (key + own, index))
-                option = _resolve(option, pick, f"{name}{own}/", f"{key}{own}[{index}]/", inner)
-            config[own] = option
+            inner = tuple(
+                tuple(_steps(option, f"{here}/", f"{there}[{i}]/", (*parents, (there, i))))
+                if isinstance(option, Space)
+                else None
+                for i, option in enumerate(entry.options)
+            )
+            yield _Step(own, here, entry, Parameter(here, there, entry, parents), inner)
         else:
-            config[own] = entry
+            yield _Step(own, here, entry, None, ())
+
+
+def _parameters_of(plan: Iterable[_Step]) -> Iterator[Parameter]:
+    for step in plan:
+        if step.parameter is not None:
+            yield step.parameter
+        for inner in step.inner:
+            yield from _parameters_of(inner or ())
+
+
+def _resolve(plan: tuple[_Step, ...], pick: Pick) -> Config:
+    config: Config = {}
+    for own, _, entry, parameter, inner in plan:
+        if parameter is None:
+            config[own] = _resolve(inner[0] or (), pick) if inner else entry
+        elif isinstance(entry, Numeric):
+            config[own] = entry.cast(pick(parameter))
+        else:
+            index = int(pick(parameter))
+            plan_of_option = inner[index]
+            config[own] = entry.options[index] if plan_of_option is None else _resolve(plan_of_option, pick)
     return config
 
 
-def _encode(space: Space, config: Mapping[str, Any], name: str, key: str) -> Iterator[tuple[str, float | int]]:
-    for own, entry in space.entries.items():
+def _encode(plan: tuple[_Step, ...], config: Mapping[str, Any]) -> Iterator[tuple[str, float | int]]:
+    for own, name, entry, parameter, inner in plan:
         if own not in config:
-            raise ValueError(f"the configuration lacks {name}{own}")
+            raise ValueError(f"the configuration lacks {name}")
         value = config[own]
-        if isinstance(entry, Space):
-            yield from _encode(entry, value, f"{name}{own}/", f"{key}{own}/")
+        if parameter is None:
+            yield from _encode(inner[0] or (), value) if inner else ()
         elif isinstance(entry, Numeric):
-            yield key + own, value
-        elif isinstance(entry, Categorical):
+            yield parameter.key, value
+        else:
             index = entry.index(value)
-            yield key + own, index
-            if isinstance(entry.options[index], Space):
-                yield from _encode(entry.options[index], value, f"{name}{own}/", f"{key}{own}[{index}]/")
+            yield parameter.key, index
+            yield from _encode(inner[index] or (), value)
 
 
 def _entry_contains(entry: Any, value: object) -> bool:

@@ -31,14 +31,14 @@ class Curve:
 
     Attributes:
         names: the reported metrics.
-        rows: their values, one row per epoch; `max_epochs` of them unless the training diverges before.
-        seconds: training seconds of each epoch.
+        rows: their values, shape (E, metrics); E is `max_epochs` unless the training diverges before.
+        seconds: training seconds of each epoch, shape (E,).
         known: how many epochs were recorded of this very configuration; 0 for an estimate.
     """
 
     names: tuple[str, ...]
-    rows: list[list[float]]
-    seconds: list[float]
+    rows: Floats
+    seconds: Floats
     known: int
 
 
@@ -108,7 +108,7 @@ class Nearest:
             distances: its squared distances to all that were, less its own square, shape (K,).
         """
         rows, seconds = self._of_recording(self._pick(k, seed))
-        return Curve(self.names, rows.tolist(), seconds.tolist(), 0)
+        return Curve(self.names, rows, seconds, 0)
 
     def test_scores(self, config: Config, seed: int, epoch: int) -> dict[str, float]:
         """Those of the nearest recording that is long enough."""
@@ -174,7 +174,7 @@ class Nearest:
         known = len(rows)
         if not (self._complete[first] or self._complete[r]):
             rows, seconds = self._drawn_out(rows, seconds, distances)
-        return Curve(self.names, rows.tolist(), seconds.tolist(), known)
+        return Curve(self.names, rows, seconds, known)
 
     def _of_recording(self, r: int) -> tuple[Floats, Floats]:
         length = self._length(r)

@@ -51,7 +51,7 @@ class Run:
 
     def train(self) -> float:
         """Trains one epoch; returns the seconds until its report has arrived, or until the trial has failed."""
-        seconds = self.curve.seconds[self.epoch] * self.slow
+        seconds = self.curve.seconds.item(self.epoch) * self.slow
         lost = 0.0
         if self.chance is not None and self.costs.failures_per_hour:
             lost = self._deaths(seconds, self.chance)
@@ -74,7 +74,7 @@ class Run:
 
     def report(self) -> Report:
         """What the last epoch reported."""
-        metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1], strict=True))
+        metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1].tolist(), strict=True))
         return Report(self.epoch, metrics, self.elapsed_s, self.node, DEVICE)
 
     def origin(self) -> str:

@@ -41,7 +41,7 @@ class _Surrogate(Nearest):
             return super().estimate(k, point, distances, seed)
         flat = self.predict(point, distances + point @ point)
         rows = flat[self.epochs :].reshape(self.epochs, len(self.names))
-        return Curve(self.names, rows.tolist(), np.exp(flat[: self.epochs]).tolist(), 0)
+        return Curve(self.names, rows, np.exp(flat[: self.epochs]), 0)
 
     def predict(self, point: Floats, distances: Floats) -> Floats:
         """Logarithms of seconds, then values: the shape of a row of `targets`.

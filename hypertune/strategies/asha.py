@@ -9,6 +9,7 @@ through before there is anything to compare it with.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from functools import partial
 from typing import Any
 
@@ -37,14 +38,16 @@ def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> li
     return epochs
 
 
-def cutoff(scores: list[float], reduction_factor: int) -> float:
-    """The score that the best 1/eta of `scores` reach, interpolated as numpy's percentile; -inf where there are none.
+def cutoff(ordered: list[float], reduction_factor: int) -> float:
+    """The score that the best 1/eta of `ordered` reach, interpolated as numpy's percentile; -inf where there are none.
 
     Failures are -inf and count, which numpy's own interpolation turns into NaN.
+
+    Args:
+        ordered: scores, ascending.
     """
-    if not scores:
+    if not ordered:
         return FAILURE
-    ordered = sorted(scores)
     position = (1 - 1 / reduction_factor) * (len(ordered) - 1)
     low, high = ordered[math.floor(position)], ordered[math.ceil(position)]
     return low if low in (high, FAILURE) else low + (high - low) * (position % 1)
@@ -64,6 +67,8 @@ class AshaScheduler(FIFOScheduler):
         self._score = partial(score, metric=metric, mode=mode)
         self._reduction_factor = reduction_factor
         self.rungs: dict[int, dict[str, float]] = {epoch: {} for epoch in epochs}
+        # Kept in order, since sorting a rung at every report is what would cost most in a large sweep.
+        self._ordered: dict[int, list[float]] = {epoch: [] for epoch in epochs}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Compares the trial when its epoch reaches a rung that has no score of it yet."""
@@ -79,7 +84,7 @@ class AshaScheduler(FIFOScheduler):
         """A failure takes the last place of the next rung, once."""
         upcoming = self._open_rungs(trial.trial_id)
         if upcoming:
-            self.rungs[upcoming[0]][trial.trial_id] = FAILURE
+            self._record(upcoming[0], trial.trial_id, FAILURE)
 
     def debug_string(self) -> str:
         filled = ", ".join(f"epoch {epoch}: {len(scores)}" for epoch, scores in self.rungs.items())
@@ -90,9 +95,10 @@ class AshaScheduler(FIFOScheduler):
 
     def _record(self, epoch: int, trial_id: str, reached: float) -> bool:
         """Enters the score; whether it is good enough to go on."""
-        before = list(self.rungs[epoch].values())
+        before = cutoff(self._ordered[epoch], self._reduction_factor)
         self.rungs[epoch][trial_id] = reached
-        return reached != FAILURE and reached >= cutoff(before, self._reduction_factor)
+        insort(self._ordered[epoch], reached)
+        return reached != FAILURE and reached >= before
 
 
 @scheduler(summary="asynchronous successive halving, stopping variant; nothing waits", needs_checkpoints=False)

@@ -1,4 +1,4 @@
-"""A simulation from the curves of a real run gives that run again: the same decisions, about the same time."""
+"""A simulation from the curves of a real run gives that run again: the same decisions and the same training time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def test_one_worker_and_the_same_seed_reproduce_the_ledger(tmp_path: Path) -> No
     assert (told["recorded"], told["estimated"]) == (len(real.trials), 0)
     same = ["strategy", "epochs", "trials", "completed", "stopped", "failed", "diverged", "incumbent"]
     pd.testing.assert_frame_equal(virtual.sweeps[same], real.sweeps[same], check_dtype=False)
-    off = virtual.sweeps["wall_s"] / real.sweeps["wall_s"]
-    assert off.between(0.9, 1.1).all(), pd.DataFrame(
-        {"real": real.sweeps["wall_s"], "virtual": virtual.sweeps["wall_s"]}
-    )
+    # Training seconds are charged to the last digit; what the real run takes on top depends on how busy the machine is.
+    assert list(virtual.sweeps["busy_s"]) == pytest.approx(list(real.sweeps["busy_s"]), rel=1e-6)
+    assert (real.sweeps["wall_s"] > real.sweeps["busy_s"]).all()
