@@ -8,21 +8,25 @@ from hypertune.trial import Checkpoint, CheckpointMissing, Fork, View
 
 
 class Saves:
-    """Checkpoints by trial and epoch."""
+    """The last checkpoint of each live trial; earlier ones, and those of trials that have ended, are deleted."""
 
     def __init__(self, strategy: str) -> None:
         self._strategy = strategy
-        self._saved: dict[tuple[str, int], Checkpoint] = {}
+        self._last: dict[str, Checkpoint] = {}
 
     def add(self, trial_id: str, checkpoint: Checkpoint) -> None:
-        self._saved[trial_id, checkpoint.epoch] = checkpoint
+        self._last[trial_id] = checkpoint
+
+    def forget(self, trial_id: str) -> None:
+        """The trial has ended."""
+        self._last.pop(trial_id, None)
 
     def has(self, trial_id: str, epoch: int) -> bool:
-        return (trial_id, epoch) in self._saved
+        return trial_id in self._last and self._last[trial_id].epoch == epoch
 
     def of(self, fork: Fork) -> Checkpoint:
         """The one that the fork starts from."""
-        return self._saved[fork.parent_id, fork.epoch]
+        return self._last[fork.parent_id]
 
     def ready(self, fork: Fork, view: View, paused: Collection[str]) -> bool:
         """Whether the fork can start; False while its parent, one of the `paused` trials, is still being saved.

@@ -61,11 +61,8 @@ class Sweep:
         self.spent_epochs = 0
         self.decision_s = 0.0
         self.closed = False
+        self.name = f"{strategy}_s{seed}"
         self._began = 0.0
-
-    @property
-    def name(self) -> str:
-        return f"{self.strategy}_s{self.seed}"
 
     def begin(self, wall_s: float = 0.0) -> None:
         """Starts the sweep's clock; `wall_s` have passed already where it is resumed."""
@@ -132,17 +129,15 @@ class Sweep:
 
     def fork(self, view: View) -> Fork | None:
         """The next trial that the scheduler wants to fork, the same until it has been added; None if it wants none."""
-        fork = getattr(self.scheduler, "fork", None)
-        wanted: Fork | None = self._timed(fork, view) if fork else None
-        return wanted
+        fork: Callable[[View], Fork | None] | None = getattr(self.scheduler, "fork", None)
+        return self._timed(fork, view) if fork else None
 
     def origin(self, trial_id: str) -> Checkpoint | None:
         """The checkpoint a new trial starts from; None unless it is a fork."""
         return self.trials[trial_id].origin
 
     def told(self, trial_id: str) -> dict[str, Any]:
-        """What a trial's worker is told: every trial of a sweep starts from the same seed, so that the same
-        configuration gives the same curve whichever strategy proposes it."""
+        """What a worker is told: the sweep's seed, the same for all, so that a configuration always gives one curve."""
         return {"seed": self.seed}
 
     def added(self, trial: Trial, view: View) -> None:
@@ -154,7 +149,7 @@ class Sweep:
         if not self.paused:
             return None
         trial = self._timed(self.scheduler.choose_trial_to_run, view)
-        return trial if trial is not None and trial.trial_id in self.paused else None
+        return trial if trial and trial.trial_id in self.paused else None
 
     def choose(self, view: View) -> Any | None:
         """The trial to start next: a promoted one, which counts as running from now on, or None."""
@@ -219,16 +214,19 @@ class Sweep:
             self.paused.add(trial.trial_id)
             state.status = "paused"
             self._tell("pause", trial_id=trial.trial_id, wall_s=self.wall_s())
-            return PAUSE
+            return decision
         # This trial's own next epoch is the one that has to fit: it still stands among the running ones.
         if self.room() + (self.study.budget.epochs is not None) < 1:
             return self._end(trial, "stopped", view)
         return CONTINUE
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        """A trial's state has been saved at `path`."""
-        state = self.trials[trial_id]
-        self.saves.add(trial_id, Checkpoint(path, state.epochs, state.train_s))
+        """A trial's state has been saved at `path`; ignored if the trial is none of this sweep."""
+        state = self.trials.get(trial_id)
+        if state is None:
+            return
+        if state.status in ("running", "paused"):
+            self.saves.add(trial_id, Checkpoint(path, state.epochs, state.train_s))
         self._tell("checkpoint", trial_id=trial_id, path=path, epoch=state.epochs, elapsed_s=state.train_s)
 
     def ended(self, trial: Trial, view: View) -> None:
@@ -251,6 +249,7 @@ class Sweep:
         state.status = status
         self.running.discard(trial_id)
         self.paused.discard(trial_id)
+        self.saves.forget(trial_id)
         self._tell("end", trial_id=trial_id, status=status, at=self.stamp(), wall_s=self.wall_s(), **facts)
         lost = status in ("failed", "diverged") or state.best is None
         if lost:

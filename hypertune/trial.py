@@ -63,7 +63,8 @@ class Fork:
 
     Attributes:
         config: of the new trial.
-        parent_id: the trial whose checkpoint it starts from.
+        parent_id: the trial whose checkpoint it starts from; it has to be paused until the fork has started, since
+            only the last checkpoint of a live trial is kept.
         epoch: where that trial was paused; the new one's first epoch is the next.
     """
 

@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
 from hypertune.trial import Report, StudyError
+from hypertune.tuning.housekeeping import without_snapshots
 from hypertune.tuning.worker import RESERVED
 
 if TYPE_CHECKING:
@@ -120,8 +121,12 @@ class StudyScheduler(TrialScheduler):
         super().__init__()
         self.queue, self._workers, self._keep_workers = queue, workers, keep_workers
         self._warm: dict[str, float] = {}
+        self._met = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if not self._met:
+            self._met = True
+            without_snapshots(_controller(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)
         self.queue.added(trial, _controller(tune_controller))

@@ -69,11 +69,6 @@ def _run(
     recorder: Recorder,
     observers: tuple[Observer, ...],
 ) -> Outcome:
-    def emit(event: Event) -> None:
-        recorder(event)
-        for observer in observers:
-            observer(event)
-
     connect.prepare_environment()
     import ray  # noqa: F401 -- imported before two threads would at the same time
 
@@ -91,19 +86,36 @@ def _run(
         for event in recorder.past:
             observer(event)
     from hypertune.tuning import experiment
+    from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
     from hypertune.tuning.stages import Stages
 
     retrains = bool(getattr(trainable, "needs_data", False))
+    pruner = Pruner(study, recorder.past, keep_best=not retrains)
+
+    emit = _to_all(recorder, pruner, *observers)
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
     told = {"max_epochs": study.training.max_epochs, "threads": threads}
     queue = Queue(stages, constants=study.training.config, told=told)
-    interrupted = bool(stages) and experiment.run(study, out, trainable, data, queue, workers=workers)
+    try:
+        interrupted = bool(stages) and experiment.run(study, out, trainable, data, queue, pruner, workers=workers)
+        if not interrupted:
+            pruner.crown(out / "best" / "checkpoint")
+    finally:
+        pruner.tidy(str((out / "sweeps").resolve()))
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)
     folder.write_provenance(out, provenance, records)
     return Outcome(records, interrupted)
+
+
+def _to_all(*receivers: Observer) -> Observer:
+    def emit(event: Event) -> None:
+        for receiver in receivers:
+            receiver(event)
+
+    return emit
 
 
 def _prepare(

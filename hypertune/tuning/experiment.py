@@ -13,6 +13,8 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from hypertune.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
+from hypertune.tuning.housekeeping import ForgetEnded
+from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
 from hypertune.tuning.trainables import Trainable
 from hypertune.tuning.worker import make_worker, reusable
@@ -27,9 +29,9 @@ class NoteCheckpoints(TrialProgressCallback):
     It also takes the place of Ray's own progress callback, which prints a line for every trial.
     """
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, pruner: Pruner) -> None:
         super().__init__()
-        self.queue = queue
+        self.queue, self.pruner = queue, pruner
 
     def on_trial_result(self, *_: Any, **__: Any) -> None:
         """Shown by `tuning.progress` instead."""
@@ -39,9 +41,12 @@ class NoteCheckpoints(TrialProgressCallback):
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **_: Any) -> None:
         """Called by Ray Tune when a checkpoint has reached storage."""
         self.queue.checkpointed(trial.trial_id, checkpoint.path)
+        self.pruner.supersede(trial.trial_id, checkpoint.path)
 
 
-def run(study: Study, out: Path, trainable: Trainable, data: Any | None, queue: Queue, *, workers: int) -> bool:
+def run(
+    study: Study, out: Path, trainable: Trainable, data: Any | None, queue: Queue, pruner: Pruner, *, workers: int
+) -> bool:
     """Runs the queue's stages on the connected cluster; returns whether it was interrupted.
 
     Args:
@@ -59,7 +64,7 @@ def run(study: Study, out: Path, trainable: Trainable, data: Any | None, queue: 
     tune.run(
         worker if data is None else _with_data(worker, data),
         # A name of its own for every attempt: Ray numbers checkpoints from 0 again and would write over older ones.
-        name=f"run_{1 + sum(1 for _ in runs.glob('run_*'))}",
+        name=f"run_{1 + max((int(path.name[4:]) for path in runs.glob('run_*')), default=0)}",
         storage_path=str(runs),
         search_alg=StudySearch(queue, workers if keep else 0),
         scheduler=StudyScheduler(queue, workers, keep_workers=keep),
@@ -69,7 +74,7 @@ def run(study: Study, out: Path, trainable: Trainable, data: Any | None, queue: 
             {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         ),
         checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-        callbacks=[NoteCheckpoints(queue)],
+        callbacks=[NoteCheckpoints(queue, pruner), ForgetEnded()],
         max_failures=WORKER_RETRIES,
         raise_on_failed_trial=False,
         verbose=0,

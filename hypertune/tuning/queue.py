@@ -54,6 +54,7 @@ class Queue:
         self._under_way: deque[Any] = deque()
         self._trials: dict[str, Any] = {}
         self.current: Stage | None = None
+        self._former: Stage | None = None
         self.view = SweepView()
         self.fatal: str | None = None
 
@@ -101,7 +102,7 @@ class Queue:
         for trial in list(self.view.live.values()):
             self.view.stop_trial(trial)  # paused trials that the budget leaves no room for
         self.current.finish()
-        self.current = None
+        self.current, self._former = None, self.current
 
     def _register(self, trial: Any) -> None:
         self._trials[trial.trial_id] = trial
@@ -124,8 +125,10 @@ class Queue:
         return self.current.choose(self.view) if self.current is not None else None
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        if self.current is not None and trial_id in self._trials:
-            self.current.checkpointed(trial_id, path)
+        """A trial's state has been saved; the last one may come when the trial, and even its sweep, has ended."""
+        for stage in (self.current, self._former):
+            if stage is not None:
+                stage.checkpointed(trial_id, path)
 
     def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A trial finished by itself or was stopped; its last report may come with it."""

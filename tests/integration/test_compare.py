@@ -85,6 +85,9 @@ def test_a_paused_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     promoted = result.curves[result.curves["epoch"] == 9]
     assert len(promoted)
     assert (promoted["started_from"] > 0).any(), "no promoted trial went on from its checkpoint"
+    assert not list((tmp_path / "out" / "sweeps").glob("run_*")), "checkpoints are left after the study"
+    kept = json.loads((tmp_path / "out" / "best" / "checkpoint" / "state.json").read_text())
+    assert kept["step"] == result.best.epoch
 
 
 def test_a_metric_nobody_reports_ends_the_study_with_its_name(tmp_path: Path) -> None:

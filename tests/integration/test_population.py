@@ -69,6 +69,12 @@ def test_each_sweep_forks_and_spends_its_budget_exactly(out: Path) -> None:
         assert {(fork["parent"]["trial_id"], fork["parent"]["epoch"]) for fork in forks} <= saved
 
 
+def test_no_checkpoint_is_left_once_the_study_is_done(out: Path) -> None:
+    assert journal(out, "checkpoint")
+    assert sorted(path.name for path in (out / "sweeps").iterdir()) == [".lock", "journal.jsonl"]
+    assert not (out / "best" / "checkpoint").exists(), "the model of a built-in trainable is retrained"
+
+
 def test_the_winner_is_written_with_its_schedule_and_retrained_by_it(out: Path) -> None:
     facts = records.read(out)
     assert facts.incumbent_schedules(), "no incumbent was forked"

@@ -1,0 +1,31 @@
+"""Drops what Ray Tune would keep of every trial for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+
+KEPT = 100
+"""Trials that have ended and are still remembered, so that the list is not rewritten at every step."""
+
+
+class ForgetEnded(Callback):
+    """Lets go of trials that have ended; our records have taken them in.
+
+    Ray keeps all of them, with the metrics of each of their checkpoints (about 60 KB a trial), goes through the whole
+    list for every trial that it starts, and writes all of it at the end to a snapshot that nothing here reads.
+    """
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """`trials` is the controller's own list."""
+        ended = sum(trial.is_finished() for trial in trials) if len(trials) > KEPT else 0
+        if ended > KEPT:
+            trials[:] = [trial for trial in trials if not trial.is_finished()]
+
+
+def without_snapshots(controller: Any) -> None:
+    """Keeps Ray's controller from saving its state as it goes; `tune.run` insists on one at the end."""
+    save = controller.checkpoint
+    controller.checkpoint = lambda force=False, wait=False: save(force=force, wait=wait) if force else None
+    controller._mark_trial_to_checkpoint = lambda trial: None

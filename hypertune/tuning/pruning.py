@@ -1,0 +1,200 @@
+"""Keeps the disk bounded: checkpoints that neither a resume nor the winner needs are deleted as the study goes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertune.records import Event, improves
+from hypertune.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint on disk; `value` is the study's metric at its epoch, None if that is unknown."""
+
+    path: str
+    epoch: int
+    value: float | None
+
+
+class Needed:
+    """What has to stay, as the journal's events tell it.
+
+    A trial that runs or is paused needs its last checkpoint; a fork that has not saved itself yet needs the one of its
+    parent that it started from. Where `keep_best`, a live trial also keeps the best of its checkpoints by the study's
+    metric, and so does the best trial of the study once it has ended. Nothing else is needed.
+    """
+
+    def __init__(self, study: Study, *, keep_best: bool) -> None:
+        self._metric, self._mode, self._keep_best = study.metric, study.mode, keep_best
+        self._live: set[str] = set()
+        self._last: dict[str, Saved] = {}
+        self._best: dict[str, Saved] = {}
+        self._origin: dict[str, Saved] = {}
+        self._value: dict[str, float | None] = {}
+        self._winner: str | None = None
+        self._winning: float | None = None
+
+    def apply(self, event: Event) -> None:
+        """Takes in one event; most kinds change nothing."""
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler:
+            handler(event)
+
+    def paths(self) -> set[str]:
+        """The folders that have to stay."""
+        kept = [self._last, self._origin, self._best]
+        return {saved.path for some in kept for saved in some.values()}
+
+    def of(self, trial_id: str) -> list[str]:
+        """Those among them that concern one trial: its own, and where it started."""
+        kept = (some.get(trial_id) for some in (self._last, self._origin, self._best))
+        return [saved.path for saved in kept if saved is not None]
+
+    @property
+    def winner(self) -> Saved | None:
+        """The best checkpoint of the study's best trial, if it has left one."""
+        return self._best.get(self._winner or "")
+
+    def _on_trial(self, event: Event) -> None:
+        self._live.add(event["trial_id"])
+        parent = event.get("parent")
+        if parent and parent["trial_id"] in self._last:
+            self._origin[event["trial_id"]] = self._last[parent["trial_id"]]
+
+    def _on_epoch(self, event: Event) -> None:
+        trial_id, value = event["trial_id"], event["metrics"].get(self._metric)
+        self._value[trial_id] = value
+        if improves(value, self._winning, self._mode):
+            former, self._winner, self._winning = self._winner, trial_id, value
+            if former is not None and former not in self._live:
+                self._best.pop(former, None)
+                self._value.pop(former, None)
+
+    def _on_checkpoint(self, event: Event) -> None:
+        trial_id = event["trial_id"]
+        saved = Saved(event["path"], event["epoch"], self._value.get(trial_id))
+        self._origin.pop(trial_id, None)
+        if trial_id in self._live:
+            self._last[trial_id] = saved
+        elif trial_id != self._winner:
+            return
+        best = self._best.get(trial_id)
+        if self._keep_best and (best is None or improves(saved.value, best.value, self._mode)):
+            self._best[trial_id] = saved
+
+    def _on_end(self, event: Event) -> None:
+        trial_id = event["trial_id"]
+        self._live.discard(trial_id)
+        forgotten: list[dict[str, Any]] = [self._last, self._origin]
+        if trial_id != self._winner:  # its last checkpoint may be still to come
+            forgotten += [self._best, self._value]
+        for some in forgotten:
+            some.pop(trial_id, None)
+
+
+class Pruner:
+    """Follows a study's events and deletes what is no longer needed, in a thread of its own.
+
+    Deleting never holds the study up and never ends it: what cannot be deleted is told once and left.
+
+    Args:
+        past: events of earlier attempts; what they have left lying about is deleted by `tidy`.
+        keep_best: whether the checkpoint of the study's best trial is kept; not needed where the winner is retrained.
+        filesystem: a `pyarrow.fs.FileSystem` that the paths belong to; the local one by default.
+    """
+
+    def __init__(self, study: Study, past: Iterable[Event] = (), *, keep_best: bool, filesystem: Any = None) -> None:
+        from pyarrow.fs import LocalFileSystem
+
+        self._study, self._fs = study, filesystem or LocalFileSystem()
+        self.needed = Needed(study, keep_best=keep_best)
+        self._on_disk: dict[str, set[str]] = {}
+        """Folders of checkpoints by the trial they concern."""
+        self._unjournaled: dict[str, str] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="prune")
+        self._told = False
+        for event in past:
+            self.needed.apply(event)
+        for path in self.needed.paths():
+            self._on_disk.setdefault("", set()).add(path)
+
+    def __call__(self, event: Event) -> None:
+        self.needed.apply(event)
+        if event["event"] == "checkpoint":
+            self._on_disk.setdefault(event["trial_id"], set()).add(event["path"])
+        if event["event"] in ("checkpoint", "end"):
+            self._prune()
+
+    def _prune(self) -> None:
+        needed = self.needed.paths()
+        for trial_id, paths in list(self._on_disk.items()):
+            for path in paths - needed:
+                self._pool.submit(self._delete, path)
+            paths &= needed
+            if not paths:
+                del self._on_disk[trial_id]
+
+    def supersede(self, trial_id: str, path: str) -> None:
+        """Takes in a checkpoint that no event tells of (a retraining's): only the trial's last one stays."""
+        if path in self.needed.paths():
+            return
+        former = self._unjournaled.get(trial_id)
+        if former is not None:
+            self._pool.submit(self._delete, former)
+        self._unjournaled[trial_id] = path
+
+    def crown(self, folder: Path) -> None:
+        """The study is done: nothing is needed but the winner's checkpoint, which is copied to `folder`."""
+        from pyarrow.fs import FileType, LocalFileSystem, copy_files
+
+        winner, self.needed = self.needed.winner, Needed(self._study, keep_best=False)
+        if winner is not None and self._fs.get_file_info(winner.path).type == FileType.Directory:
+            folder.mkdir(parents=True, exist_ok=True)
+            copy_files(winner.path, str(folder.resolve()), self._fs, LocalFileSystem())
+
+    def tidy(self, folder: str) -> None:
+        """Deletes all of the runs in `folder` (`run_1`, ...) but what is needed, once nothing writes there any more.
+
+        Blocks until it is done. A run of which nothing is needed goes altogether.
+        """
+        self._pool.shutdown(wait=True)
+        kept = self.needed.paths()
+        for run in self._children(folder):
+            if run.rpartition("/")[2].startswith("run_"):
+                self._tidy(run, kept)
+
+    def _tidy(self, path: str, kept: set[str]) -> None:
+        if path in kept:
+            return
+        if not any(other.startswith(path + "/") for other in kept):
+            self._delete(path)
+            return
+        for child in self._children(path):
+            self._tidy(child, kept)
+
+    def _children(self, folder: str) -> list[str]:
+        from pyarrow.fs import FileSelector
+
+        return [info.path for info in self._fs.get_file_info(FileSelector(folder, allow_not_found=True))]
+
+    def _delete(self, path: str) -> None:
+        from pyarrow.fs import FileType
+
+        try:
+            kind = self._fs.get_file_info(path).type
+            if kind == FileType.Directory:
+                self._fs.delete_dir(path)
+            elif kind == FileType.File:
+                self._fs.delete_file(path)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                warnings.warn(
+                    f"{path}: cannot be deleted ({error}); the disk may fill up", RuntimeWarning, stacklevel=2
+                )
