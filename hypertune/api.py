@@ -14,11 +14,14 @@ from hypertune import records
 from hypertune.lineage import Schedule
 from hypertune.records import Records, improves, write_atomically
 from hypertune.space import Config
+from hypertune.storage import Place
 from hypertune.study import Budget, Resources, Study, Training
+from hypertune.workspace import collect, workspace
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MODEL = "best/model.pt"
 DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
 
 
@@ -48,7 +51,7 @@ class Result:
     """A study's outcome, from its output folder.
 
     Attributes:
-        folder: where everything has been written.
+        folder: where everything has been written; of a study at a URL a copy that lives as long as this process.
         records: the facts as tables.
         interrupted: whether the study was stopped by Ctrl-C; `compare(..., resume=True)` goes on.
     """
@@ -111,7 +114,7 @@ def compare(
     resources: Mapping[str, float] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
-    out: str | Path | None = None,
+    out: Place | None = None,
     data_dir: str | Path | None = None,
     address: str | None = None,
     resume: bool = False,
@@ -132,7 +135,8 @@ def compare(
         max_epochs: reports of a full training.
         resources: `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
         options: strategy name to its options.
-        out: output folder; by default a new one under `hypertune-out`.
+        out: output folder, or its URL on shared storage (`s3://bucket/path`); by default a new one under
+            `hypertune-out`.
         data_dir: where the data sets lie already.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
         resume: go on with the study that `out` holds.
@@ -148,18 +152,20 @@ def compare(
             trainable, space, strategies=strategies, seeds=seeds, budget=budget, metric=metric, mode=mode,
             max_epochs=max_epochs, resources=resources, options=options, name=name,
         )  # fmt: skip
-    out = Path(out) if out is not None else folder.default(study)
-    outcome = driver.run(
-        study,
-        out,
-        trainable=trainable,
-        data_dir=Path(data_dir) if data_dir is not None else None,
-        address=address,
-        resume=resume,
-        observers=observers,
-    )
-    write_outputs(outcome.records, out)
-    return Result(out, outcome.records, outcome.interrupted)
+    with workspace(out if out is not None else folder.default(study), resume=resume) as work:
+        outcome = driver.run(
+            study,
+            work.folder,
+            trainable=trainable,
+            data_dir=Path(data_dir) if data_dir is not None else None,
+            address=address,
+            resume=resume,
+            observers=observers,
+            work=work,
+        )
+        collect(work, MODEL)
+        write_outputs(outcome.records, work.folder)
+    return Result(work.folder, outcome.records, outcome.interrupted)
 
 
 def write_outputs(facts: Records, folder: Path) -> None:
@@ -182,7 +188,7 @@ def find_best(facts: Records, folder: Path) -> Best | None:
             best = row
     if best is None:
         return None
-    model_path = folder / "best" / "model.pt"
+    model_path = folder / MODEL
     return Best(
         strategy=best["strategy"],
         seed=int(best["seed"]),

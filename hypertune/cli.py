@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hypertune.cluster.commands import add_commands
+
 DONE, PARTLY_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
@@ -49,16 +51,17 @@ def _parser() -> _Parser:
     _add(commands, "strategies", _strategies, "list searchers, schedulers and which pairs are valid")
     report = _add(commands, "report", _report, "rebuild every table and the HTML report; needs no cluster")
     report.add_argument(
-        "dir", metavar="DIR", type=Path, nargs="+", help="output folder of a study; several compare studies"
+        "dir", metavar="DIR", type=_place, nargs="+", help="output folder of a study; several compare studies"
     )
     report.add_argument("--out", metavar="FILE", type=Path, help="where the report over several studies goes")
     report.add_argument(
         "--figures", choices=("svg", "png", "pdf"), help="write each figure as a picture to DIR/figures too"
     )
     export = _add(commands, "export", _export, "print the method-comparison table")
-    export.add_argument("dir", metavar="DIR", type=Path, help="output folder of a study")
+    export.add_argument("dir", metavar="DIR", type=_place, help="output folder of a study")
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
     export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
+    add_commands(commands, _add, _add_overrides)
     validate = _add(commands, "validate", _validate, "check a study file without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
     return parser
@@ -82,10 +85,25 @@ def _add_compare(commands: Any) -> None:
     )
     _add_overrides(compare)
     compare.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
-    compare.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
+    compare.add_argument(
+        "--out",
+        metavar="PLACE",
+        type=_place,
+        help="output folder, or its URL on shared storage: s3://bucket/path (default: a new one in hypertune-out)",
+    )
     compare.add_argument("--address", metavar="ADDR", help="join a running Ray cluster: auto or HOST:PORT")
-    compare.add_argument("--resume", metavar="DIR", type=Path, help="go on with the interrupted study in DIR")
+    compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
+
+
+def _place(text: str) -> Any:
+    """A folder's path or URL, the second as text."""
+    from hypertune.storage import as_place
+
+    try:
+        return as_place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
@@ -154,18 +172,21 @@ def _report(arguments: argparse.Namespace) -> int:
     from hypertune import records
     from hypertune.api import write_outputs
     from hypertune.report.html import write_report
+    from hypertune.storage import writable_copy
 
-    studies = [records.read(folder) for folder in arguments.dir]
-    if len(studies) == 1:
-        write_outputs(studies[0], arguments.dir[0])
-        if arguments.figures:
-            from hypertune.report.images import write_images
+    if len(arguments.dir) == 1:
+        place = arguments.dir[0]
+        facts = records.read(place)
+        with writable_copy(place) as folder:
+            write_outputs(facts, folder)
+            if arguments.figures:
+                from hypertune.report.images import write_images
 
-            write_images(studies[0], arguments.dir[0] / "figures", arguments.figures)
-        print(arguments.dir[0] / "report.html")
+                write_images(facts, folder / "figures", arguments.figures)
+        print(f"{place}/report.html")
         return DONE
     out = arguments.out or Path("report.html")
-    write_report(studies, out)
+    write_report([records.read(place) for place in arguments.dir], out)
     print(out)
     return DONE
 

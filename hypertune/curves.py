@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from array import array
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from hypertune.space import flatten
 
 TIMES = ("elapsed_s", "wall_s")
 
@@ -78,3 +81,21 @@ class Curves:
         columns = {"epoch": self._epoch, **self._metrics, "elapsed_s": self._elapsed_s, "wall_s": self._wall_s}
         measured = pd.DataFrame({name: np.array(column) for name, column in columns.items()})
         return pd.concat([lead, measured, config], axis=1)
+
+
+def config_columns(configs: list[dict[str, Any]]) -> pd.DataFrame:
+    """Configurations as columns `config/<name>`, one row each; a list or other compound value as its JSON text."""
+    frame = pd.DataFrame(configs)
+    if "object" in set(map(str, frame.dtypes)):
+        # Something is nested or compound; otherwise a configuration is its own row.
+        return pd.DataFrame([columns_of(config) for config in configs])
+    return frame.add_prefix("config/")
+
+
+def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """One configuration as columns."""
+    return {f"config/{k}": v if _plain(v) else json.dumps(v, default=repr) for k, v in flatten(config).items()}
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)

@@ -18,9 +18,9 @@ from typing import Any
 
 import pandas as pd
 
-from hypertune.curves import Curves
+from hypertune.curves import Curves, columns_of, config_columns
 from hypertune.lineage import Lineage, Schedule
-from hypertune.space import flatten
+from hypertune.storage import Place, is_url, local_copy
 from hypertune.study import Study
 
 Event = dict[str, Any]
@@ -28,6 +28,8 @@ Event = dict[str, Any]
 retrained."""
 
 JOURNAL = Path("sweeps") / "journal.jsonl"
+FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
+"""What records are read from."""
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
 
@@ -112,7 +114,7 @@ class Book:
         row, metrics = self.trials[event["trial_id"]], event["metrics"]
         inherited, inherited_s = self.lineage.inherited(event["trial_id"])
         elapsed_s = event["elapsed_s"] - inherited_s
-        config = _columns_of(event["config"]) if "config" in event else None
+        config = columns_of(event["config"]) if "config" in event else None
         self.curves.append(
             event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"], config=config
         )
@@ -196,13 +198,22 @@ def improves(value: float | None, best: float | None, mode: str) -> bool:
     return best is None or not math.isfinite(best) or (value > best if mode == "max" else value < best)
 
 
-def read(folder: str | Path) -> Records:
-    """The records of a study's output folder, also of one that was killed half-way.
+def read(place: Place) -> Records:
+    """The records of a study's output folder, at a path or a URL, also of one that was killed half-way.
 
     Raises:
         ValueError: one line saying which file is missing or damaged.
     """
-    folder = Path(folder)
+    with local_copy(place, *FILES) as folder:
+        try:
+            return _read(folder)
+        except ValueError as error:
+            if not is_url(place):
+                raise
+            raise ValueError(str(error).replace(str(folder), str(place))) from None
+
+
+def _read(folder: Path) -> Records:
     if not (folder / "study.toml").is_file():
         raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")
     study = Study.load(folder / "study.toml")
@@ -278,20 +289,3 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def now() -> str:
     """The time as recorded: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def config_columns(configs: list[dict[str, Any]]) -> pd.DataFrame:
-    """Configurations as columns `config/<name>`, one row each; a list or other compound value as its JSON text."""
-    frame = pd.DataFrame(configs)
-    if "object" in set(map(str, frame.dtypes)):
-        # Something is nested or compound; otherwise a configuration is its own row.
-        return pd.DataFrame([_columns_of(config) for config in configs])
-    return frame.add_prefix("config/")
-
-
-def _columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"config/{k}": v if _plain(v) else json.dumps(v, default=repr) for k, v in flatten(config).items()}
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import tempfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hypertune.storage import Place, Storage, is_url, split_url
 from hypertune.training.hyperparameters import read_hyperparameters
 from hypertune.training.networks import cnn, mlp
 
@@ -70,11 +72,13 @@ class SavedModel(nn.Module):
         return logits
 
 
-def save_model(path: str | Path, loop: TrainingLoop) -> None:
-    """Writes the loop's model to `path`: all of the file or, if it fails, none of it.
+def save_model(path: Place, loop: TrainingLoop) -> None:
+    """Writes the loop's model to `path`, or to a URL on shared storage: all of the file or, if it fails, none of it.
 
     The file is a dict of plain values and tensors, which `torch.load(path, weights_only=True)` can read.
     """
+    if is_url(path):
+        return _upload(str(path), loop)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -85,10 +89,28 @@ def save_model(path: str | Path, loop: TrainingLoop) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+    return None
 
 
-def load_model(path: str | Path) -> SavedModel:
-    """Loads a model that `save_model` wrote, on the CPU and ready to predict: `load_model(path)(images)`.
+def _upload(url: str, loop: TrainingLoop) -> None:
+    buffer = io.BytesIO()
+    torch.save(_contents(loop), buffer)
+    folder, name = split_url(url)
+    Storage(folder).write(name, buffer.getvalue())
+
+
+def _opened(path: Place) -> Path | io.BytesIO:
+    if not is_url(path):
+        return Path(path)
+    folder, name = split_url(str(path))
+    content = Storage(folder).read(name)
+    if content is None:
+        raise FileNotFoundError
+    return io.BytesIO(content)
+
+
+def load_model(path: Place) -> SavedModel:
+    """Loads a model that `save_model` wrote to a path or URL: `load_model(path)(images)`, on the CPU, predicts.
 
     Nothing in the file is executed, so it may come from anywhere.
 
@@ -96,7 +118,7 @@ def load_model(path: str | Path) -> SavedModel:
         ValueError: if the file is missing or no such model.
     """
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = torch.load(_opened(path), map_location="cpu", weights_only=True)
         if saved["format"] != FORMAT:
             raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
         return SavedModel(saved).eval()

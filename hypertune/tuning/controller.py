@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from ray.tune import Checkpoint
 from ray.tune.experiment import Trial
 from ray.tune.result import DONE, NODE_IP, TIME_TOTAL_S, TRAINING_ITERATION
 from ray.tune.schedulers import TrialScheduler
@@ -17,7 +18,7 @@ from hypertune.tuning.housekeeping import without_snapshots
 from hypertune.tuning.worker import RESERVED
 
 if TYPE_CHECKING:
-    from hypertune.trial import Checkpoint
+    from hypertune.trial import Checkpoint as Saved
     from hypertune.tuning.queue import Queue
 
 WARM_UP = "warm_up"
@@ -80,7 +81,7 @@ class StudySearch(SearchAlgorithm):
         self._finished = self._finished or self.queue.finished
         return waiting
 
-    def make_trial(self, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Trial:
+    def make_trial(self, trial_id: str, config: dict[str, Any], saved: Saved | None = None) -> Trial:
         """A Ray Tune trial, to go on from `saved` if given."""
         trial = Trial(
             self._spec["run"],
@@ -97,6 +98,9 @@ class StudySearch(SearchAlgorithm):
             storage=self._spec.get("storage"),
         )
         if saved and trial._restore_checkpoint_result:
+            # Ray takes a restore path for one on the local disk.
+            storage = self._spec["storage"].storage_filesystem
+            trial._restore_checkpoint_result.checkpoint = Checkpoint(saved.path, filesystem=storage)
             # Without these Ray counts iterations and seconds of a function trainable from zero again.
             trial._restore_checkpoint_result.metrics.update(
                 {TRAINING_ITERATION: saved.epoch, TIME_TOTAL_S: saved.elapsed_s}

@@ -14,6 +14,7 @@ from hypertune.study import Study
 from hypertune.tuning import folder, trainables
 from hypertune.tuning.checks import check, check_names
 from hypertune.tuning.recording import Recorder
+from hypertune.workspace import Workspace
 
 Observer = Callable[[Event], None]
 
@@ -40,8 +41,13 @@ def run(
     address: str | None = None,
     resume: bool = False,
     observers: tuple[Observer, ...] = (),
+    work: Workspace | None = None,
 ) -> Outcome:
     """Runs a study, or what is left of it, and keeps its records in `out`.
+
+    Args:
+        work: the workspace of `out`, if that is a working copy of a folder on shared storage; workers write checkpoints
+            and the model there.
 
     Raises:
         ValueError: for what the user can mend: study, data, folder, cluster.
@@ -51,7 +57,7 @@ def run(
     try:
         recorder = Recorder(study, out)
         try:
-            return _run(study, out, trainable, data_dir, address, recorder, observers)
+            return _run(study, out, trainable, data_dir, address, recorder, observers, work or Workspace(out))
         finally:
             recorder.close()
     finally:
@@ -68,6 +74,7 @@ def _run(
     address: str | None,
     recorder: Recorder,
     observers: tuple[Observer, ...],
+    work: Workspace,
 ) -> Outcome:
     connect.prepare_environment()
     import ray  # noqa: F401 -- imported before two threads would at the same time
@@ -88,22 +95,23 @@ def _run(
     from hypertune.tuning import experiment
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
-    from hypertune.tuning.stages import Stages
+    from hypertune.tuning.stages import MODEL, Stages
 
     retrains = bool(getattr(trainable, "needs_data", False))
-    pruner = Pruner(study, recorder.past, keep_best=not retrains)
-
+    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=storage.filesystem if storage else None)
     emit = _to_all(recorder, pruner, *observers)
-    stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains).plan()
+    model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
+    stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
     told = {"max_epochs": study.training.max_epochs, "threads": threads}
     queue = Queue(stages, constants=study.training.config, told=told)
+    runs = experiment.runs_of(out, storage)
     try:
-        interrupted = bool(stages) and experiment.run(study, out, trainable, data, queue, pruner, workers=workers)
+        interrupted = bool(stages) and experiment.run(study, runs, trainable, data, queue, pruner, workers=workers)
         if not interrupted:
             pruner.crown(out / "best" / "checkpoint")
     finally:
-        pruner.tidy(str((out / "sweeps").resolve()))
+        pruner.tidy(runs.path)
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)
     folder.write_provenance(out, provenance, records)

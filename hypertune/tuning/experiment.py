@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray.tune import CheckpointConfig
 from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from hypertune.storage import RUN, Storage
 from hypertune.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.housekeeping import ForgetEnded
@@ -19,6 +21,7 @@ from hypertune.tuning.queue import Queue
 from hypertune.tuning.trainables import Trainable
 from hypertune.tuning.worker import make_worker, reusable
 
+SWEEPS = "sweeps"
 WORKER_RETRIES = 2
 """How often a trial is tried again after its worker or node died."""
 
@@ -44,8 +47,32 @@ class NoteCheckpoints(TrialProgressCallback):
         self.pruner.supersede(trial.trial_id, checkpoint.path)
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where Ray Tune keeps its checkpoints, on every node the same.
+
+    Attributes:
+        place: the folder's path or URL.
+        path: the folder's path within its file system, as Ray tells of checkpoints.
+        name: of this attempt's own folder there: Ray numbers checkpoints from 0 again and would write over older ones.
+    """
+
+    place: str
+    path: str
+    name: str
+
+
+def runs_of(out: Path, storage: Storage | None) -> Runs:
+    """The runs of the study in `out`, or at the storage that it is the working copy of."""
+    folder = str((out / SWEEPS).resolve())
+    earlier = storage.folders(SWEEPS) if storage else [path.name for path in Path(folder).glob(f"{RUN}*")]
+    last = max((int(name.removeprefix(RUN)) for name in earlier if name.startswith(RUN)), default=0)
+    place, path = (storage.url_of(SWEEPS), f"{storage.path}/{SWEEPS}") if storage else (folder, folder)
+    return Runs(place, path, f"{RUN}{last + 1}")
+
+
 def run(
-    study: Study, out: Path, trainable: Trainable, data: Any | None, queue: Queue, pruner: Pruner, *, workers: int
+    study: Study, runs: Runs, trainable: Trainable, data: Any | None, queue: Queue, pruner: Pruner, *, workers: int
 ) -> bool:
     """Runs the queue's stages on the connected cluster; returns whether it was interrupted.
 
@@ -59,13 +86,11 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)
     worker = make_worker(trainable)
-    runs = (out / "sweeps").resolve()
     resources = study.resources
     tune.run(
         worker if data is None else _with_data(worker, data),
-        # A name of its own for every attempt: Ray numbers checkpoints from 0 again and would write over older ones.
-        name=f"run_{1 + max((int(path.name[4:]) for path in runs.glob('run_*')), default=0)}",
-        storage_path=str(runs),
+        name=runs.name,
+        storage_path=runs.place,
         search_alg=StudySearch(queue, workers if keep else 0),
         scheduler=StudyScheduler(queue, workers, keep_workers=keep),
         num_samples=-1,

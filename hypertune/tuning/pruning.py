@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,19 @@ class Pruner:
         past: events of earlier attempts; what they have left lying about is deleted by `tidy`.
         keep_best: whether the checkpoint of the study's best trial is kept; not needed where the winner is retrained.
         filesystem: a `pyarrow.fs.FileSystem` that the paths belong to; the local one by default.
+        told: waits until the journal as it was at a moment (of `time.monotonic`) is where a resume will read it, and
+            says whether it is; a checkpoint that an older journal names must not go before.
     """
 
-    def __init__(self, study: Study, past: Iterable[Event] = (), *, keep_best: bool, filesystem: Any = None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        past: Iterable[Event] = (),
+        *,
+        keep_best: bool,
+        filesystem: Any = None,
+        told: Callable[[float], bool] = lambda since: True,
+    ) -> None:
         from pyarrow.fs import LocalFileSystem
 
         self._study, self._fs = study, filesystem or LocalFileSystem()
@@ -117,6 +128,7 @@ class Pruner:
         self._on_disk: dict[str, set[str]] = {}
         """Folders of checkpoints by the trial they concern."""
         self._unjournaled: dict[str, str] = {}
+        self._journal_told = told
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prune")
         self._told = False
         for event in past:
@@ -135,7 +147,7 @@ class Pruner:
         needed = self.needed.paths()
         for trial_id, paths in list(self._on_disk.items()):
             for path in paths - needed:
-                self._pool.submit(self._delete, path)
+                self._pool.submit(self._delete_once_told, path, time.monotonic())
             paths &= needed
             if not paths:
                 del self._on_disk[trial_id]
@@ -146,7 +158,7 @@ class Pruner:
             return
         former = self._unjournaled.get(trial_id)
         if former is not None:
-            self._pool.submit(self._delete, former)
+            self._pool.submit(self._delete_once_told, former, time.monotonic())
         self._unjournaled[trial_id] = path
 
     def crown(self, folder: Path) -> None:
@@ -164,6 +176,8 @@ class Pruner:
         Blocks until it is done. A run of which nothing is needed goes altogether.
         """
         self._pool.shutdown(wait=True)
+        if not self._journal_told(time.monotonic()):
+            return
         kept = self.needed.paths()
         for run in self._children(folder):
             if run.rpartition("/")[2].startswith("run_"):
@@ -182,6 +196,10 @@ class Pruner:
         from pyarrow.fs import FileSelector
 
         return [info.path for info in self._fs.get_file_info(FileSelector(folder, allow_not_found=True))]
+
+    def _delete_once_told(self, path: str, decided: float) -> None:
+        if self._journal_told(decided):
+            self._delete(path)
 
     def _delete(self, path: str) -> None:
         from pyarrow.fs import FileType

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hypertune.lineage import Schedule
@@ -39,7 +38,7 @@ class Job:
 
     incumbent: Incumbent
     retrain_seed: int
-    model_path: Path | None = None
+    model_path: str | None = None
     test: bool = True
 
     @property
@@ -73,12 +72,11 @@ class Retraining:
 
     def told(self, trial_id: str) -> dict[str, Any]:
         job = self._jobs[trial_id]
-        model_path = str(job.model_path) if job.model_path else None
         return {
             "seed": job.retrain_seed,
             "stop_epoch": job.incumbent.epochs,
             "test": job.test,
-            "model_path": model_path,
+            "model_path": job.model_path,
             "schedule": [[from_epoch, config] for from_epoch, config in job.incumbent.schedule],
         }
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
+from hypertune.storage import Place
 from hypertune.study import Budget, Study
 
 WIDTH = 120
@@ -39,7 +40,7 @@ def compare(arguments: argparse.Namespace) -> int:
     return _run(study, out, data_dir, arguments, console)
 
 
-def _run(study: Study, out: Path, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
+def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
     from hypertune import api
     from hypertune.cli import DONE, INTERRUPTED, PARTLY_FAILED
     from hypertune.tuning.progress import Progress
@@ -54,7 +55,7 @@ def _run(study: Study, out: Path, data_dir: Path | None, arguments: argparse.Nam
             resume=bool(arguments.resume),
             observers=(progress,) if progress is not None else (),
         )
-    _print_result(result, console)
+    _print_result(result, out, console)
     if result.interrupted:
         console.print(f"Interrupted. Go on with: hypertune compare --resume {out}", soft_wrap=True)
         return INTERRUPTED
@@ -64,7 +65,7 @@ def _run(study: Study, out: Path, data_dir: Path | None, arguments: argparse.Nam
     return PARTLY_FAILED if lost else DONE
 
 
-def _print_result(result: Any, console: Console) -> None:
+def _print_result(result: Any, out: Place, console: Console) -> None:
     from hypertune.comparison.assessment import assess
     from hypertune.comparison.terminal import rich_table
     from hypertune.comparison.wording import sentences
@@ -76,17 +77,17 @@ def _print_result(result: Any, console: Console) -> None:
         console.print(f"- {sentence}", soft_wrap=True, markup=False)
     console.print()
     console.print(rich_table(result.records))
-    console.print(f"Report: {result.folder}/report.html", soft_wrap=True)
+    console.print(f"Report: {out}/report.html", soft_wrap=True)
 
 
-def _new(arguments: argparse.Namespace) -> tuple[Study, Path, Path | None]:
+def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     from hypertune.tuning import folder
 
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     return study, arguments.out or folder.default(study), arguments.data_dir
 
 
-def _resumed(arguments: argparse.Namespace) -> tuple[Study, Path, Path | None]:
+def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     from hypertune import records
 
     given = [name for name in ("study", "out", *OVERRIDES) if getattr(arguments, name) is not None]
@@ -95,10 +96,10 @@ def _resumed(arguments: argparse.Namespace) -> tuple[Study, Path, Path | None]:
         raise ValueError(
             f"--resume goes on with the study as it was; leave out {'STUDY' if flag == 'study' else '--' + flag}"
         )
-    folder = arguments.resume
-    facts = records.read(folder)
+    place = arguments.resume
+    facts = records.read(place)
     data_dir = arguments.data_dir or facts.provenance.get("data_dir")
-    return facts.study, folder, Path(data_dir) if data_dir else None
+    return facts.study, place, Path(data_dir) if data_dir else None
 
 
 def overridden(study: Study, arguments: argparse.Namespace) -> Study:

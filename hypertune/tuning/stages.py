@@ -28,6 +28,7 @@ class Stages:
         workers: trials that the cluster can run at the same time.
         emit: receives every event.
         retrains: whether the trainable can be retrained and scored on a test split.
+        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Stages:
         workers: int,
         emit: Callable[[Event], None],
         retrains: bool,
+        model_place: str,
     ) -> None:
         self.study, self.out, self.recorder = study, out, recorder
-        self.workers, self.emit, self.retrains = workers, emit, retrains
+        self.workers, self.emit, self.retrains, self.model_place = workers, emit, retrains, model_place
 
     def plan(self) -> list[StartStage]:
         """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
@@ -110,8 +112,8 @@ class Stages:
             jobs.append(Job(best, FIRST_SEED, self._model_path(best, best, FIRST_SEED), test=False))
         return jobs
 
-    def _model_path(self, incumbent: Incumbent, best: Incumbent | None, retrain_seed: int) -> Path | None:
-        return (self.out / MODEL).resolve() if incumbent is best and retrain_seed == FIRST_SEED else None
+    def _model_path(self, incumbent: Incumbent, best: Incumbent | None, retrain_seed: int) -> str | None:
+        return self.model_place if incumbent is best and retrain_seed == FIRST_SEED else None
 
     def _incumbents(self) -> list[Incumbent]:
         book = self.recorder.book

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -33,6 +34,9 @@ def resolve(name: str) -> Trainable:
 
 def _import(name: str) -> Trainable:
     module, _, attribute = name.partition(":")
+    # An installed command, unlike `python -m`, does not look in the folder it is called from.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, ValueError) as error:

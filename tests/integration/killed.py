@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from ray import tune
 from rich.console import Console
 
 from hypertune.api import compare
+from hypertune.storage import Place, as_place
 from tests.integration import trainables
 
 STRATEGIES = ("random", "hyperband", "hyperopt+asha")
 
 
-def main(out: Path, resume: bool) -> int:
+def main(out: Place, resume: bool) -> int:
     result = compare(
         trainable=trainables.checkpointing,
         space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.1},
@@ -34,4 +34,4 @@ def main(out: Path, resume: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), "resume" in sys.argv))
+    sys.exit(main(as_place(sys.argv[1]), "resume" in sys.argv))

@@ -1,0 +1,171 @@
+"""Talks to a cluster's dashboard: its address, the token it asks for, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PORT = 8265
+TIMEOUT_S = 10.0
+OLDEST_RAY = (2, 60)
+TOKEN_FILE = Path("~/.ray/auth_token")
+
+
+def find_address(given: str | None) -> str:
+    """The dashboard's URL: the one given, else Ray's `RAY_API_SERVER_ADDRESS` or `RAY_ADDRESS`, else this machine's.
+
+    Raises:
+        ValueError: for an address that is not one of a dashboard.
+    """
+    address = given or os.environ.get("RAY_API_SERVER_ADDRESS") or _http(os.environ.get("RAY_ADDRESS"))
+    if address is None:
+        return f"http://127.0.0.1:{PORT}"
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    if parts.scheme not in ("http", "https") or parts.hostname in (None, "auto", "local"):
+        raise ValueError(f"--address {address}: the dashboard's address is wanted, e.g. http://HEAD:{PORT}")
+    if parts.username or parts.password:
+        raise ValueError("--address: holds credentials; a token belongs in RAY_AUTH_TOKEN or a file")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or (PORT if parts.scheme == "http" else 443)
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _http(address: str | None) -> str | None:
+    return address if address and address.startswith(("http://", "https://")) else None
+
+
+def find_token() -> str | None:
+    """The cluster's token from where Ray looks for it: `RAY_AUTH_TOKEN`, the file `RAY_AUTH_TOKEN_PATH`, or
+    `~/.ray/auth_token`; None if there is none.
+
+    Raises:
+        ValueError: if the file that `RAY_AUTH_TOKEN_PATH` names cannot be read.
+    """
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return token.strip()
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else TOKEN_FILE.expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        if named:
+            raise ValueError(f"RAY_AUTH_TOKEN_PATH: {path} does not exist") from None
+        return None
+    except OSError as error:
+        raise ValueError(f"{path}: the token cannot be read ({error.strerror})") from None
+
+
+def make_token() -> None:
+    """Makes a token for clusters on this machine, if there is none, that only this user can read.
+
+    Ray would make one too, and leave it readable for everyone on the machine. An existing one of the user's own that
+    others can read is closed to them.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    path = TOKEN_FILE.expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if path.stat().st_uid == os.getuid() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
+            return
+        with os.fdopen(descriptor, "w") as file:
+            import secrets
+
+            file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise ValueError(
+            f"{path}: the token that protects the cluster cannot be written ({error.strerror}); name a file that holds "
+            "one in RAY_AUTH_TOKEN_PATH"
+        ) from None
+
+
+@contextmanager
+def jobs_client(address: str | None) -> Iterator[Any]:
+    """Ray's `JobSubmissionClient`; what Ray raises in the block becomes a ValueError of one line.
+
+    Raises:
+        ValueError: if nothing answers, or no dashboard, or one of an older Ray, or one that refuses the token.
+    """
+    url = find_address(address)
+    token = find_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    _check(url, headers)
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
+        logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
+    with _only(url):
+        client = JobSubmissionClient(url, headers=headers)
+    try:
+        yield client
+    except (AuthenticationError, ConnectionError, RuntimeError, OSError) as error:
+        raise ValueError(f"--address {url}: {_line(error)}") from None
+
+
+@contextmanager
+def _only(url: str) -> Iterator[None]:
+    """Ray takes an address from the environment even where one is given; what the user typed comes first."""
+    name = "RAY_API_SERVER_ADDRESS"
+    before = os.environ.get(name)
+    os.environ[name] = url
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _check(url: str, headers: dict[str, str]) -> None:
+    """One request, so that a wrong address is told at once and in one line."""
+    import requests
+
+    try:
+        # No redirects: the token is for this address alone.
+        answer = requests.get(f"{url}/api/version", headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+    except requests.RequestException as error:
+        hint = f"; its port is usually {PORT}" if urlsplit(url).port != PORT else ""
+        raise ValueError(f"--address {url}: no Ray dashboard answers there ({type(error).__name__}){hint}") from None
+    if answer.status_code in (401, 403):
+        _refused(url, bool(headers))
+    try:
+        version = str(answer.json()["ray_version"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"--address {url}: what answers there is no Ray dashboard") from None
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
+        wanted = ".".join(map(str, OLDEST_RAY))
+        raise ValueError(f"--address {url}: runs Ray {version}; hypertune needs {wanted} or newer there")
+
+
+def _refused(url: str, had_token: bool) -> None:
+    if had_token:
+        raise ValueError(
+            f"--address {url}: the token is wrong; it comes from RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or {TOKEN_FILE}"
+        )
+    raise ValueError(
+        f"--address {url}: the cluster asks for a token; give it in RAY_AUTH_TOKEN, or a file that holds it in "
+        f"RAY_AUTH_TOKEN_PATH or as {TOKEN_FILE}"
+    )
+
+
+def _line(error: BaseException) -> str:
+    """What an error says; of a traceback that the dashboard has sent back, its last line."""
+    lines = [line.strip().rstrip('".') for line in str(error).replace("\\n", "\n").splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return (lines[-1] if "Traceback" in lines[0] else " ".join(lines))[:300]

@@ -1,0 +1,120 @@
+"""`hypertune fetch`: a study's output folder from the cluster, through the jobs API or from shared storage."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import io
+import secrets
+import shlex
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypertune.cluster import pack_results
+from hypertune.cluster.dashboard import jobs_client
+from hypertune.cluster.jobs import require_job, wait
+from hypertune.storage import Storage, is_url
+from hypertune.workspace import LEASE
+
+MOST_BYTES = 500 * 2**20
+"""Packed, of what is fetched through a job's log, which the head holds in memory."""
+MARK = ".fetched"
+"""In a folder that was fetched, so that it may be fetched again: the job's id."""
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Copies a study's output folder but Ray Tune's checkpoints here; returns the exit code.
+
+    Raises:
+        ValueError: if the study has written nothing yet, or the folder here holds something else.
+    """
+    with jobs_client(arguments.address) as client:
+        job = require_job(client, arguments.id)
+        job_id, place = job.submission_id, job.metadata["out"]
+        target = arguments.out or Path("hypertune-out") / job_id
+        _check(target, job_id)
+        with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
+            staged = Path(folder)
+            if is_url(place):
+                storage = Storage(place)
+                storage.download(staged, (name for name in storage.files() if name != LEASE))
+            else:
+                unpack(_through_log(client, job_id, place), staged)
+            if not (staged / "study.toml").is_file():
+                raise ValueError(f"{job_id}: has written nothing to {place} yet")
+            (staged / MARK).write_text(job_id)
+            _replace(staged, target)
+    print(f"{target}: fetched from {place}" + ("" if job.end_time else "; the study is still running"))
+    return 0
+
+
+def _check(target: Path, job_id: str) -> None:
+    mark = target / MARK
+    if target.exists() and any(target.iterdir()) and not (mark.is_file() and mark.read_text() == job_id):
+        raise ValueError(f"--out {target}: holds something else already; choose another folder")
+
+
+def _replace(staged: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(staged, target)
+
+
+def _through_log(client: Any, job_id: str, place: str) -> bytes:
+    """The packed folder, from the log of a small job that runs where the study's driver did, on the head node."""
+    helper = f"fetch-{job_id}-{secrets.token_hex(3)}"
+    with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
+        shutil.copyfile(pack_results.__file__, Path(folder) / "pack_results.py")
+        client.submit_job(
+            entrypoint="exec " + shlex.join(["python", "pack_results.py", place, str(MOST_BYTES)]),
+            submission_id=helper,
+            runtime_env={"working_dir": folder},
+            metadata={"hypertune_fetch": job_id},
+        )
+    try:
+        ended = wait(client, helper)
+        return read_packed(client.get_job_logs(helper), reason=ended.message or "")
+    finally:
+        wait(client, helper)
+        client.delete_job(helper)
+
+
+def read_packed(log: str, *, reason: str = "") -> bytes:
+    """The archive in the log of `pack_results`.
+
+    Raises:
+        ValueError: saying why there is none, or that it has arrived damaged.
+    """
+    lines = log.splitlines()
+    if pack_results.BEGIN not in lines:
+        said = next((line for line in reversed(lines) if line.strip()), reason)
+        raise ValueError(f"the results could not be packed on the cluster: {said}")
+    begin = lines.index(pack_results.BEGIN) + 1
+    end = next((i for i, line in enumerate(lines) if i >= begin and line.startswith(f"{pack_results.END} ")), None)
+    if end is None:
+        raise ValueError("the results arrived cut off; fetch them again")
+    content = base64.b64decode("".join(lines[begin:end]))
+    if hashlib.sha256(content).hexdigest() != lines[end].split()[1]:
+        raise ValueError("the results arrived damaged; fetch them again")
+    return content
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Unpacks an archive from a cluster, which is not trusted to name only files below `folder`.
+
+    Raises:
+        ValueError: if an entry is anything but a file or folder there.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            for entry in archive:
+                if not (entry.isfile() or entry.isdir()):
+                    raise ValueError(f"the results hold {entry.name!r}, which is neither file nor folder")
+                archive.extract(entry, folder, filter="data")
+    except tarfile.TarError as error:
+        raise ValueError(f"the results cannot be unpacked: {error}") from None

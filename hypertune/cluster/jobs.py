@@ -1,0 +1,156 @@
+"""`hypertune jobs`, `logs` and `stop`: the studies that a cluster has been given, by their jobs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from hypertune.cluster.dashboard import jobs_client
+
+TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
+ENDINGS = {
+    0: "done",
+    1: "done, but something in it failed",
+    2: "the input is wrong",
+    130: "interrupted, can be resumed",
+}
+"""What the exit codes of `hypertune compare` mean."""
+
+
+def jobs(arguments: argparse.Namespace) -> int:
+    """Prints the cluster's studies, the newest first; returns the exit code."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    with jobs_client(arguments.address) as client:
+        found = studies(client)
+        address = client.get_address()
+    if not found:
+        print(f"no study has been submitted to {address}")
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("id", "study", "status", "began", "took", "strategies", "results"):
+        table.add_column(name, overflow="fold")
+    for job in found:
+        facts = job.metadata
+        cells = (
+            job.submission_id,
+            facts["study"],
+            ending(job),
+            _began(job),
+            _took(job),
+            facts["strategies"],
+            facts["out"],
+        )
+        table.add_row(*map(escape, cells))
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+    return 0
+
+
+def studies(client: Any) -> list[Any]:
+    """The jobs that are studies, the newest first."""
+    found = [job for job in client.list_jobs() if job.submission_id and "study" in (job.metadata or {})]
+    return sorted(found, key=lambda job: -(job.start_time or 0))
+
+
+def require_job(client: Any, job_id: str) -> Any:
+    """The study's job of that id, or whose id alone begins so.
+
+    Raises:
+        ValueError: if there is none, or more than one.
+    """
+    found = [job for job in studies(client) if job.submission_id.startswith(job_id)]
+    exact = [job for job in found if job.submission_id == job_id]
+    if exact or len(found) == 1:
+        return (exact or found)[0]
+    if found:
+        raise ValueError(f"{job_id}: several jobs begin so: {', '.join(job.submission_id for job in found)}")
+    raise ValueError(f"{job_id}: no study of that id at {client.get_address()}; hypertune jobs lists them")
+
+
+def ending(job: Any) -> str:
+    """What has become of a job, for people."""
+    status = str(job.status.value)
+    if status == "FAILED":
+        code = job.driver_exit_code
+        return ENDINGS.get(code, f"failed (exit code {code})") if code is not None else "failed"
+    return {"SUCCEEDED": "done", "STOPPED": "stopped, can be resumed"}.get(status, status.lower())
+
+
+def _began(job: Any) -> str:
+    if not job.start_time:
+        return "-"
+    return datetime.fromtimestamp(job.start_time / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _took(job: Any) -> str:
+    if not job.start_time:
+        return "-"
+    seconds = round((job.end_time or time.time() * 1000) / 1000 - job.start_time / 1000)
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Prints what a study has written to its terminal; with `--follow` as it comes, until the end."""
+    with jobs_client(arguments.address) as client:
+        job_id = require_job(client, arguments.id).submission_id
+        if arguments.follow:
+            return follow(client, job_id)
+        print(client.get_job_logs(job_id), end="")
+    return 0
+
+
+def follow(client: Any, job_id: str) -> int:
+    """Prints a job's output until it ends; returns the study's exit code, 130 if it was stopped.
+
+    Ctrl-C ends the following and not the job.
+    """
+    try:
+        asyncio.run(_tail(client, job_id))
+        job = wait(client, job_id)
+    except KeyboardInterrupt:
+        print(f"\n{job_id} goes on; hypertune stop {job_id} stops it")
+        raise
+    print(f"{job_id}: {ending(job)}")
+    return exit_code(job)
+
+
+async def _tail(client: Any, job_id: str) -> None:
+    async for lines in client.tail_job_logs(job_id):
+        print(lines, end="", flush=True)
+
+
+def exit_code(job: Any) -> int:
+    """A study's exit code as `hypertune compare` would have had it."""
+    status = job.status.value
+    if status == "SUCCEEDED":
+        return 0
+    return 130 if status == "STOPPED" else job.driver_exit_code or 1
+
+
+def wait(client: Any, job_id: str, *, pause_s: float = 0.5, tell: Callable[[], None] = lambda: None) -> Any:
+    """The job once it has ended."""
+    while (job := client.get_job_info(job_id)).status.value not in TERMINAL:
+        tell()
+        time.sleep(pause_s)
+    return job
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """Stops a study as Ctrl-C would, and waits until it has."""
+    with jobs_client(arguments.address) as client:
+        job_id = require_job(client, arguments.id).submission_id
+        if client.stop_job(job_id):
+            print(f"{job_id}: stopping; it writes its tables and report first")
+        job = wait(client, job_id)
+    if job.status.value == "STOPPED":
+        print(f"{job_id}: stopped. Go on with: hypertune submit --resume {job_id}")
+    else:
+        print(f"{job_id}: has ended already ({ending(job)})")
+    return 0

@@ -1,0 +1,177 @@
+"""What a study needs on a cluster besides the libraries: its file, hypertune itself, and the user's own code.
+
+All of it becomes the job's working directory, which Ray puts on `sys.path` of the driver and of every worker. Names of
+plugins are found there as here, since the metadata that holds them travels along.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import Distribution, EntryPoint, distribution, entry_points
+from pathlib import Path
+
+from hypertune.cluster.ignored import Ignored
+from hypertune.study import Study
+
+STUDY_FILE = "hypertune_study.toml"
+"""Where the study's file lies in the job's working directory."""
+COMPILED = (".so", ".pyd", ".dylib")
+MOST_BYTES = 100 * 2**20
+"""What a job's working directory may hold; Ray takes some 500 MiB and keeps it in the head's memory."""
+
+
+@dataclass
+class Shipment:
+    """Files to be sent: name in the job's working directory to file here, or content.
+
+    Attributes:
+        left_out: what was not taken, with the reason.
+    """
+
+    files: dict[str, Path | bytes] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes, unpacked."""
+        return sum(len(file) if isinstance(file, bytes) else file.stat().st_size for file in self.files.values())
+
+    def add_folder(self, root: Path, *, below: str = "", include: Iterable[str] = ()) -> None:
+        """Takes the files below `root` that may be sent; `below` is the folder they go to."""
+        for name, reason in Ignored(root, include).files():
+            if reason is None:
+                self.files[below + name] = root / name
+            else:
+                self.left_out[below + name] = reason
+
+    def write(self, folder: Path) -> None:
+        """Puts everything into `folder`."""
+        for name, file in self.files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(file, bytes):
+                target.write_bytes(file)
+            else:
+                shutil.copyfile(file, target)
+
+
+def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ()) -> Shipment:
+    """All that `study` needs.
+
+    Args:
+        working_dir: the folder with the user's code; None takes the current one if the study's trainable lies there,
+            and else no folder.
+        include: patterns of files below it that are sent although they look like secrets, data or results.
+
+    Raises:
+        ValueError: if the trainable is found nowhere, or if there is too much to send.
+    """
+    shipment = Shipment()
+    root = working_dir or _current_if_needed(study)
+    if root is not None:
+        if not root.is_dir():
+            raise ValueError(f"--working-dir {root}: no such folder")
+        shipment.add_folder(root.resolve(), include=include)
+    for module in _own_modules(study, root):
+        _add_module(shipment, module)
+    for package in {"hypertune", *_plugins(study)}:
+        _add_distribution(shipment, distribution(package))
+    shipment.files[STUDY_FILE] = study.to_toml().encode()
+    _check_size(shipment)
+    return shipment
+
+
+def _check_size(shipment: Shipment) -> None:
+    if shipment.size <= MOST_BYTES:
+        return
+    sizes = {name: file.stat().st_size for name, file in shipment.files.items() if isinstance(file, Path)}
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+    raise ValueError(
+        f"--working-dir: {shipment.size / 2**20:.0f} MiB to send, at most {MOST_BYTES / 2**20:.0f} are; name what the "
+        f"cluster does not need in .rayignore; the largest: {', '.join(largest)}"
+    )
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _trainable_module(study: Study) -> str | None:
+    """The top-level module of a trainable that the study names as `package.module:attribute`."""
+    name = study.training.trainable
+    return _top(name.partition(":")[0]) if ":" in name else None
+
+
+def _lies_in(folder: Path, module: str) -> bool:
+    return PathFinder.find_spec(module, [str(folder)]) is not None
+
+
+def _current_if_needed(study: Study) -> Path | None:
+    module = _trainable_module(study)
+    return Path.cwd() if module and _lies_in(Path.cwd(), module) else None
+
+
+def _own_modules(study: Study, root: Path | None) -> Iterator[ModuleSpec]:
+    """The study's trainable where it does not lie in `root`."""
+    module = _trainable_module(study)
+    if module is None or (root is not None and _lies_in(root, module)):
+        return
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ValueError(
+            f"training.trainable: module {module!r} is neither in {root or Path.cwd()} nor installed here; name the "
+            "folder that holds it with --working-dir"
+        )
+    yield spec
+
+
+def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
+    """Takes a module or package; one with compiled code has to be installed on the cluster."""
+    locations = list(spec.submodule_search_locations or [])
+    if not locations:
+        if spec.origin and Path(spec.origin).suffix == ".py":
+            shipment.files[Path(spec.origin).name] = Path(spec.origin)
+        else:
+            shipment.left_out[spec.name] = "compiled; install it on the cluster"
+        return
+    for location in map(Path, locations):
+        if any(path.suffix in COMPILED for path in location.rglob("*")):
+            shipment.left_out[spec.name] = "compiled; install it on the cluster"
+        else:
+            shipment.add_folder(location, below=f"{spec.name}/")
+
+
+def _plugins(study: Study) -> set[str]:
+    """Names of the packages, other than hypertune, that the study's strategies, trainable and data set come from."""
+    named = {part for strategy in study.strategies for part in strategy.split("+")}
+    wanted = {
+        "searchers": named,
+        "schedulers": named,
+        "trainables": {study.training.trainable},
+        "datasets": {study.training.dataset or ""},
+    }
+    found = (entry for kind, names in wanted.items() for entry in _entries(kind) if entry.name in names)
+    return {entry.dist.name for entry in found if entry.dist is not None} - {"hypertune"}
+
+
+def _entries(kind: str) -> Iterable[EntryPoint]:
+    return entry_points(group=f"hypertune.{kind}")
+
+
+def _add_distribution(shipment: Shipment, package: Distribution) -> None:
+    """Takes the package's modules that hold its entry points, and the metadata that names these."""
+    modules = {_top(entry.module) for entry in package.entry_points if entry.group.startswith("hypertune.")}
+    for module in sorted(modules):
+        spec = importlib.util.find_spec(module)
+        if spec is None:
+            raise ValueError(f"{package.name}: its entry points name {module!r}, which cannot be found")
+        _add_module(shipment, spec)
+    folder = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
+    for name in ("METADATA", "entry_points.txt"):
+        text = package.read_text(name)
+        if text is not None:
+            shipment.files[f"{folder}/{name}"] = text.encode()

@@ -1,0 +1,230 @@
+"""Shared storage: output folders at `s3://`, `gs://` and wherever else pyarrow's file systems reach.
+
+A place is a folder's path or a URL. What a URL needs besides, such as credentials, a region or another endpoint, comes
+from the environment as it does for the storage's own tools (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
+`GOOGLE_APPLICATION_CREDENTIALS`), or, all but credentials, from the URL's query (`?region=eu-west-1`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+Place = str | Path
+"""A folder on this machine, or the URL of one on shared storage."""
+
+RUN = "run_"
+"""What the folders begin with that Ray Tune keeps below `sweeps/`: checkpoints above all, large, and read only by a
+study that goes on."""
+
+T = TypeVar("T")
+
+
+def is_url(place: Place) -> bool:
+    """Whether `place` is on storage that needs a file system of its own."""
+    return isinstance(place, str) and "://" in place
+
+
+def as_place(text: str) -> Place:
+    """What a user typed as a place: a URL stays text, for `Path` would make `s3:/` of `s3://`.
+
+    Raises:
+        ValueError: for a URL that holds credentials.
+    """
+    if text.startswith("file://"):
+        return Path(urlsplit(text).path)
+    return Storage(text).url if is_url(text) else Path(text).expanduser()
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL of the folder that a file lies in, and the file's name in it."""
+    parts = urlsplit(url)
+    folder, _, name = parts.path.rpartition("/")
+    return urlunsplit((parts.scheme, parts.netloc, folder, parts.query, "")), name
+
+
+class Storage:
+    """A folder at a URL.
+
+    Raises:
+        ValueError: one line that names the URL, on construction if it is none that can be used, and from every method
+            if the storage does not answer or refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._parts = urlsplit(self.url)
+        if self._parts.username or self._parts.password:
+            raise ValueError(
+                f"{self._parts.scheme}://{self._parts.hostname}: holds credentials, which would end up in records and "
+                "logs; give them in the environment, e.g. as AWS_PROFILE or AWS_ACCESS_KEY_ID"
+            )
+
+    def __str__(self) -> str:
+        return self.url
+
+    def url_of(self, name: str) -> str:
+        """The URL of the file or folder `name` in this folder."""
+        parts = self._parts
+        return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{name}", parts.query, ""))
+
+    def read(self, name: str) -> bytes | None:
+        """The content of the file `name`; None if there is none."""
+
+        def read() -> bytes | None:
+            filesystem, path = self._opened
+            try:
+                with filesystem.open_input_stream(f"{path}/{name}") as file:
+                    return bytes(file.read())
+            except FileNotFoundError:
+                return None
+
+        return self._guarded(read)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes the file `name`: in full or, on object stores, not at all."""
+
+        def write() -> None:
+            filesystem, path = self._opened
+            with filesystem.open_output_stream(f"{path}/{name}") as file:
+                file.write(content)
+
+        self._guarded(write)
+
+    def delete(self, name: str) -> None:
+        """Removes the file `name` if it is there."""
+
+        def delete() -> None:
+            filesystem, path = self._opened
+            try:
+                filesystem.delete_file(f"{path}/{name}")
+            except FileNotFoundError:
+                return
+
+        self._guarded(delete)
+
+    def folders(self, name: str) -> list[str]:
+        """Names of the folders in its folder `name`; none if that is not there."""
+        return [inner.rpartition("/")[2] for inner, is_file in self._list(name) if not is_file]
+
+    def files(self, name: str = "") -> Iterator[str]:
+        """Names, relative to this folder, of all files below its folder `name` but Ray Tune's own."""
+        for inner, is_file in self._list(name):
+            if is_file:
+                yield inner
+            elif not _is_run(inner):
+                yield from self.files(inner)
+
+    def _list(self, name: str) -> list[tuple[str, bool]]:
+        """Name and whether it is a file, of everything directly in its folder `name`."""
+
+        def list_() -> list[tuple[str, bool]]:
+            from pyarrow.fs import FileSelector
+
+            filesystem, path = self._opened
+            found = filesystem.get_file_info(FileSelector(f"{path}/{name}".rstrip("/"), allow_not_found=True))
+            return sorted((info.path.removeprefix(f"{path}/"), info.is_file) for info in found)
+
+        return self._guarded(list_)
+
+    def download(self, folder: Path, names: Iterable[str]) -> None:
+        """Copies those of the files `names` that are there into `folder`, which nothing is written outside of."""
+        for name in names:
+            target = folder / name
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"{self.url}: the name {name!r} leads out of the folder")
+            content = self.read(name)
+            if content is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+
+    @property
+    def filesystem(self) -> Any:
+        """The `pyarrow.fs.FileSystem` that the folder lies in."""
+        return self._guarded(lambda: self._opened[0])
+
+    @property
+    def path(self) -> str:
+        """The folder's path in that file system."""
+        return self._guarded(lambda: self._opened[1])
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        from pyarrow.fs import FileSystem
+
+        filesystem, path = FileSystem.from_uri(self.url)
+        return filesystem, path.rstrip("/")
+
+    def _guarded(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors derive from these
+            reason = " ".join(str(error).split())[:300]
+            raise StorageError(f"{self.url}: {reason}") from None
+
+
+class StorageError(ValueError):
+    """Storage that does not answer, or refuses."""
+
+
+@contextmanager
+def local_copy(place: Place, *names: str) -> Iterator[Path]:
+    """The output folder at `place` as a folder to read: the folder itself, or a copy of what is in it.
+
+    Args:
+        names: the files to copy; all but Ray Tune's own if none is given.
+    """
+    if not is_url(place):
+        yield Path(place)
+        return
+    storage = Storage(str(place))
+    with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
+        storage.download(Path(folder), names or storage.files())
+        yield Path(folder)
+
+
+@contextmanager
+def writable_copy(place: Place) -> Iterator[Path]:
+    """As `local_copy`, and what is changed in it goes back to `place` unless the block fails."""
+    with local_copy(place) as folder:
+        before = signatures(folder) if is_url(place) else {}
+        yield folder
+        if is_url(place):
+            upload(folder, Storage(str(place)), before)
+
+
+def upload(folder: Path, storage: Storage, known: dict[str, tuple[int, int]]) -> None:
+    """Writes to `storage` the files of `folder` that are not as `known` has them, and brings `known` up to date."""
+    for name, signature in signatures(folder).items():
+        if known.get(name) != signature:
+            try:
+                content = (folder / name).read_bytes()
+            except FileNotFoundError:  # replaced or removed since the folder was listed: the next upload has it
+                continue
+            storage.write(name, content)
+            known[name] = signature
+
+
+def signatures(folder: Path) -> dict[str, tuple[int, int]]:
+    """Time of change (ns) and size of every file of an output folder that belongs on its storage, by name."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.name.startswith(".") or _is_run(name.as_posix()):
+            continue
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            found[name.as_posix()] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def _is_run(name: str) -> bool:
+    return name.startswith(f"sweeps/{RUN}")

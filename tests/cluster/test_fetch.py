@@ -1,0 +1,85 @@
+"""Results on their way from a cluster: packed there as text, unpacked here without trust."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from hypertune import records
+from hypertune.cluster import pack_results
+from hypertune.cluster.fetch import read_packed, unpack
+from tests.test_records import recorded
+
+
+def packed(folder: Path, most_bytes: int = 2**30) -> subprocess.CompletedProcess[str]:
+    """As it runs on the cluster: by itself."""
+    command = [sys.executable, "-I", pack_results.__file__, str(folder), str(most_bytes)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def archive(*entries: tarfile.TarInfo) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        for entry in entries:
+            entry.size = 4 if entry.isfile() else 0
+            file.addfile(entry, io.BytesIO(b"evil"))
+    return buffer.getvalue()
+
+
+def test_a_folder_arrives_as_it_was_but_for_checkpoints(tmp_path: Path) -> None:
+    folder = recorded(tmp_path / "there")
+    (folder / "sweeps" / "run_1").mkdir()
+    (folder / "sweeps" / "run_1" / "checkpoint").write_bytes(b"large")
+    done = packed(folder)
+    assert done.returncode == 0
+    (tmp_path / "here").mkdir()
+    unpack(read_packed(f"some line of Ray\n{done.stdout}"), tmp_path / "here")
+    assert records.read(tmp_path / "here").curves.equals(records.read(folder).curves)
+    assert not (tmp_path / "here" / "sweeps" / "run_1").exists()
+
+
+def test_no_study_there_is_told(tmp_path: Path) -> None:
+    done = packed(tmp_path)
+    assert done.returncode == 1
+    with pytest.raises(ValueError, match="no output folder of hypertune on this node"):
+        read_packed(done.stderr)
+
+
+def test_too_much_is_told(tmp_path: Path) -> None:
+    assert "too many for the jobs API" in packed(recorded(tmp_path / "there"), most_bytes=10).stderr
+
+
+def test_cut_off_or_damaged_on_the_way_is_told(tmp_path: Path) -> None:
+    log = packed(recorded(tmp_path / "there")).stdout
+    with pytest.raises(ValueError, match="cut off"):
+        read_packed(log[: len(log) // 2])
+    lines = log.splitlines()
+    lines[3] = lines[3][::-1]
+    with pytest.raises(ValueError, match="damaged"):
+        read_packed("\n".join(lines))
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/hypertune-outside", "a/../../outside"])
+def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    try:
+        unpack(archive(tarfile.TarInfo(name)), folder)
+    except ValueError as error:
+        assert "cannot be unpacked" in str(error)
+    assert not (tmp_path / "outside").exists()
+    assert not Path("/tmp/hypertune-outside").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("link")
+    entry.type, entry.linkname = kind, "/etc/passwd"
+    with pytest.raises(ValueError, match="neither file nor folder"):
+        unpack(archive(entry), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,70 @@
+"""A study whose output folder lies on a real S3 server: records, checkpoints and model go there, and it resumes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hypertune import load_model, records
+from hypertune.records import JOURNAL
+from hypertune.storage import Storage
+
+SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
+
+
+def start(place: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.integration.killed", place, *arguments]
+    environment = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}'}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(place: str, *arguments: str) -> None:
+    process = start(place, *arguments)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+
+
+def wait_for_epochs(storage: Storage, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while (storage.read(JOURNAL.as_posix()) or b"").count(b'"event": "epoch"') < count:
+        assert process.poll() is None, f"ended early: {process.communicate()[0]}"
+        assert time.monotonic() < deadline, f"no {count} epochs within two minutes"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_study_with_its_model_on_s3(bucket: str) -> None:
+    place = f"{bucket}/digits"
+    options = ["--strategies", "random", "--seeds", "1", "--budget", "epochs=2", "--out", place]
+    command = [sys.executable, "-m", "hypertune", "compare", "digits_cnn", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"Report: {place}/report.html" in done.stdout
+    assert records.read(place).trials["epochs"].sum() == 2
+    assert load_model(f"{place}/best/model.pt").classes == tuple("0123456789")
+    assert Storage(place).folders("sweeps") == ["run_1"]
+    assert list(Path(os.environ["HYPERTUNE_WORK_DIR"]).iterdir()) == []
+
+
+@pytest.mark.slow
+def test_killed_on_one_machine_it_goes_on_on_another(bucket: str, tmp_path: Path) -> None:
+    finish(f"{bucket}/undisturbed")
+    storage = Storage(f"{bucket}/killed")
+    process = start(storage.url)
+    wait_for_epochs(storage, 55, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # Another machine has none of the first one's working copies.
+    shutil.rmtree(os.environ["HYPERTUNE_WORK_DIR"])
+    finish(storage.url, "resume")
+    left, right = records.read(storage.url).trials[SAME], records.read(f"{bucket}/undisturbed").trials[SAME]
+    pd.testing.assert_frame_equal(left, right)
+    assert len(storage.folders("sweeps")) == 2

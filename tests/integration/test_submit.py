@@ -1,0 +1,189 @@
+"""A real Ray head with its dashboard and a token: studies sent to it as jobs, followed, stopped, resumed, fetched."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hypertune import records
+
+STUDY = """
+[study]
+name = "sent"
+strategies = ["random"]
+seeds = 1
+budget = {{ epochs = {epochs} }}
+metric = "score"
+mode = "max"
+[training]
+trainable = "own_code:train"
+max_epochs = 4
+[space]
+lr = {{ loguniform = [1e-4, 1e-1] }}
+"""
+CODE = """
+import os, time
+from own_helper import score
+from ray import tune
+
+def train(config):
+    assert not os.path.exists(".env") and os.environ["TOLD"] == "yes"
+    for epoch in range(1, 5):
+        time.sleep(0.1)
+        tune.report({"score": score(config["lr"], epoch)})
+"""
+HELPER = "def score(lr, epoch):\n    return 1 - lr - 1 / (epoch + 1)\n"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A head on this machine; yields the environment that reaches it."""
+    # The folder's path is part of a socket's, which may not be long.
+    folder = Path("/tmp") / f"ht{secrets.token_hex(3)}"
+    folder.mkdir()
+    (folder / "token").write_text(secrets.token_hex(32))
+    gcs, dashboard, client, agent = free_ports(4)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
+        "HOME": str(tmp_path_factory.mktemp("home")),
+    }
+    command = [
+        str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={gcs}", "--num-cpus=2",
+        f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", f"--temp-dir={folder}",
+        f"--dashboard-agent-listen-port={agent}", "--disable-usage-stats",
+    ]  # fmt: skip
+    with (folder / "head.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        yield {**environment, "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+@pytest.fixture
+def run(head: dict[str, str], tmp_path: Path) -> Run:
+    """Runs a hypertune command in a project of the user's own."""
+    (tmp_path / "own_code.py").write_text(CODE)
+    (tmp_path / "own_helper.py").write_text(HELPER)
+    (tmp_path / ".env").write_text("PASSWORD=hunter2")
+
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("hypertune")), *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env={**head, **changes}, capture_output=True, text=True, timeout=240, check=False
+        )
+
+    deadline = time.monotonic() + 120
+    while (done := run("jobs")).returncode:
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(1)
+    return run
+
+
+def study(folder: Path, epochs: int) -> None:
+    (folder / "study.toml").write_text(STUDY.format(epochs=epochs))
+
+
+def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
+    study(tmp_path, 8)
+    done = run("submit", "study.toml", "--name", "first", "--env", "TOLD=yes", "--follow")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ".env (secret)" in done.stderr
+    assert "[1/1] random       seed 0" in done.stdout
+    assert "hunter2" not in done.stdout
+    listed = run("jobs").stdout
+    assert "first" in listed
+    assert "done" in listed
+
+    fetched = run("fetch", "first")
+    assert fetched.stdout == "hypertune-out/first: fetched from ~/hypertune-out/first\n", fetched.stderr
+    assert records.read(tmp_path / "hypertune-out" / "first").trials["epochs"].sum() == 8
+    assert "report.html" in run("report", "hypertune-out/first").stdout
+
+    for changes, said in (
+        ({"RAY_AUTH_TOKEN": "wrong"}, "the token is wrong"),
+        ({"RAY_AUTH_TOKEN_PATH": ""}, "the cluster asks for a token"),
+    ):
+        refused = run("jobs", **changes)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    again = run("submit", "study.toml", "--name", "first")
+    assert (again.returncode, "has had a job of that name already" in again.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Path) -> None:
+    study(tmp_path, 200)
+    assert run("submit", "study.toml", "--name", "halted", "--env", "TOLD=yes").returncode == 0
+    deadline = time.monotonic() + 120
+    while " of 200 epochs" not in run("logs", "halted").stdout:
+        assert time.monotonic() < deadline, run("logs", "halted").stdout
+        time.sleep(1)
+    while_running = run("fetch", "halted")
+    assert "the study is still running" in while_running.stdout
+    stopped = run("stop", "halted")
+    assert stopped.stdout.endswith("halted: stopped. Go on with: hypertune submit --resume halted\n")
+    assert "Interrupted. Go on with" in run("logs", "halted").stdout
+    run("fetch", "halted")
+    before = records.read(tmp_path / "hypertune-out" / "halted")
+    assert 0 < before.trials["epochs"].sum() < 200
+
+    resumed = run("submit", "--resume", "halted", "--env", "TOLD=yes", "--name", "went_on", "--follow")
+    assert resumed.returncode == 0, resumed.stdout
+    run("fetch", "went_on")
+    after = records.read(tmp_path / "hypertune-out" / "went_on")
+    assert after.trials["epochs"].sum() == 200
+    assert set(before.trials["trial_id"]) <= set(after.trials["trial_id"])
+
+
+@pytest.mark.slow
+def test_a_study_that_fails_has_the_exit_code_it_would_have_here(run: Run, tmp_path: Path) -> None:
+    study(tmp_path, 8)
+    wrong = run("submit", "study.toml", "--metric", "nothing", "--env", "TOLD=yes", "--follow")
+    assert wrong.returncode == 2
+    assert "study.metric: 'nothing' is not reported; the trainable reports score" in wrong.stdout
+    failing = run("submit", "study.toml", "--name", "failing", "--env", "TOLD=no", "--follow")
+    assert failing.returncode == 1
+    assert "AssertionError" in failing.stdout
+    assert run("logs", "failing", "--follow").returncode == 1
+    assert "something in it failed" in run("jobs").stdout
+
+
+@pytest.mark.slow
+def test_results_go_to_shared_storage_and_come_from_there(run: Run, bucket: str, tmp_path: Path) -> None:
+    study(tmp_path, 8)
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    settings = {name: os.environ[name] for name in names}
+    passed = [argument for name in names for argument in ("--env", name)]
+    place = f"{bucket}/study"
+    done = run(
+        "submit", "study.toml", "--name", "stored", "--env", "TOLD=yes", *passed, "--out", place, "--follow", **settings
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert records.read(place).trials["epochs"].sum() == 8
+    assert run("fetch", "stored", **settings).stdout == f"hypertune-out/stored: fetched from {place}\n"
+    resumed = run("submit", "--resume", place, "--env", "TOLD=yes", *passed, "--follow", **settings)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
