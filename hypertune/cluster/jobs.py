@@ -14,7 +14,7 @@ from hypertune.cluster.dashboard import jobs_client
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 ENDINGS = {
     0: "done",
-    1: "done, but something in it failed",
+    1: "something in it failed",
     2: "the input is wrong",
     130: "interrupted, can be resumed",
 }

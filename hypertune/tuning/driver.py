@@ -98,7 +98,9 @@ def _run(
     from hypertune.tuning.stages import MODEL, Stages
 
     retrains = bool(getattr(trainable, "needs_data", False))
-    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=storage.filesystem if storage else None)
+    storage = work.storage
+    reached = storage.filesystem if storage else None
+    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
     emit = _to_all(recorder, pruner, *observers)
     model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
