@@ -84,6 +84,7 @@ def _add_compare(commands: Any) -> None:
         help="a study file, or the name of a shipped study (default: digits_cnn)",
     )
     _add_overrides(compare)
+    compare.add_argument("--npz", metavar="FILE", type=Path, help="images to run on in place of the study's data set")
     compare.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
     compare.add_argument(
         "--out",
@@ -92,6 +93,7 @@ def _add_compare(commands: Any) -> None:
         help="output folder, or its URL on shared storage: s3://bucket/path (default: a new one in hypertune-out)",
     )
     compare.add_argument("--address", metavar="ADDR", help="join a running Ray cluster: auto or HOST:PORT")
+    compare.add_argument("--log", metavar="a,b", help="what to keep of every trial: configs, tensorboard, mlflow")
     compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
 
@@ -111,6 +113,7 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="N", type=int, help="sweeps per strategy, seeds 0 to N-1")
     parser.add_argument("--budget", metavar="UNIT=N", help="per sweep: epochs=200, trials=20 or seconds=600")
     parser.add_argument("--max-epochs", metavar="N", type=int, help="epochs of a full training")
+    parser.add_argument("--steps-per-epoch", metavar="N", type=int, help="batches of an epoch (built-in models)")
     parser.add_argument("--metric", metavar="NAME", help="reported number to optimise")
     parser.add_argument("--mode", choices=("min", "max"), help="whether less or more of it is better")
 

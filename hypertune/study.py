@@ -9,95 +9,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from hypertune.design import EPOCHS, Design, Factor
+from hypertune.hypotheses import Hypothesis, Parser
 from hypertune.space import Space
+from hypertune.study_file import Budget, Logging, Resources, StudyFile, Training, convert
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
-
-Positive = Annotated[int, Meta(ge=1)]
-Amount = Annotated[float, Meta(gt=0)]
-Seed = Annotated[int, Meta(ge=0)]
-
-
-class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What each sweep may spend; exactly one of the three."""
-
-    epochs: Positive | None = None
-    """Training epochs, summed over the trials."""
-    trials: Positive | None = None
-    """Configurations tried."""
-    seconds: Amount | None = None
-    """Wall-clock seconds of the sweep."""
-
-    def __post_init__(self) -> None:
-        if sum(amount is not None for amount in (self.epochs, self.trials, self.seconds)) != 1:
-            raise ValueError("give exactly one of epochs, trials and seconds, e.g. { epochs = 200 }")
-
-    @property
-    def unit(self) -> Literal["epochs", "trials", "seconds"]:
-        return "epochs" if self.epochs else "trials" if self.trials else "seconds"
-
-    @property
-    def amount(self) -> float:
-        return self.epochs or self.trials or self.seconds or 0
-
-    def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
-
-
-class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is trained, on which data, for how long."""
-
-    trainable: str
-    """Built in: `cnn`, `mlp`; or `package.module:attribute`, any Ray Tune trainable."""
-    dataset: str | None = None
-    """`digits`, `fashion_mnist`, `mnist`, `cifar10`, `npz`, `image_folder`, a plugin's; none for your own trainable."""
-    path: str | None = None
-    """Where the data of `npz` and `image_folder` lie."""
-    classes: list[str] | None = None
-    """Keep these classes only, in this order."""
-    validation_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    """Share of the training data held out for selection."""
-    split_seed: Seed = 0
-    """Seed of that split; the same for all sweeps, so that they are judged on the same images."""
-    max_epochs: Positive = 10
-    """Epochs of a full training."""
-    config: dict[str, Any] = {}
-    """Constants handed to every trial."""
-
-
-class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one trial occupies on the cluster."""
-
-    cpus_per_trial: Annotated[float, Meta(ge=0)] = 1
-    gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
-
-    def __post_init__(self) -> None:
-        if not self.cpus_per_trial and not self.gpus_per_trial:
-            raise ValueError("a trial needs a CPU or a GPU; set cpus_per_trial or gpus_per_trial above 0")
-
-
-class _StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    name: str
-    strategies: Annotated[list[str], Meta(min_length=1)]
-    seeds: Positive | Annotated[list[Seed], Meta(min_length=1)] = 1
-    budget: Budget
-    metric: str
-    mode: Literal["min", "max"]
-    retrain: Annotated[int, Meta(ge=0)] = 3
-
-
-class _StudyFile(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    study: _StudyTable
-    training: Training
-    space: dict[str, Any]
-    resources: Resources = Resources()
-    strategies: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +47,12 @@ class Study:
     """Strategy name to its options, the tables `[strategies.<name>]`."""
     retrain: int = 3
     """Seeds with which each sweep's incumbent is retrained and scored once on the test split; 0 for none."""
+    hypotheses: tuple[str, ...] = ()
+    """Sentences that the records are to support or refute; see `hypertune.hypotheses`."""
+    design: Design | None = None
+    """A design of experiments in place of strategies: its cells are the one sweep of every seed, each in full."""
+    logging: Logging = field(default_factory=Logging)
+    """What is kept of every trial besides the records."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -137,11 +66,31 @@ class Study:
                     f"strategies.{name}: options of a strategy that is not in study.strategies "
                     f"({', '.join(self.strategies)})"
                 )
-        if not self.space.parameters():
+        if not self.space.parameters() and not (self.design and self.design.epochs):
             raise ValueError("space: names no hyperparameter to search, e.g. lr = { loguniform = [1e-4, 1e-1] }")
         for name in self.space.entries:
             if name in self.training.config:
                 raise ValueError(f"space.{name}: stands in training.config as a constant too; keep one of them")
+        if self.design is not None:
+            _check_design(self, self.design)
+        self.claims()
+
+    def factors(self) -> tuple[Factor, ...]:
+        """What the design varies; nothing without one."""
+        return self.design.factors(self.space) if self.design is not None else ()
+
+    def claims(self) -> tuple[Hypothesis, ...]:
+        """The hypotheses, read.
+
+        Raises:
+            ValueError: if one cannot be checked by this study.
+        """
+        if self.design is not None:
+            parser = Parser(self.factors(), (), self.metric)
+        else:
+            names = (parameter.key for parameter in self.space.parameters())
+            parser = Parser([Factor(name, ()) for name in names], self.strategies, self.metric)
+        return tuple(_claim(parser, number, text) for number, text in enumerate(self.hypotheses))
 
     @staticmethod
     def load(source: str | Path) -> Study:
@@ -165,44 +114,40 @@ class Study:
         Raises:
             ValueError: one line that names the key and what would be right.
         """
-        options = {k: v for k, v in tables.items() if k != "space"}
-        try:
-            file = msgspec.convert({**options, "space": tables.get("space", {})}, _StudyFile)
-        except msgspec.ValidationError as error:
-            raise ValueError(_explain(str(error))) from None
-        table = file.study
+        file = convert({**tables, "space": tables.get("space", {})})
+        table, space = file.study, Space.parse(file.space)
         seeds = range(table.seeds) if isinstance(table.seeds, int) else table.seeds
         return Study(
             name=table.name,
-            strategies=tuple(table.strategies),
             seeds=tuple(seeds),
-            budget=table.budget,
             metric=table.metric,
             mode=table.mode,
             retrain=table.retrain,
+            hypotheses=tuple(table.hypotheses),
             training=file.training,
-            space=Space.parse(file.space),
+            space=space,
+            design=file.design,
             resources=file.resources,
-            options=file.strategies,
+            logging=file.logging,
+            **_plan(file, space),
         )
 
     def to_tables(self) -> dict[str, Any]:
         """The tables that `parse` reads back to the same study, every default spelt out."""
-        return {
-            "study": {
-                "name": self.name,
-                "strategies": list(self.strategies),
-                "seeds": list(self.seeds),
-                "budget": msgspec.to_builtins(self.budget),
-                "metric": self.metric,
-                "mode": self.mode,
-                "retrain": self.retrain,
-            },
+        planned = {"strategies": list(self.strategies), "budget": msgspec.to_builtins(self.budget)}
+        table = {"seeds": list(self.seeds), "metric": self.metric, "mode": self.mode, "retrain": self.retrain}
+        tables = {
+            "study": {"name": self.name, **({} if self.design else planned), **table},
             "training": _spell_out(self.training),
             "space": self.space.to_toml(),
             "resources": _spell_out(self.resources),
-            "strategies": {name: dict(options) for name, options in self.options.items()},
+            "logging": _spell_out(self.logging),
         }
+        if self.hypotheses:
+            tables["study"]["hypotheses"] = list(self.hypotheses)
+        if self.design is not None:
+            return {**tables, "design": _spell_out(self.design)}
+        return {**tables, "strategies": {name: dict(options) for name, options in self.options.items()}}
 
     def to_toml(self) -> str:
         """The resolved study as a study file; a constant that TOML cannot hold is written as its `repr`."""
@@ -215,6 +160,70 @@ class Study:
         if "strategies" in changes and "options" not in changes:
             changes["options"] = {k: v for k, v in self.options.items() if k in changes["strategies"]}
         return dataclasses.replace(self, **changes)
+
+
+def plan(design: Design, space: Space) -> dict[str, Any]:
+    """The fields of a study that its design decides: strategies, their options, and the budget of all its cells.
+
+    Raises:
+        ValueError: if the space or the baseline does not make a design.
+    """
+    try:
+        cells = design.cells(space).size
+    except ValueError as error:
+        raise ValueError(f"design: {error}") from None
+    return {"strategies": (design.kind,), "options": {design.kind: design.options}, "budget": Budget(trials=cells)}
+
+
+def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
+    if file.design is None:
+        names = tuple(file.study.strategies or ())
+        return {"strategies": names, "budget": file.study.budget, "options": file.strategies}
+    if file.strategies:
+        raise ValueError(f"strategies.{next(iter(file.strategies))}: a [design] has no strategies; leave it out")
+    return plan(file.design, space)
+
+
+def _check_design(study: Study, design: Design) -> None:
+    """Whether the study runs each of the design's cells in full.
+
+    Raises:
+        ValueError: if it does not, or if its epochs cannot be read off its curves.
+    """
+    if {key: getattr(study, key) for key in ("strategies", "budget")} != {
+        key: value for key, value in plan(design, study.space).items() if key != "options"
+    }:
+        raise ValueError(
+            "design: each of its cells is run in full, never stopped early, so that it has neither other strategies nor"
+            " another budget; leave --strategies and --budget out"
+        )
+    try:
+        names = [factor.name for factor in design.factors(study.space)]
+    except ValueError as error:
+        raise ValueError(f"design: {error}") from None
+    if design.epochs is not None:
+        _check_epochs(study, design.epochs, names)
+
+
+def _check_epochs(study: Study, epochs: list[int], names: list[str]) -> None:
+    if names.count(EPOCHS) > 1 or EPOCHS in study.space.entries:
+        raise ValueError("design.epochs: [space] has a hyperparameter of that name; keep one of them")
+    if epochs[-1] != study.training.max_epochs:
+        raise ValueError(
+            f"design.epochs: the last one, {epochs[-1]}, has to be training.max_epochs, {study.training.max_epochs}"
+        )
+    if "lr_schedule" in study.space.entries or study.training.config.get("lr_schedule", "none") != "none":
+        raise ValueError(
+            "design.epochs: with an lr_schedule a training of fewer epochs is not the beginning of a longer one; "
+            'use lr_schedule = "none", or one study per max_epochs'
+        )
+
+
+def _claim(parser: Parser, number: int, text: str) -> Hypothesis:
+    try:
+        return parser.parse(text)
+    except ValueError as error:
+        raise ValueError(f"study.hypotheses[{number}]: {error}") from None
 
 
 def shipped() -> dict[str, Path]:
@@ -249,29 +258,3 @@ def tomlable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [tomlable(entry) for entry in value]
     return value if isinstance(value, bool | int | float | str) else repr(value)
-
-
-_TABLES: dict[str, tuple[str, ...]] = {
-    "": _StudyFile.__struct_fields__,
-    "study": _StudyTable.__struct_fields__,
-    "study.budget": Budget.__struct_fields__,
-    "training": Training.__struct_fields__,
-    "resources": Resources.__struct_fields__,
-}
-
-
-def _explain(message: str) -> str:
-    """msgspec's message turned into `key: what is wrong`, with the known keys where one is unknown."""
-    text, _, path = message.partition(" - at `$")
-    key = path.rstrip("`").lstrip(".")
-    unknown = re.search(r"unknown field `(.*)`", text)
-    if unknown:
-        known = _TABLES.get(key, ())
-        close = difflib.get_close_matches(unknown[1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-        return f"{'.'.join(filter(None, (key, unknown[1])))}: unknown key; {hint}"
-    missing = re.search(r"missing required field `(.*)`", text)
-    if missing:
-        kind = "table" if not key else "key"
-        return f"{'.'.join(filter(None, (key, missing[1])))}: this {kind} is missing"
-    return f"{key or 'study file'}: {text[0].lower()}{text[1:]}"

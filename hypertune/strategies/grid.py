@@ -1,103 +1,33 @@
-"""Grid search in a seeded order, so that a budget too small for the grid sees all of the space, not a corner."""
+"""Designs as searchers: the full grid, or one hyperparameter at a time; in a seeded order.
+
+The order is random so that a budget too small for the design sees all of the space, not a corner, and so that what the
+machine does over time (another program starting, a processor getting hot) does not look like an effect.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.domains import Numeric
-from hypertune.space import Categorical, Config, Space
+from hypertune.design import LEVELS, POINTS, Cells, Grid, OneAtATime
+from hypertune.space import Config, Space
 from hypertune.strategies.history import HistorySearcher
 from hypertune.strategies.plugin import FEATURES, searcher
 
-MAX_SIZE = 1_000_000
 
+class DesignSearcher(HistorySearcher):
+    """Every cell of a design once, then `FINISHED`."""
 
-class Grid:
-    """All combinations of a space's values, numbered from 0; what is conditional multiplies its own option only.
-
-    Args:
-        points: values per continuous hyperparameter, evenly spread on its own scale.
-        levels: a stepped domain of at most this many levels is enumerated, a larger one gets `points` values too.
-    """
-
-    def __init__(self, space: Space, points: int, levels: int) -> None:
-        self.space = space
-        self._values = {
-            parameter.key: _values(parameter.domain, points, levels)
-            for parameter in space.parameters()
-            if isinstance(parameter.domain, Numeric)
-        }
-        self.size = self._count(space, "")
-
-    def config(self, index: int) -> Config:
-        """Configuration `index`; the first hyperparameter varies fastest."""
-        numbers = dict(self._digits(self.space, index, ""))
-        return self.space.resolve(lambda parameter: numbers[parameter.key])
-
-    def _count(self, entry: object, key: str) -> int:
-        if isinstance(entry, Space):
-            return math.prod(self._count(inner, key + name) for name, inner in _children(entry))
-        if isinstance(entry, Numeric):
-            return len(self._values[key])
-        if isinstance(entry, Categorical):
-            return sum(self._count(option, f"{key}[{i}]/") for i, option in enumerate(entry.options))
-        return 1
-
-    def _digits(self, entry: object, index: int, key: str) -> Iterator[tuple[str, float | int]]:
-        if isinstance(entry, Space):
-            for name, inner in _children(entry):
-                index, digit = divmod(index, self._count(inner, key + name))
-                yield from self._digits(inner, digit, key + name)
-        elif isinstance(entry, Numeric):
-            yield key, self._values[key][index]
-        elif isinstance(entry, Categorical):
-            for i, option in enumerate(entry.options):
-                count = self._count(option, f"{key}[{i}]/")
-                if index < count:
-                    yield key, i
-                    yield from self._digits(option, index, f"{key}[{i}]/")
-                    return
-                index -= count
-
-
-def _children(space: Space) -> Iterator[tuple[str, object]]:
-    """Entries with the part of the key they add; a nested space ends its own with a slash."""
-    for name, entry in space.entries.items():
-        yield f"{name}/" if isinstance(entry, Space) else name, entry
-
-
-def _values(domain: Numeric, points: int, levels: int) -> list[float]:
-    """The domain's values on the grid: all levels, or quantiles, the bounds among them where there are bounds."""
-    if domain.levels is not None and domain.levels <= levels:
-        assert domain.step is not None
-        return [domain.cast(domain.low + i * domain.step) for i in range(domain.levels)]
-    inner = domain.normal or points == 1
-    quantiles = (np.arange(points) + 0.5) / points if inner else np.linspace(0, 1, points)
-    return list(dict.fromkeys(domain.from_unit(float(u)) for u in quantiles))
-
-
-class GridSearcher(HistorySearcher):
-    """Every point of the grid once, then `FINISHED`."""
-
-    def __init__(
-        self, space: Space, *, metric: str, mode: str, seed: int, points: int, levels: int, shuffle: bool
-    ) -> None:
+    def __init__(self, space: Space, cells: Cells, *, metric: str, mode: str, seed: int, shuffle: bool) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
-        self.grid = Grid(space, points, levels)
-        if self.grid.size > MAX_SIZE:
-            raise ValueError(
-                f"the grid has {self.grid.size:,} points, more than {MAX_SIZE:,};"
-                " lower points or levels, or narrow [space]"
-            )
-        order = np.arange(self.grid.size)
+        self.cells = cells
+        order = np.arange(cells.size)
         self._order = np.random.default_rng(seed).permutation(order) if shuffle else order
 
     def propose(self, number: int, rng: np.random.Generator) -> Config | None:
-        return self.grid.config(int(self._order[number])) if number < self.grid.size else None
+        return self.cells.config(int(self._order[number])) if number < self.cells.size else None
 
 
 @searcher(summary="grid search: every combination once, in random order", supports=FEATURES)
@@ -108,8 +38,8 @@ def grid(
     mode: str,
     seed: int,
     max_epochs: int,
-    points: int = 5,
-    levels: int = 10,
+    points: int = POINTS,
+    levels: int = LEVELS,
     shuffle: bool = True,
 ) -> Searcher:
     """The product of all hyperparameters' values; ends when each combination has been suggested once.
@@ -123,6 +53,40 @@ def grid(
     Raises:
         ValueError: for options below 1 and for a grid of more than a million points.
     """
+    _check(points, levels)
+    cells = Grid(space, points, levels)
+    return DesignSearcher(space, cells, metric=metric, mode=mode, seed=seed, shuffle=shuffle)
+
+
+@searcher(
+    summary="a baseline, and every cell that differs from it in one hyperparameter", supports=FEATURES - {"conditional"}
+)
+def one_at_a_time(
+    space: Space,
+    *,
+    metric: str,
+    mode: str,
+    seed: int,
+    max_epochs: int,
+    baseline: dict[str, Any] | None = None,
+    points: int = POINTS,
+    levels: int = LEVELS,
+    shuffle: bool = True,
+) -> Searcher:
+    """One hyperparameter at a time around a baseline; ends when each cell has been suggested once.
+
+    Args:
+        baseline: one value of every hyperparameter; by default the middle level of each.
+        points, levels, shuffle: as of `grid`.
+
+    Raises:
+        ValueError: for options below 1 and a baseline that is not of the space.
+    """
+    _check(points, levels)
+    cells = OneAtATime(space, baseline, points, levels)
+    return DesignSearcher(space, cells, metric=metric, mode=mode, seed=seed, shuffle=shuffle)
+
+
+def _check(points: int, levels: int) -> None:
     if points < 1 or levels < 1:
         raise ValueError("points and levels must be at least 1")
-    return GridSearcher(space, metric=metric, mode=mode, seed=seed, points=points, levels=levels, shuffle=shuffle)

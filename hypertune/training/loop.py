@@ -48,6 +48,7 @@ class TrainingLoop:
         *,
         seed: int = 0,
         max_epochs: int = 10,
+        steps_per_epoch: int | None = None,
         threads: int | None = None,
     ) -> None:
         """
@@ -57,6 +58,8 @@ class TrainingLoop:
             data: never written to.
             seed: of the initial weights, the order of the images, and dropout.
             max_epochs: horizon of the learning rate schedule; training may go on beyond it.
+            steps_per_epoch: batches of an epoch, one epoch going on in the training data where the one before ended;
+                None makes every epoch one pass.
             threads: of the processor, for the whole process; None leaves torch's setting as it is.
 
         Raises:
@@ -66,6 +69,8 @@ class TrainingLoop:
         self.hyperparameters = h = read_hyperparameters(kind, config)
         self.data = data
         self.max_epochs = max_epochs
+        self.steps_per_epoch = steps_per_epoch
+        self._ahead: list[Tensor] = []  # batches of a pass that an epoch of `steps_per_epoch` has not come to
         self.epoch = 0
         self.device = choose_device(h.device)
         self._dtype = choose_precision(h.precision, self.device)
@@ -103,7 +108,7 @@ class TrainingLoop:
         self._optimizer.param_groups[0]["lr"] = lr
         self.model.train()
         with self._randomness.active():
-            loss, accuracy = self._train(self._shuffled())
+            loss, accuracy = self._train(self._next_batches())
         return {"train_loss": loss, "train_accuracy": accuracy, **self.evaluate("valid"), "lr": lr}
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -126,6 +131,7 @@ class TrainingLoop:
             "model": {name: value.clone() for name, value in self.model.state_dict().items()},
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
             "randomness": self._randomness.state_dict(),
+            "ahead": torch.cat(self._ahead).cpu() if self._ahead else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -142,6 +148,8 @@ class TrainingLoop:
         # What is in the groups are hyperparameters, and the saved ones must not win over this loop's.
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]["state"]})
         self._randomness.load_state_dict(state["randomness"])
+        ahead = state["ahead"]
+        self._ahead = self._cut(ahead.to(self.device)) if ahead is not None else []
 
     def change(self, config: Mapping[str, Any]) -> None:
         """Goes on with other hyperparameters, which must leave the shape of the model as it is.
@@ -154,11 +162,22 @@ class TrainingLoop:
         self._build(config)
         self.load_state_dict(state)
 
+    def _next_batches(self) -> list[Tensor]:
+        """The batches of the next epoch."""
+        if self.steps_per_epoch is None:
+            return self._shuffled()
+        while len(self._ahead) < self.steps_per_epoch:
+            self._ahead += self._shuffled()
+        batches, self._ahead = self._ahead[: self.steps_per_epoch], self._ahead[self.steps_per_epoch :]
+        return batches
+
     def _shuffled(self) -> list[Tensor]:
         """The training split's indices in random order, cut into batches."""
         train = self.images.splits["train"]
         # Drawn on the CPU on every device, so that a seed means the same order everywhere.
-        order = train[torch.randperm(len(train), generator=self._randomness.order).to(self.device)]
+        return self._cut(train[torch.randperm(len(train), generator=self._randomness.order).to(self.device)])
+
+    def _cut(self, order: Tensor) -> list[Tensor]:
         size = self.hyperparameters.batch_size
         batches = list(torch.split(order, size))
         if len(batches) > 1 and len(batches[-1]) == 1 < size:

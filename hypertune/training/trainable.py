@@ -33,6 +33,7 @@ class ImageTrainable(Trainable):
 
     - `seed` (int, 0): of weights, order of the images and dropout;
     - `max_epochs` (int, 10): the horizon of the learning rate schedule, and where training is done;
+    - `steps_per_epoch` (int or None): batches of an epoch; by default one pass over the training data;
     - `stop_epoch` (int, `max_epochs`): done earlier, as a retraining is that repeats a trial up to its best epoch;
     - `test` (bool, False): the last result also has `test_loss` and `test_accuracy`;
     - `threads` (int or None): threads of the processor;
@@ -147,6 +148,7 @@ class ImageTrainable(Trainable):
             self._data,
             seed=told.get("seed", 0),
             max_epochs=max_epochs,
+            steps_per_epoch=told.get("steps_per_epoch"),
             threads=told.get("threads"),
         )
 

@@ -96,6 +96,11 @@ def build(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
 
 def _check_data(study: Study, trainable: Trainable) -> None:
     needs_data = getattr(trainable, "needs_data", False)
+    if study.training.steps_per_epoch is not None and not needs_data:
+        raise ValueError(
+            f"training.steps_per_epoch: is for the built-in models; {study.training.trainable} decides itself what an "
+            "epoch is, and reports one"
+        )
     if needs_data and study.training.dataset is None:
         raise ValueError(f'training.dataset: {study.training.trainable} needs one, e.g. dataset = "digits"')
     if not needs_data and study.training.dataset is not None:

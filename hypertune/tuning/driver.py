@@ -105,7 +105,9 @@ def _run(
     model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
-    told = {"max_epochs": study.training.max_epochs, "threads": threads}
+    told: dict[str, Any] = {"max_epochs": study.training.max_epochs, "threads": threads}
+    if study.training.steps_per_epoch is not None:
+        told["steps_per_epoch"] = study.training.steps_per_epoch
     queue = Queue(stages, constants=study.training.config, told=told)
     runs = experiment.runs_of(out, storage)
     try:

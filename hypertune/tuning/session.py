@@ -12,12 +12,12 @@ import msgspec
 from rich.console import Console
 
 from hypertune.storage import Place
-from hypertune.study import Budget, Study
+from hypertune.study import Budget, Logging, Study
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
 DEFAULT_STUDY = "digits_cnn"
-OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "metric", "mode")
+OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "npz", "metric", "mode", "log")
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -114,15 +114,38 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
         changes["seeds"] = tuple(range(arguments.seeds))
     if arguments.budget is not None:
         changes["budget"] = parse_budget(arguments.budget)
-    if arguments.max_epochs is not None:
-        if arguments.max_epochs < 1:
-            raise ValueError(f"--max-epochs: at least 1, got {arguments.max_epochs}")
-        changes["training"] = msgspec.structs.replace(study.training, max_epochs=arguments.max_epochs)
+    training: dict[str, Any] = {}
+    if getattr(arguments, "npz", None) is not None:
+        training = {"dataset": "npz", "path": str(arguments.npz.resolve())}
+    for name in ("max_epochs", "steps_per_epoch"):
+        value = getattr(arguments, name)
+        if value is not None:
+            if value < 1:
+                raise ValueError(f"--{name.replace('_', '-')}: at least 1, got {value}")
+            training[name] = value
+    if training:
+        changes["training"] = msgspec.structs.replace(study.training, **training)
+    if getattr(arguments, "log", None) is not None:
+        changes["logging"] = parse_logging(arguments.log)
     if arguments.metric is not None:
         changes["metric"] = arguments.metric
     if arguments.mode is not None:
         changes["mode"] = arguments.mode
     return study.replace(**changes) if changes else study
+
+
+def parse_logging(text: str) -> Logging:
+    """What to keep of every trial as the command line gives it, e.g. `configs,mlflow`; `none` for nothing.
+
+    Raises:
+        ValueError: if it names something else.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
+    known = Logging.__struct_fields__
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--log: known are {', '.join(known)} and none, got {name!r}")
+    return Logging(**dict.fromkeys(names, True))
 
 
 def parse_budget(text: str) -> Budget:
