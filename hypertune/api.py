@@ -21,6 +21,8 @@ from hypertune.workspace import collect, workspace
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from hypertune.comparison.findings import Finding
+
 MODEL = "best/model.pt"
 DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
 
@@ -99,6 +101,26 @@ class Result:
 
         return figures(self.records)
 
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per configuration, as `experiment_summary.csv`."""
+        from hypertune.comparison.summary import experiment_summary
+
+        return experiment_summary(self.records)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What became of each of the study's hypotheses."""
+        from hypertune.comparison.findings import findings
+
+        return findings(self.records)
+
+    def heatmap(self, x: str | None = None, y: str | None = None) -> go.Figure:
+        """Two factors of a design against each other; a ValueError says why other records have none."""
+        from hypertune.report.designs import heatmap
+
+        return heatmap(self.records, x, y)
+
 
 def compare(
     study: Study | None = None,
@@ -172,8 +194,10 @@ def write_outputs(facts: Records, folder: Path) -> None:
     """Writes the tables, the report and `best/config.toml` from the records."""
     from hypertune.comparison.export import write_tables
     from hypertune.report.html import write_report
+    from hypertune.report.markdown import markdown_report
 
     write_tables(facts, folder)
+    write_atomically(folder / "report.md", markdown_report(facts))
     best = find_best(facts, folder)
     if best is not None:
         write_atomically(folder / "best" / "config.toml", _best_toml(facts.study, best))

@@ -220,7 +220,7 @@ def _number_of(key: str, domain: Numeric | Categorical, value: Any) -> float | i
     number = float(value) if not domain.integer and isinstance(value, int) and not isinstance(value, bool) else value
     if not domain.contains(number):
         raise ValueError(f"baseline: {key}: {value!r} is not in {domain.kind} {list(domain.args)}")
-    return number  # type: ignore[no-any-return]
+    return number
 
 
 def level_numbers(domain: Numeric | Categorical, points: int, levels: int) -> list[float]:

@@ -14,6 +14,7 @@ import pandas as pd
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.latex import to_latex
 from hypertune.comparison.readable import readable
+from hypertune.comparison.summary import experiment_summary
 from hypertune.comparison.table import table_of
 from hypertune.comparison.wording import sentences
 from hypertune.records import Records, write_atomically
@@ -34,10 +35,12 @@ def export(records: Records, format: str) -> str | bytes:
 
 
 def write_tables(records: Records, folder: str | Path) -> None:
-    """Writes `comparison.csv .md .json .tex`, `trials.csv` and `curves.parquet`, each in full or not at all."""
+    """Writes `comparison.csv .md .json .tex`, `experiment_summary.csv`, `trials.csv` and `curves.parquet`, each in full
+    or not at all."""
     folder, assessment = Path(folder), assess(records)
     for name, format in (("csv", "csv"), ("md", "md"), ("json", "json"), ("tex", "latex")):
         write_atomically(folder / f"comparison.{name}", FORMATS[format](assessment))
+    write_atomically(folder / "experiment_summary.csv", experiment_summary(records).to_csv(index=False))
     write_atomically(folder / "trials.csv", records.trials.to_csv(index=False))
     write_atomically(folder / "curves.parquet", _parquet(records.curves))
 
@@ -68,9 +71,13 @@ def _or_null(value: Any) -> Any:
 
 def _markdown(assessment: Assessment) -> str:
     table = readable(assessment)
-    lines = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    rows = "\n".join(f"| {' | '.join(_markdown_cell(cell) for cell in line)} |" for line in lines)
-    return f"{' '.join(sentences(assessment))}\n\n{rows}\n"
+    return f"{' '.join(sentences(assessment))}\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}\n"
+
+
+def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
+    """Text in columns as a Markdown table, without an end of line."""
+    lines = [[_markdown_cell(cell) for cell in line] for line in (columns, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(columns), *lines[1:]])
 
 
 def _markdown_cell(text: str) -> str:

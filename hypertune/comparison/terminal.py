@@ -9,16 +9,29 @@ from rich.table import Table
 from rich.text import Text
 
 from hypertune.comparison.assessment import assess
-from hypertune.comparison.numbers import best_configuration, count, decimals, duration, interval_of, number
+from hypertune.comparison.narrative import cell_name
+from hypertune.comparison.numbers import (
+    best_configuration,
+    count,
+    decimals,
+    duration,
+    interval_of,
+    number,
+    with_interval,
+)
+from hypertune.comparison.summary import experiment_summary
 from hypertune.comparison.table import table_of
 from hypertune.comparison.verdict import short_verdict
 from hypertune.records import Records
 
 WIDTH = 100
+MOST_CELLS = 12
 
 
 def rich_table(records: Records) -> Table:
     """One row per strategy: best configuration in short, validation with its interval, test, costs, a short verdict."""
+    if records.study.design is not None:
+        return _cells_table(records)
     assessment, metric = assess(records), records.study.metric
     table = Table(width=WIDTH, box=None, padding=(0, 1, 1, 0), pad_edge=False, collapse_padding=True)
     for name in ("strategy", "best configuration"):
@@ -30,6 +43,22 @@ def rich_table(records: Records) -> Table:
     for row in table_of(assessment).to_dict("records"):
         # Text, not str: rich reads square brackets in a str as markup.
         cells = (*_cells(row, metric), short_verdict(assessment, row["strategy"]))
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _cells_table(records: Records) -> Table:
+    """The best cells of a design with their intervals and costs."""
+    table = Table(width=WIDTH, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("cell", overflow="fold")
+    for name in (records.study.metric, "runs", "training", "weights"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for _, row in experiment_summary(records).head(MOST_CELLS).iterrows():
+        cells = (
+            cell_name(records, row) + (" (recommended)" if row["recommended"] else ""),
+            with_interval(row[records.study.metric], row["low"], row["high"]), str(row["runs"]),
+            duration(row["seconds"]), number(row["parameters"], 7),
+        )  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells))
     return table
 

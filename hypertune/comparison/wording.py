@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hypertune.comparison.assessment import Assessment
+from hypertune.comparison.findings import findings
+from hypertune.comparison.narrative import design_sentences, finding_sentence
 from hypertune.comparison.numbers import count, duration, listing, number, with_interval
 from hypertune.comparison.outcomes import baseline
 from hypertune.comparison.pairs import BETTER, OPEN, WORSE, find_pair, standing
@@ -20,6 +22,13 @@ MOST_NAMES = 5
 
 def sentences(assessment: Assessment) -> list[str]:
     """What can be concluded, sentence by sentence."""
+    if assessment.records.study.design is not None:
+        return design_sentences(assessment.records)
+    return [*strategy_sentences(assessment), *(finding_sentence(finding) for finding in findings(assessment.records))]
+
+
+def strategy_sentences(assessment: Assessment) -> list[str]:
+    """What can be concluded about the strategies of a study without a design."""
     facts = assessment.outcomes
     if not facts.seeds:
         return [_nothing_finished(assessment), *_those(assessment, _missing, _failures)]

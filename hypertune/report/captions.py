@@ -14,6 +14,10 @@ TITLES = {
     "pair": "Two hyperparameters",
     "rank_correlation": "Do early epochs foretell late ones?",
     "importance": "Which hyperparameters decide?",
+    "scatter": "Each hyperparameter by itself",
+    "heatmap": "Heatmap of two factors",
+    "cells": "The configurations",
+    "trade_off": "Accuracy, training time and model size",
 }
 CAPTIONS = {
     "anytime_epochs": (
@@ -52,6 +56,40 @@ CAPTIONS = {
         "PED-ANOVA over the completed trials of all strategies: how much a hyperparameter decides whether a trial is "
         "among the best tenth (of few trials: among the best five)."
     ),
+    "scatter": (
+        "One dot per completed trial; grey crosses were stopped early, and their values are of fewer epochs. What a "
+        "searcher other than random search tried gathers where it looked good, so that only the dots of random search "
+        "show the hyperparameter by itself."
+    ),
+    "heatmap": (
+        "Mean of each cell over its seeds at the last epoch, with half the width of its 95 % interval where there is "
+        "room; what is not on the axes or in the panels is averaged over. Every run trained in full; one that failed "
+        "or diverged counts as the worst value of any run."
+    ),
+    "cells": "Means over seeds with 95 % t-intervals, the best 30; the star is the recommended one.",
+    "trade_off": (
+        "The larger a mark, the more weights. No other configuration beats those on the dotted front in value, "
+        "training time and size at once. The star is the recommended one: the fastest to train within one standard "
+        "error of the best. Training times are of this machine, with whatever else it was doing."
+    ),
 }
+LEVEL_CAPTION = (
+    "Small marks are single runs (crosses: failed or diverged, counted as the worst value), spread sideways by seed; "
+    "the large ones are means with 95 % t-intervals over seeds."
+)
+
+
+def title_of(name: str) -> str:
+    """The title of a figure, those of single factors among them."""
+    if name.startswith("level-"):
+        return f"By {name.removeprefix('level-')}"
+    return TITLES[name]
+
+
+def caption_of(name: str) -> str:
+    """What stands below a figure."""
+    return LEVEL_CAPTION if name.startswith("level-") else CAPTIONS[name]
+
+
 WIDE = ("learning", "tried", "parallel", "timeline")
 """Figures that keep a least width and scroll sideways on a phone."""

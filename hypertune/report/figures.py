@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.diagnostics import rank_correlation
 from hypertune.comparison.importance import importances
+from hypertune.comparison.outcomes import finished
+from hypertune.comparison.runs import level_figure
 from hypertune.records import Records
-from hypertune.report import explain, hyperparameters, performance, trials
+from hypertune.report import designs, explain, hyperparameters, performance, trials
 from hypertune.report.style import Style, styles
 
 
@@ -22,7 +24,8 @@ def figures(records: Records, pair: tuple[str, str] | None = None) -> dict[str, 
 
     Returns:
         Some of `anytime_epochs, anytime_seconds, final, cost, timeline, tried, learning, parallel, pair,
-        rank_correlation, importance`. `figure.write_image("x.svg")` makes a picture where kaleido is installed.
+        rank_correlation, importance, scatter, trade_off`; of a design `heatmap`, `level-<factor>` for each factor,
+        `cells, trade_off, learning, timeline`. `figure.write_image("x.svg")` makes a picture where kaleido is there.
 
     Raises:
         ValueError: if `pair` names a hyperparameter that is not in the space.
@@ -35,6 +38,8 @@ def figures_of(
 ) -> dict[str, go.Figure]:
     """`figures` of what is assessed already, with strategies drawn as in `look`."""
     records = assessment.records
+    if records.study.design is not None:
+        return _figures_of_design(assessment, look)
     decisive = importances(records)
     drawn = {
         "anytime_epochs": performance.anytime(assessment, "epochs", look),
@@ -48,5 +53,20 @@ def figures_of(
         "pair": hyperparameters.pair(records, pair or hyperparameters.most_important(records, decisive)),
         "rank_correlation": explain.rank_correlation(rank_correlation(records)),
         "importance": explain.importance(decisive),
+        "scatter": hyperparameters.scatter(records, look),
+        "trade_off": designs.trade_off(records),
     }
+    return {name: chart for name, chart in drawn.items() if chart is not None}
+
+
+def _figures_of_design(assessment: Assessment, look: Mapping[str, Style]) -> dict[str, go.Figure]:
+    records = assessment.records
+    drawn: dict[str, go.Figure | None] = {}
+    if finished(records).shape[0]:
+        drawn["heatmap"] = None if designs.refusal(records) else designs.heatmap(records)
+        names = [factor.name for factor in records.study.factors()]
+        drawn |= {level_figure(name): designs.by_level(records, name) for name in names}
+        drawn |= {"cells": designs.cells(records), "trade_off": designs.trade_off(records)}
+    drawn["learning"] = trials.learning(records, look)
+    drawn["timeline"] = trials.timeline(records, look)
     return {name: chart for name, chart in drawn.items() if chart is not None}

@@ -40,6 +40,7 @@ def render(records: Sequence[Records]) -> str:
         title=names[0] if len(names) == 1 else f"{len(names)} studies",
         together=_together(together, look) if together else None,
         several=len(records) > 1,
+        kind="design of experiments" if all(f.study.design for f in records) else "comparison of search strategies",
         studies=[study_section(facts, look, f"s{i}") for i, facts in enumerate(records)],
         style=Markup(_resource("report.css")),
         script=Markup(_resource("report.js")),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
 from hypertune.comparison.encoding import encoded
 from hypertune.records import Records
 from hypertune.report.scales import Scale, scale
-from hypertune.report.style import GREY, SCALE, STATUSES, figure, plain
+from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain
 
 MOST_LINES = 1000
 ABSENT = -0.12
@@ -180,3 +181,45 @@ def _dots(chart: go.Figure, rows: pd.DataFrame, x: int, y: int, status: str, val
 def _fields(axes: dict[str, Scale]) -> dict[str, Any]:
     """The borders of the heatmap's fields along every hyperparameter."""
     return {"edges": [axis.edges().tolist() for axis in axes.values()]}
+
+
+def scatter(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
+    """The value of every trial over each number that is searched, on its own scale; None if there is none."""
+    numbers, metric = encoded(records), records.study.metric
+    axes = {key: axis for key, axis in scales(records, numbers).items() if not axis.options}
+    trials = records.trials.set_index("trial_id")
+    trials = trials[np.isfinite(trials[metric].astype(float))]
+    if not axes or trials.empty:
+        return None
+    columns = min(2, len(axes))
+    rows = -(-len(axes) // columns)
+    chart = make_subplots(rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.05)
+    for i, (key, axis) in enumerate(axes.items()):
+        place = {"row": i // columns + 1, "col": i % columns + 1}
+        chart.update_xaxes(axis.axis(), **place)
+        for name in records.study.strategies:
+            for stopped in (False, True):
+                chosen = trials[(trials["strategy"] == name) & ((trials["status"] == "stopped") == stopped)]
+                if len(chosen):
+                    chart.add_trace(
+                        _tried(numbers.loc[chosen.index, key], chosen[metric], name, styles, stopped), **place
+                    )
+    shown: set[str] = set()
+    for trace in chart.data:
+        trace.showlegend = trace.name not in shown
+        shown.add(trace.name)
+    chart.update_yaxes(title=plain(metric), col=1)
+    return finish(chart, 100 + 300 * rows)
+
+
+def _tried(
+    x: pd.Series[float], y: pd.Series[float], strategy: str, styles: Mapping[str, Style], stopped: bool
+) -> go.Scatter:
+    name = "stopped early" if stopped else plain(strategy)
+    marker: dict[str, Any] = {"color": styles[strategy].colour, "symbol": styles[strategy].symbol, "size": 7}
+    if stopped:
+        marker = {"color": GREY, "symbol": STATUSES["stopped"][1], "size": 6, "line": {"width": 1, "color": GREY}}
+    return go.Scatter(
+        x=x, y=y, mode="markers", name=name, legendgroup=name, marker={**marker, "opacity": 0.7},
+        text=[plain(trial_id) for trial_id in x.index], hovertemplate="%{text}: %{y}<extra></extra>",
+    )  # fmt: skip

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
+from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested
 from hypertune.comparison.numbers import MISSING, listing, number, share
+from hypertune.comparison.outcomes import finished
 from hypertune.comparison.readable import readable
+from hypertune.comparison.runs import runs
 from hypertune.comparison.table import table_of
-from hypertune.comparison.wording import sentences
+from hypertune.comparison.wording import strategy_sentences
 from hypertune.records import Records
-from hypertune.report.captions import CAPTIONS, TITLES, WIDE
+from hypertune.report.captions import WIDE, caption_of, title_of
+from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of
 from hypertune.report.page import Figure, Table, ledger_table, pairs_table, provenance_rows, trials_table
 from hypertune.report.payload import figure_json
 from hypertune.report.style import Style
+from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
+
+MOST_CELLS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +49,25 @@ class Section:
     toml: str
     command: str
     provenance: list[tuple[str, str]]
+    table_title: str = "The strategies"
+    findings: Table | None = None
+    more: list[tuple[str, str, Table]] = field(default_factory=list)
+    """Tables in folds: title, note and rows."""
+    not_tested: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Figures that are not drawn, with the reason."""
 
 
 def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> Section:
     """Everything the page says of one study; `prefix` keeps the ids of several studies apart."""
     assessment, study = assess(records), records.study
+    if study.design is not None:
+        return _design_section(assessment, look, prefix)
     return Section(
         id=prefix,
         name=study.name,
         summary=_summary(records),
-        sentences=sentences(assessment),
+        sentences=strategy_sentences(assessment),
         table=_comparison(assessment),
         leader=assessment.leader,
         notes=_notes(assessment),
@@ -64,15 +80,77 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         toml=study.to_toml(),
         command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
         provenance=provenance_rows(records),
+        findings=findings_table(records),
+        not_tested=not_tested(records),
+        missing=_missing(records),
     )
+
+
+def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: str) -> Section:
+    """A design's section: its findings and cells stand where a comparison has its strategies."""
+    records, study = assessment.records, assessment.records.study
+    cells = cells_table(records, MOST_CELLS) if len(finished(records)) else None
+    return Section(
+        id=prefix,
+        name=study.name,
+        summary=_summary(records),
+        sentences=design_sentences(records, one_by_one=False),
+        table=cells or Table(["configuration"], [], [False]),
+        leader=next((row[0] for row in cells.rows if row[-1] == "recommended"), None) if cells else None,
+        notes=_design_notes(records),
+        pairs=None,
+        figures=_figures(assessment, look, prefix),
+        ledger=ledger_table(records),
+        trials=trials_table(records),
+        shown_of=len(records.trials),
+        keys=[],
+        toml=study.to_toml(),
+        command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
+        provenance=provenance_rows(records),
+        table_title="The configurations",
+        findings=findings_table(records),
+        more=_effects(records) if cells else [],
+        not_tested=not_tested(records),
+        missing=_missing(records),
+    )
+
+
+def _effects(records: Records) -> list[tuple[str, str, Table]]:
+    facts = runs(records)
+    tables = [
+        ("Main effects", "Means over all cells with that level, one number per seed, with 95 % t-intervals.",
+         effects_table(facts, records.study.metric)),
+        ("Two-way interactions", "What two levels together do beyond the sum of their main effects, the strongest "
+         "first.", interactions_table(facts)),
+        ("Where the variation comes from", "Sums of squares over all runs.", variation_table(facts)),
+    ]  # fmt: skip
+    return [(title, note, table) for title, note, table in tables if table is not None]
+
+
+def _design_notes(records: Records) -> list[str]:
+    notes = [
+        "Values are of the last epoch, on the validation split; the best over the epochs would flatter long and noisy "
+        "trainings. Square brackets are 95 % t-intervals over seeds. Every cell was run with the same seeds and none "
+        "was stopped early; effects are worked out within each seed. The p-values of the hypotheses are corrected for "
+        "their number by Holm's method, the intervals are not.",
+        epoch_note(records),
+    ]
+    return [note for note in notes if note]
+
+
+def _missing(records: Records) -> list[str]:
+    reason = refusal(records)
+    return [f"No {reason}."] if reason and records.study.design is None else []
 
 
 def _summary(records: Records) -> str:
     study = records.study
     day = str(records.provenance.get("started_at") or "")[:10]
+    design = study.design is not None
+    what = f"{listing([factor.name for factor in study.factors()])} varied" if design else ""
     parts = [
-        f"{len(study.strategies)} strategies", f"{len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}",
-        f"{study.budget} per sweep", f"{len(records.trials)} trials",
+        what or f"{len(study.strategies)} strategies", f"{len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}",
+        "" if design else f"{study.budget} per sweep", f"{len(records.trials)} trials",
         study.training.dataset or study.training.trainable, day,
     ]  # fmt: skip
     return ", ".join(part for part in parts if part)
@@ -93,6 +171,7 @@ def _notes(assessment: Assessment) -> list[str]:
     """What a reader has to know to read the table right."""
     study, target = assessment.records.study, assessment.seconds
     notes = [
+        *([note] if (note := epoch_note(assessment.records)) else []),
         "Square brackets are 95 % bootstrap intervals over seeds. With fewer than ten seeds they come out too narrow "
         "(they cover the true mean in about 74 % of cases with three seeds, 86 % with five), so the verdicts rest on "
         "tests paired by seed and corrected for their number, not on overlapping intervals.",
@@ -120,8 +199,8 @@ def _figures(assessment: Assessment, look: Mapping[str, Style], prefix: str) -> 
     return [
         Figure(
             f"{prefix}-{name}",
-            TITLES[name],
-            " ".join(filter(None, (extra.get(name), CAPTIONS[name]))),
+            title_of(name),
+            " ".join(filter(None, (extra.get(name), caption_of(name)))),
             int(chart.layout.height),
             Markup(figure_json(chart)),
             name in WIDE,

@@ -71,7 +71,8 @@ def test_write_tables_writes_every_file(tmp_path: Path) -> None:
     records = make_records()
     write_tables(records, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "comparison.csv", "comparison.md", "comparison.json", "comparison.tex", "trials.csv", "curves.parquet",
+        "comparison.csv", "comparison.md", "comparison.json", "comparison.tex", "experiment_summary.csv", "trials.csv",
+        "curves.parquet",
     }  # fmt: skip
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "curves.parquet"), records.curves, check_dtype=False)
     assert len(pd.read_csv(tmp_path / "trials.csv")) == len(records.trials)

@@ -20,7 +20,7 @@ from tests.comparison.synthetic import make_records
 
 NAMES = [
     "anytime_epochs", "anytime_seconds", "final", "cost", "timeline", "tried", "learning", "parallel", "pair",
-    "rank_correlation", "importance",
+    "rank_correlation", "importance", "scatter", "trade_off",
 ]  # fmt: skip
 
 

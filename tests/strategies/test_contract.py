@@ -20,6 +20,8 @@ class TestSearchers(SearcherContract):
     @pytest.fixture
     def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
         options = {name: value for name, value in QUICK.items() if name in plugin.options}
+        if plugin is searchers()["one_at_a_time"]:
+            return {"points": 9, "levels": 20}  # so few cells otherwise that they are used up before the contract ends
         # A second for each suggestion of its model: one or two of them must do.
         return {"n_initial": 6} if plugin is searchers()["optuna-gp"] else options
 

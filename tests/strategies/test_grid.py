@@ -8,7 +8,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from hypertune.space import Config, Space
-from hypertune.strategies.grid import grid
+from hypertune.strategies.grid import grid, one_at_a_time
 
 
 def all_of(table: dict[str, Any], **options: Any) -> list[Config]:
@@ -55,3 +55,19 @@ def test_a_grid_beyond_reason_is_refused() -> None:
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         all_of({}, points=0)
+
+
+def test_one_at_a_time_suggests_the_baseline_and_each_single_change_once() -> None:
+    space = Space.parse({"a": {"grid_search": [1, 2, 3]}, "b": {"choice": ["x", "y"]}})
+    searcher: Any = one_at_a_time(space, metric="acc", mode="max", seed=0, max_epochs=9, baseline={"a": 2, "b": "x"})
+    configs = [searcher.suggest(f"t{i}") for i in range(4)]
+    assert searcher.suggest("another") == Searcher.FINISHED
+    assert sorted(map(str, configs)) == sorted(
+        map(str, [{"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 3, "b": "x"}, {"a": 2, "b": "y"}])
+    )
+
+
+def test_one_at_a_time_refuses_a_baseline_that_is_not_of_the_space() -> None:
+    space = Space.parse({"a": {"grid_search": [1, 2, 3]}})
+    with pytest.raises(ValueError, match="baseline: a: 7 is none of the options"):
+        one_at_a_time(space, metric="acc", mode="max", seed=0, max_epochs=9, baseline={"a": 7})

@@ -1,0 +1,167 @@
+"""What a design found, in plain words: its findings, what it recommends and what it has not tested."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from hypertune.comparison.findings import UNDECIDED, Finding, findings
+from hypertune.comparison.numbers import configuration, decimals, duration, interval_of, listing, number, setting
+from hypertune.comparison.outcomes import finished
+from hypertune.comparison.statistics import FEWEST_SEEDS
+from hypertune.comparison.summary import experiment_summary, hyperparameters
+from hypertune.hypotheses import PARAMETERS, SECONDS
+from hypertune.records import Records
+
+UNITS = {"seconds": " s", "parameters": " weights"}
+
+
+def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
+    """What a design allows to conclude, the most important first; its findings `one_by_one` or only counted."""
+    if not finished(records).shape[0]:
+        return ["Nothing can be said yet: no seed has run every cell."]
+    found = findings(records)
+    lead = [_verdicts(found)] if found else []
+    each = [finding_sentence(finding) for finding in found] if one_by_one else []
+    return [*lead, recommendation(records), *each, *_lost(records), *_unfinished(records)]
+
+
+def _verdicts(found: list[Finding]) -> str:
+    counts = {verdict: sum(finding.verdict == verdict for finding in found) for verdict in dict.fromkeys(
+        finding.verdict for finding in found
+    )}  # fmt: skip
+    parts = listing([f"{count} {verdict}" for verdict, count in counts.items()])
+    return f"Of {len(found)} hypothes{'is' if len(found) == 1 else 'es'}: {parts}."
+
+
+def finding_sentence(finding: Finding) -> str:
+    """One finding with its numbers, e.g. `"adam > sgd": supported. ...`."""
+    one = finding.evidence
+    words = f'"{finding.text}": {finding.verdict}. {one.meaning[0].upper()}{one.meaning[1:]}: {effect(finding)}'
+    words += f" ({one.effect.seeds} seeds, {one.runs} runs"
+    words += f", corrected p {_p(finding.p)})." if not math.isnan(finding.p) else ")."
+    if finding.verdict == UNDECIDED and one.effect.seeds < FEWEST_SEEDS:
+        words += f" A test takes {FEWEST_SEEDS} seeds."
+    return words
+
+
+def effect(finding: Finding) -> str:
+    """The effect with its interval and unit, as many digits as the interval justifies."""
+    one = finding.evidence
+    size, unit = one.effect, UNITS.get(one.outcome, "")
+    if not math.isfinite(size.effect):
+        return "unknown"
+    if not math.isfinite(size.low):
+        return f"{size.effect:+.4g}{unit}"
+    if size.low == size.high or max(abs(size.low), abs(size.high)) >= 1e5:
+        return f"{size.effect:+,.0f}{unit} [{size.low:,.0f}, {size.high:,.0f}]"
+    return f"{size.effect:+.{decimals(size.low, size.high)}f}{unit} {interval_of(size.low, size.high)}"
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def recommended(records: Records) -> pd.Series[Any] | None:
+    """The recommended row of the summary; None where no configuration has a value."""
+    table = experiment_summary(records)
+    rows = table[table["recommended"]]
+    return rows.iloc[0] if len(rows) else None
+
+
+def cell_name(records: Records, row: pd.Series[Any]) -> str:
+    """A configuration of the summary on one line."""
+    names = [name for name in hyperparameters(records) if name in row and row[name] is not None]
+    return configuration({name: _plain(row[name]) for name in names}) or "the one cell"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def recommendation(records: Records) -> str:
+    """The recommended configuration with what it gives and costs, in one sentence."""
+    table, row, metric = experiment_summary(records), recommended(records), records.study.metric
+    if row is None:
+        return "No run ended with a finite value: there is nothing to recommend."
+    best = table.iloc[0]
+    words = f"Recommended: {cell_name(records, row)}, {metric} {number(row[metric])}"
+    words += f" in {duration(row[SECONDS])} of training" if math.isfinite(row[SECONDS]) else ""
+    words += f" with {row[PARAMETERS]:,.0f} weights" if math.isfinite(row[PARAMETERS]) else ""
+    if row.name == best.name:
+        return f"{words}; it also has the best mean." if row["runs"] > 1 else f"{words}, the best."
+    return (
+        f"{words}: the fastest to train within one standard error of the best, {cell_name(records, best)} with "
+        f"{number(best[metric])} in {duration(best[SECONDS])}."
+    )
+
+
+def _lost(records: Records) -> list[str]:
+    counts = records.trials["status"].value_counts()
+    parts = [f"{counts[status]} {status}" for status in ("failed", "diverged") if status in counts]
+    if not parts:
+        return []
+    return [f"{listing(parts)} of {len(records.trials)} runs; they count as the worst value of any run."]
+
+
+def _unfinished(records: Records) -> list[str]:
+    done = set(finished(records)["seed"])
+    missing = [str(seed) for seed in records.study.seeds if seed not in done]
+    return [f"Left out, since not every cell has been run: seed {listing(missing)}."] if missing else []
+
+
+def not_tested(records: Records) -> list[str]:
+    """What a reader might take for granted and the study does not say."""
+    study = records.study
+    constants = {name: value for name, value in study.training.config.items() if name != "device"}
+    said = []
+    if constants:
+        said.append(
+            f"Other values of what was kept constant: {listing([f'{k} = {setting(v)}' for k, v in constants.items()])}."
+        )
+    if study.design is not None:
+        said += _untested_by_design(records)
+    else:
+        said.append("Single hyperparameters: a searcher does not spread its trials evenly; a [design] would.")
+    data = study.training.dataset or study.training.trainable
+    said.append(f"Other data than {data}, other models than {study.training.trainable}, and more than "
+                f"{study.training.max_epochs} epochs.")  # fmt: skip
+    if records.retrained.empty or "test_accuracy" not in records.retrained:
+        said.append("The test split: all values are of the validation split.")
+    if study.training.steps_per_epoch is not None:
+        said.append("Full passes over the training data: see the note on the length of an epoch.")
+    return said
+
+
+def _untested_by_design(records: Records) -> list[str]:
+    study, factors = records.study, records.study.factors()
+    said = []
+    numeric = [factor for factor in factors if factor.numeric]
+    if numeric:
+        ranges = [f"{f.name} {setting(f.levels[0])} to {setting(f.levels[-1])}" for f in numeric]
+        said.append(f"Anything outside of {listing(ranges)}, and values between the levels.")
+    if study.design is not None and study.design.kind == "one_at_a_time" and len(factors) > 1:
+        said.append("Interactions: one hyperparameter was varied at a time, the others at the baseline.")
+    if len(study.seeds) < FEWEST_SEEDS:
+        said.append(f"Chance: with {len(study.seeds)} seed(s) nothing can be decided; it takes {FEWEST_SEEDS}.")
+    return said
+
+
+def epoch_note(records: Records) -> str:
+    """What an epoch of a fixed number of batches means for comparisons; empty where epochs are full passes."""
+    steps = records.study.training.steps_per_epoch
+    if steps is None:
+        return ""
+    words = (
+        f"An epoch here is {steps} batches, not one pass over the training data. Values after equally many epochs "
+        "compare within this study, and with other studies only where steps_per_epoch and batch_size are the same"
+    )
+    sizes = next((factor.levels for factor in records.study.factors() if factor.name == "batch_size"), None)
+    if sizes is None:
+        return words + "; published results of full epochs are of longer training."
+    return (
+        f"{words}. With batch_size {sizes[0]} an epoch has {steps * sizes[0]:,} images, with {sizes[-1]} it has "
+        f"{steps * sizes[-1]:,}: batch sizes are compared after equally many steps, not equally many images."
+    )

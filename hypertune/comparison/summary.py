@@ -1,0 +1,121 @@
+"""The experiments of a study, one row per configuration: what they gave, what they cost, and the trade-off."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hypertune.comparison.effects import estimate
+from hypertune.comparison.runs import Runs, runs
+from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE
+from hypertune.records import Records
+
+COSTS = (SECONDS, PARAMETERS)
+
+
+def experiment_summary(records: Records) -> pd.DataFrame:
+    """One row per configuration, the best first; the columns of `experiment_summary.csv`.
+
+    With a design a configuration is a cell, run with several seeds: `<metric>` is the mean of the values at the last
+    epoch, `low` and `high` its 95 % t-interval, `sd` the spread over seeds. Without one every trial is a configuration
+    of its own, `<metric>` its best value, and there is neither interval nor spread.
+
+    Returns:
+        Columns `first_started_at`, the hyperparameters (`epochs` among them), `runs, lost, <metric>, low, high, sd,
+        seconds` (training, mean), `parameters` (weights), `on_front, recommended`. Unknown numbers are NaN.
+    """
+    table = _cells(records) if records.study.design is not None else _trials(records)
+    front, recommended = _front(table, records)
+    table = table.assign(on_front=front, recommended=recommended)
+    order = table.sort_values(records.study.metric, ascending=records.study.mode == "min", kind="stable")
+    return order.reset_index(drop=True)
+
+
+def hyperparameters(records: Records) -> list[str]:
+    """The columns of `experiment_summary` that say what a configuration is."""
+    if records.study.design is not None:
+        return [factor.name for factor in records.study.factors()]
+    return ["strategy", "epochs", *(p.key for p in records.study.space.parameters())]
+
+
+def _cells(records: Records) -> pd.DataFrame:
+    facts = runs(records)
+    names = [factor.name for factor in facts.factors]
+    began = dict(zip(records.trials["trial_id"], records.trials["started_at"], strict=True))
+    rows = [_cell(facts, names, rows, began, records.study.metric) for _, rows in _by_cell(facts, names)]
+    columns = [
+        "first_started_at", *names, "runs", "lost", records.study.metric, "low", "high", "sd", *COSTS,
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _by_cell(facts: Runs, names: list[str]) -> Any:
+    return facts.table.groupby(names, sort=True) if names else [((), facts.table)]
+
+
+def _cell(facts: Runs, names: list[str], rows: pd.DataFrame, began: dict[str, Any], metric: str) -> dict[str, Any]:
+    levels = {name: facts.factor(name).levels[int(rows[name].iloc[0])] for name in names}
+    own = estimate(rows[VALUE], step=facts.step)
+    return {
+        "first_started_at": min(began[trial_id] for trial_id in rows["trial_id"]), **levels, "runs": len(rows),
+        "lost": int(rows["lost"].sum()), metric: own.effect, "low": own.low, "high": own.high,
+        "sd": float(rows[VALUE].std(ddof=1)), SECONDS: float(rows[SECONDS].mean()),
+        PARAMETERS: float(rows[PARAMETERS].mean()),
+    }  # fmt: skip
+
+
+def _trials(records: Records) -> pd.DataFrame:
+    trials, metric = records.trials, records.study.metric
+    sizes = records.curves.reindex(columns=["trial_id", PARAMETERS]).groupby("trial_id")[PARAMETERS].last()
+    config = {name: trials[name] for name in trials if str(name).startswith("config/")}
+    lost = trials["status"].isin(["failed", "diverged"]).astype(int)
+    return pd.DataFrame(
+        {
+            "first_started_at": trials["started_at"], "strategy": trials["strategy"], "epochs": trials["epochs"],
+            **{str(name).removeprefix("config/"): column for name, column in config.items()},
+            "runs": 1, "lost": lost, metric: trials[metric].astype(float), "low": math.nan, "high": math.nan,
+            "sd": math.nan, SECONDS: trials["train_s"].astype(float),
+            PARAMETERS: trials["trial_id"].map(sizes).astype(float),
+        }
+    )  # fmt: skip
+
+
+def _front(table: pd.DataFrame, records: Records) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which configurations no other one beats in value, training time and size at once, and the recommended one.
+
+    Recommended is the one that trains fastest among those on the front within one standard error of the best value
+    (the one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3); where
+    nothing was repeated and the error is unknown, the best itself.
+    """
+    sign = 1.0 if records.study.mode == "max" else -1.0
+    value = sign * table[records.study.metric].to_numpy(dtype=float)
+    usable = np.isfinite(value) & (table["lost"] == 0).to_numpy()
+    costs = table[list(COSTS)].to_numpy(dtype=float)
+    front = pareto(np.column_stack([-value, costs]), usable)
+    recommended = np.zeros(len(table), dtype=bool)
+    if front.any():
+        best = int(np.argmax(np.where(front, value, -np.inf)))
+        error = table["sd"].to_numpy(dtype=float)[best] / math.sqrt(table["runs"].iloc[best])
+        close = front & (value >= value[best] - (error if math.isfinite(error) else 0.0))
+        recommended[int(np.argmin(np.where(close, np.nan_to_num(costs[:, 0]), np.inf)))] = True
+    return front, recommended
+
+
+def pareto(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the rows no other row dominates; all columns are to be small, a column with NaN does not count.
+
+    Args:
+        points: shape (rows, columns).
+        usable: rows that take part.
+    """
+    front = np.zeros(len(points), dtype=bool)
+    known = points[:, ~np.isnan(points[usable]).any(axis=0)] if usable.any() else points[:, :0]
+    # In lexical order whatever dominates a row comes before it, and is dominated by something on the front or on it.
+    for i in sorted(np.flatnonzero(usable), key=lambda i: tuple(known[i])):
+        others = known[front]
+        front[i] = not bool(((others <= known[i]).all(axis=1) & (others < known[i]).any(axis=1)).any())
+    return front

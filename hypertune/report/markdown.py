@@ -1,0 +1,157 @@
+"""`report.md`: what a study found on at most three pages, with the numbers filled in, to hand in or to edit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.effects import main_effects
+from hypertune.comparison.export import markdown_table
+from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested, recommendation
+from hypertune.comparison.numbers import listing, setting
+from hypertune.comparison.outcomes import finished
+from hypertune.comparison.readable import readable
+from hypertune.comparison.runs import Runs, runs
+from hypertune.comparison.wording import strategy_sentences
+from hypertune.records import Records
+from hypertune.report.captions import title_of
+from hypertune.report.designs import refusal
+from hypertune.report.figures import figures_of
+from hypertune.report.page import Table
+from hypertune.report.style import styles
+from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
+
+MOST_FRONT, MOST_EFFECTS, MOST_INTERACTIONS = 6, 24, 6
+"""Rows of the tables, so that the whole stays within three pages."""
+COLUMNS = ("strategy", "test_accuracy", "trials", "epochs", "wall-clock", "verdict", "best configuration")
+
+
+def markdown_report(records: Records) -> str:
+    """The report in Markdown, figures by name."""
+    assessment = assess(records)
+    body = _design(records) if records.study.design is not None else _comparison(assessment)
+    parts = [f"# {records.study.name}", _setup(records), *body, *_figures(assessment), *_untested(records)]
+    return "\n\n".join([*parts, *_run(records)]) + "\n"
+
+
+def _setup(records: Records) -> str:
+    study, training = records.study, records.study.training
+    data = f"`{training.dataset}`" if training.dataset else "its own data"
+    classes = f" (classes {listing(training.classes)})" if training.classes else ""
+    constants = ", ".join(f"{name} = {setting(value)}" for name, value in training.config.items())
+    steps = f" of {training.steps_per_epoch} batches each" if training.steps_per_epoch else ""
+    words = (
+        f"The trainable `{training.trainable}` on {data}{classes}, {training.max_epochs} epochs{steps}"
+        + (f", with {constants} throughout" if constants else "") + f". {_what(records)} "
+        f"Judged by `{study.metric}`"
+    )  # fmt: skip
+    if training.dataset:
+        share = f"{100 * training.validation_fraction:g} %"
+        words += f", on {share} of the training data held out for validation"
+    return words + "."
+
+
+def _what(records: Records) -> str:
+    study = records.study
+    seeds = f"{len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}"
+    if study.design is None:
+        return f"Strategies: {listing(study.strategies)}, {seeds} each, {study.budget} per sweep."
+    varied = listing([f"{f.name} ({', '.join(setting(level) for level in f.levels)})" for f in study.factors()])
+    kind = "every combination" if study.design.kind == "grid" else "one at a time around a baseline"
+    return f"Varied: {varied}; {kind}, {seeds} for each cell, {len(records.trials)} runs, none stopped early."
+
+
+def _design(records: Records) -> Iterator[str]:
+    yield "## Findings"
+    yield " ".join(design_sentences(records, one_by_one=False))
+    yield from _hypotheses(records)
+    if not len(finished(records)):
+        return
+    facts = runs(records)
+    yield from _trade_off(records)
+    yield "## Effects"
+    yield _markdown(_shortened(facts, records.study.metric))
+    strongest, shares = interactions_table(facts, MOST_INTERACTIONS), variation_table(facts)
+    if strongest is not None:
+        yield "Two-way interactions, the strongest:"
+        yield _markdown(strongest)
+    if shares is not None:
+        yield "Of the variation among all runs: " + ", ".join(f"{term} {share}" for term, share in shares.rows) + "."
+
+
+def _shortened(facts: Runs, metric: str) -> Table:
+    """The main effects; of factors with many levels only the ends, the middle and the best and worst one."""
+    table = effects_table(facts, metric)
+    if len(table.rows) <= MOST_EFFECTS:
+        return table
+    means = main_effects(facts)
+    kept = []
+    for factor in facts.factors:
+        own = means[means["factor"] == factor.name]
+        ends = {own.index[0], own.index[len(own) // 2], own.index[-1], own["mean"].idxmax(), own["mean"].idxmin()}
+        kept += sorted(ends)
+    return Table(table.columns, [table.rows[i] for i in kept], table.numeric)
+
+
+def _comparison(assessment: Assessment) -> Iterator[str]:
+    records = assessment.records
+    yield "## Findings"
+    yield " ".join(strategy_sentences(assessment))
+    yield from _hypotheses(records)
+    table = readable(assessment)
+    table = table[[name for name in table if name in (*COLUMNS, records.study.metric)]]
+    yield _markdown(Table(list(table.columns), table.to_numpy().tolist(), [False] * table.shape[1]))
+    yield from _trade_off(records)
+
+
+def _hypotheses(records: Records) -> Iterator[str]:
+    table = findings_table(records)
+    if table is not None:
+        yield _markdown(table)
+        yield (
+            "Effects are means over seeds with 95 % t-intervals; p is two-sided and corrected for the number of "
+            "hypotheses by Holm's method."
+        )
+
+
+def _trade_off(records: Records) -> Iterator[str]:
+    if len(records.trials):
+        yield "## Accuracy, training time and model size"
+        yield recommendation(records) + " Configurations that no other one beats in all three, the best first:"
+        yield _markdown(cells_table(records, MOST_FRONT, front_only=True))
+
+
+def _figures(assessment: Assessment) -> Iterator[str]:
+    records = assessment.records
+    names = [title_of(name) for name in figures_of(assessment, styles(records.study.strategies))]
+    reason = refusal(records)
+    yield "## Figures"
+    said = f"In `report.html`: {', '.join(names)}." if names else "None yet."
+    yield said + (f" No {reason}." if reason and records.study.design is None else "")
+
+
+def _untested(records: Records) -> Iterator[str]:
+    yield "## What was not tested"
+    yield "\n".join(f"- {line}" for line in not_tested(records))
+    if note := epoch_note(records):
+        yield note
+
+
+def _run(records: Records) -> Iterator[str]:
+    facts = records.provenance
+    yield "## How it was run"
+    yield f"    {facts.get('command') or f'hypertune compare {records.study.name}.toml'}"
+    hardware = facts.get("hardware") or {}
+    machine = ", ".join(str(hardware[key]) for key in ("processor", "system") if hardware.get(key))
+    parts = [
+        f"Started {facts['started_at']}" if facts.get("started_at") else "",
+        f"on {machine}, {hardware.get('cores')} cores" if machine else "",
+        f"{facts.get('workers')} trials at a time" if facts.get("workers") else "",
+        f"hypertune at commit {facts['git_commit']}" if facts.get("git_commit") else "",
+    ]
+    busy = float(records.trials["train_s"].sum()) if len(records.trials) else 0.0
+    yield ", ".join(part for part in parts if part) + f". Training took {busy / 60:.1f} worker-minutes in all."
+
+
+def _markdown(table: Table) -> str:
+    return markdown_table(table.columns, table.rows)
