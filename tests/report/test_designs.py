@@ -26,7 +26,7 @@ HYPOTHESES = ["batch > none", "accuracy increases with width", "accuracy peaks i
 
 
 def value(config: dict[str, Any], epoch: int) -> float:
-    return 0.5 + 0.02 * float(config["width"]) + 0.1 * (config["norm"] == "batch") - 10 * float(config["lr"])
+    return 0.5 + 0.02 * float(config["width"]) + 0.1 * float(config["norm"] == "batch") - 10 * float(config["lr"])
 
 
 @pytest.fixture(scope="module")

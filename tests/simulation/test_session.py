@@ -17,7 +17,8 @@ from tests.simulation.tables import made_up
 
 FILES = {
     "study.toml", "trials.csv", "curves.parquet", "provenance.json", "comparison.csv", "comparison.md",
-    "comparison.json", "comparison.tex", "report.html", "best",
+    "comparison.json", "comparison.tex", "report.html", "best", "experiment_summary.csv",
+    "report.md",
 }  # fmt: skip
 
 
