@@ -17,7 +17,7 @@ from hypertune.study import Budget, Logging, Study
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
 DEFAULT_STUDY = "digits_cnn"
-OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "npz", "metric", "mode", "log")
+OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     from hypertune import records
 
-    given = [name for name in ("study", "out", *OVERRIDES) if getattr(arguments, name) is not None]
+    given = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if getattr(arguments, name) is not None]
     if given:
         flag = given[0].replace("_", "-")
         raise ValueError(
