@@ -138,26 +138,24 @@ def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Path) -> None:
-    study(tmp_path, 200)
+    study(tmp_path, 600)
     assert run("submit", "study.toml", "--name", "halted", "--env", "TOLD=yes").returncode == 0
     deadline = time.monotonic() + 120
-    while " of 200 epochs" not in run("logs", "halted").stdout:
+    while " of 600 epochs" not in run("logs", "halted").stdout:
         assert time.monotonic() < deadline, run("logs", "halted").stdout
         time.sleep(1)
-    while_running = run("fetch", "halted")
-    assert "the study is still running" in while_running.stdout
     stopped = run("stop", "halted")
     assert stopped.stdout.endswith("halted: stopped. Go on with: hypertune submit --resume halted\n")
     assert "Interrupted. Go on with" in run("logs", "halted").stdout
     run("fetch", "halted")
     before = records.read(tmp_path / "hypertune-out" / "halted")
-    assert 0 < before.trials["epochs"].sum() < 200
+    assert 0 < before.trials["epochs"].sum() < 600
 
     resumed = run("submit", "--resume", "halted", "--env", "TOLD=yes", "--name", "went_on", "--follow")
     assert resumed.returncode == 0, resumed.stdout
     run("fetch", "went_on")
     after = records.read(tmp_path / "hypertune-out" / "went_on")
-    assert after.trials["epochs"].sum() == 200
+    assert after.trials["epochs"].sum() == 600
     assert set(before.trials["trial_id"]) <= set(after.trials["trial_id"])
 
 

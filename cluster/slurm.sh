@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# A study on a Slurm cluster: starts Ray on the job's nodes, runs the study there, and stops Ray again.
+#
+#   sbatch cluster/slurm.sh fashion_mnist_cnn --data-dir "$HOME/data" --out "$SCRATCH/fashion"
+#   sbatch cluster/slurm.sh --resume "$SCRATCH/fashion"
+#
+# What follows the script's name is what `hypertune compare` takes. The environment with hypertune has to be active when
+# it is submitted, and with more than one node --out has to be on a file system that all nodes see.
+#SBATCH --job-name=hypertune
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --time=08:00:00
+#SBATCH --output=hypertune-%j.log
+# Five minutes before the time is up the study is interrupted, as by Ctrl-C, so that it can be resumed.
+#SBATCH --signal=B:USR1@300
+set -euo pipefail
+
+if (($# == 0)); then
+    echo "usage: sbatch $0 STUDY [options of hypertune compare] | --resume DIR" >&2
+    exit 2
+fi
+
+# A token of this job's own, that only its owner can read: other users are on these machines, too.
+state="${HYPERTUNE_STATE:-$HOME/.hypertune}/slurm-$SLURM_JOB_ID"
+(umask 077 && mkdir -p "$state" && python -c 'import secrets; print(secrets.token_hex(32))' >"$state/token")
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token" RAY_USAGE_STATS_ENABLED=0
+ulimit -n "$(ulimit -H -n)"
+
+# Ports and folders by the job's number, so that two jobs on one machine do not meet. This script runs on the first node.
+nodes=$SLURM_JOB_NUM_NODES
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address="$(hostname -I | cut -d ' ' -f 1):$((20000 + SLURM_JOB_ID % 10000))"
+dashboard=$((30000 + SLURM_JOB_ID % 10000))
+common=(--block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --disable-usage-stats)
+pids=()
+# shellcheck disable=SC2317 # called by the trap
+stop_ray() {
+    trap - USR1
+    # Each step's Ray alone, and not `ray stop`, which would end those of the user's other jobs on a shared machine.
+    kill "${pids[@]}" 2>/dev/null || true
+    wait || true
+    rm -r "$state"
+}
+trap stop_ray EXIT
+study=
+trap 'if [[ -n $study ]]; then kill -INT "$study"; else exit 130; fi' USR1
+
+# The dashboard listens on its node alone; from elsewhere: ssh -N -L 8265:127.0.0.1:PORT NODE
+echo "dashboard: port $dashboard on $head, token in $state/token"
+srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" \
+    ray start --head "--node-ip-address=${address%:*}" "--port=${address#*:}" "--temp-dir=/tmp/ray-$SLURM_JOB_ID" \
+    --dashboard-host=127.0.0.1 "--dashboard-port=$dashboard" \
+    "--ray-client-server-port=$((40000 + SLURM_JOB_ID % 10000))" "${common[@]}" >&2 &
+pids+=($!)
+if ((nodes > 1)); then
+    # shellcheck disable=SC2016 # expanded on the other nodes
+    srun --overlap --nodes=$((nodes - 1)) --ntasks=$((nodes - 1)) --exclude="$head" \
+        bash -c 'until ray health-check --address "$1"; do sleep 2; done; shift; exec ray start "$@"' \
+        _ "$address" "--address=$address" "${common[@]}" >&2 &
+    pids+=($!)
+fi
+# The study counts the workers there are when it begins, so it waits for all nodes.
+timeout 600 python - "$address" "$nodes" <<'PYTHON' &
+import sys, time
+import ray
+
+address, nodes = sys.argv[1], int(sys.argv[2])
+while True:
+    try:
+        ray.init(address, logging_level="ERROR", log_to_driver=False)
+        break
+    except ConnectionError:
+        time.sleep(2)
+while sum(node["Alive"] for node in ray.nodes()) < nodes:
+    time.sleep(1)
+PYTHON
+pids+=($!)
+if ! wait -n "${pids[@]}"; then # whichever ends first: the waiting, or a Ray that could not start
+    echo "hypertune: Ray has not come up on $nodes node(s); what it said stands above" >&2
+    exit 1
+fi
+
+# A background job of a shell ignores interrupts, unless told otherwise.
+env --default-signal=INT hypertune compare "$@" --address "$address" &
+study=$!
+code=0
+wait "$study" || code=$?
+while kill -0 "$study" 2>/dev/null; do # a signal has ended the waiting, and not the study
+    code=0
+    wait "$study" || code=$?
+done
+exit "$code"
