@@ -20,6 +20,7 @@ FORBIDDEN = {
     "strategies": ("torchvision", "hypertune.training", "hypertune.tuning", "hypertune.comparison", "hypertune.report"),
     "training": ("hypertune.strategies", "hypertune.tuning", "hypertune.comparison", "hypertune.report"),
     "tuning": ("torch", "torchvision", "hypertune.simulation", "plotly"),
+    "tracking": (*HEAVY, "hypertune.tuning", "hypertune.simulation", "hypertune.report", "plotly"),
     "simulation": ("torch", "torchvision", "hypertune.training"),
     "comparison": (*HEAVY, "plotly", "hypertune.strategies", "hypertune.tuning", "hypertune.report"),
     "report": (*HEAVY, "hypertune.strategies", "hypertune.tuning", "hypertune.training"),

@@ -8,6 +8,7 @@ from typing import Any
 from hypertune.space import Categorical, Config, Space
 from hypertune.strategies import registry
 from hypertune.study import Study
+from hypertune.tracking import tracker
 from hypertune.tuning.trainables import Trainable
 
 
@@ -18,6 +19,7 @@ def check(study: Study, trainable: Trainable) -> None:
         ValueError: one line naming the key and the remedy.
     """
     check_names(study)
+    tracker.check(study)
     _check_data(study, trainable)
     _check_hyperparameters(study, trainable)
     check_strategies(study)

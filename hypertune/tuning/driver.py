@@ -92,6 +92,7 @@ def _run(
         observer({"event": "connected", "dashboard": url, "workers": workers})
         for event in recorder.past:
             observer(event)
+    from hypertune.tracking.tracker import Tracker
     from hypertune.tuning import experiment
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
@@ -101,7 +102,8 @@ def _run(
     storage = work.storage
     reached = storage.filesystem if storage else None
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
-    emit = _to_all(recorder, pruner, *observers)
+    tracker = Tracker(study, out, recorder.book)
+    emit = _to_all(recorder, pruner, tracker, *observers)
     model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
@@ -115,6 +117,7 @@ def _run(
         if not interrupted:
             pruner.crown(out / "best" / "checkpoint")
     finally:
+        tracker.close()
         pruner.tidy(runs.path)
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)

@@ -1,0 +1,48 @@
+"""Every trial's configuration as a TOML file with its time stamps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tomli_w
+
+from hypertune.records import write_atomically
+from hypertune.study import tomlable
+from hypertune.tracking.tracker import Facts
+
+
+class ConfigFiles:
+    """Writes `TRIAL.toml` when a trial begins and again, with what it gave, when it ends."""
+
+    def __init__(self, facts: Facts, folder: Path) -> None:
+        self.facts, self.folder = facts, folder
+
+    def begin(self, trial_id: str) -> None:
+        self._write(trial_id)
+
+    def epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None:
+        """The curves stand in curves.parquet."""
+
+    def end(self, trial_id: str, status: str) -> None:
+        self._write(trial_id)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _write(self, trial_id: str) -> None:
+        row, study = self.facts.row(trial_id), self.facts.study
+        wanted = (
+            "started_at",
+            "ended_at",
+            "strategy",
+            "seed",
+            "status",
+            "epochs",
+            "best_epoch",
+            study.metric,
+            "train_s",
+        )
+        # What is not known yet is left out: TOML has no null, and 0 would be a lie.
+        known = {name: row[name] for name in wanted if row.get(name) is not None}
+        facts = {"trial_id": trial_id, "study": study.name, **known, "config": self.facts.config(trial_id)}
+        write_atomically(self.folder / f"{trial_id}.toml", tomli_w.dumps(tomlable(facts)))

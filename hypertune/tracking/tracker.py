@@ -1,0 +1,114 @@
+"""What is kept of every trial besides the records: configurations as TOML, TensorBoard logs, MLflow runs.
+
+A study's switch `[logging]` turns each on. They are fed with the events that the journal gets, so that they hold the
+trials of every strategy and design, of a first attempt as of a resumed one, and neither Ray's warm-up trials nor what
+is trained twice after a lost worker.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any, Protocol
+
+from hypertune.records import Book, Event
+from hypertune.space import flatten
+from hypertune.study import Study
+
+NEEDS = {
+    "tensorboard": ("tensorboardX", "tensorboardX"),
+    "mlflow": ("mlflow", "'hypertune[mlflow]'"),
+}
+"""Switch to the module it imports, and what pip is to install for it."""
+
+
+class Sink(Protocol):
+    """One place where trials are kept; it opens a trial when it first hears of it, also in the midst of one."""
+
+    def begin(self, trial_id: str) -> None: ...
+    def epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None: ...
+    def end(self, trial_id: str, status: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def check(study: Study) -> None:
+    """Checks that what the study's switches need is installed.
+
+    Raises:
+        ValueError: naming the switch and what to install.
+    """
+    for switch, (module, package) in NEEDS.items():
+        if getattr(study.logging, switch) and importlib.util.find_spec(module) is None:
+            raise ValueError(f"logging.{switch}: needs a package that is not installed: pip install {package}")
+
+
+class Facts:
+    """What a sink may ask of a trial; the recorder has taken in every event before a sink hears of it."""
+
+    def __init__(self, study: Study, book: Book) -> None:
+        self.study, self._book = study, book
+
+    def row(self, trial_id: str) -> dict[str, Any]:
+        """The trial's row of `trials.csv` so far, less its configuration."""
+        return self._book.trials[trial_id]
+
+    def config(self, trial_id: str) -> dict[str, Any]:
+        """The whole configuration: the study's constants and what was searched."""
+        return {**self.study.training.config, **self._book.configs[trial_id]}
+
+    def flat(self, trial_id: str) -> dict[str, Any]:
+        """The configuration on one level, with what else a run is told apart by."""
+        row = self.row(trial_id)
+        return {"strategy": row["strategy"], "seed": row["seed"], **flatten(self.config(trial_id))}
+
+
+class Tracker:
+    """Hands every event to the sinks that the study has switched on.
+
+    A sink that fails is left out from then on, and a warning says so: the records are what a study must not lose.
+    """
+
+    def __init__(self, study: Study, out: Path, book: Book) -> None:
+        self._sinks = _sinks(Facts(study, book), out)
+
+    def __call__(self, event: Event) -> None:
+        if not self._sinks:
+            return
+        kind, trial_id = event["event"], event.get("trial_id", "")
+        if kind == "trial":
+            self._tell("begin", trial_id)
+        elif kind == "epoch":
+            self._tell("epoch", trial_id, event["epoch"], event["metrics"])
+        elif kind == "end":
+            self._tell("end", trial_id, event["status"])
+
+    def close(self) -> None:
+        """Writes what is still waiting."""
+        self._tell("close")
+
+    def _tell(self, what: str, *facts: Any) -> None:
+        for name, sink in list(self._sinks.items()):
+            try:
+                getattr(sink, what)(*facts)
+            except Exception as error:  # noqa: BLE001 -- whatever a third party's library raises must not end the study
+                del self._sinks[name]
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                warnings.warn(f"logging.{name}: switched off, since it failed ({reason})", RuntimeWarning, stacklevel=3)
+
+
+def _sinks(facts: Facts, out: Path) -> dict[str, Sink]:
+    sinks: dict[str, Sink] = {}
+    if facts.study.logging.configs:
+        from hypertune.tracking.configs import ConfigFiles
+
+        sinks["configs"] = ConfigFiles(facts, out / "configs")
+    if facts.study.logging.tensorboard:
+        from hypertune.tracking.tensorboard import TensorBoard
+
+        sinks["tensorboard"] = TensorBoard(facts, out / "tensorboard")
+    if facts.study.logging.mlflow:
+        from hypertune.tracking.mlflow import MLflow
+
+        sinks["mlflow"] = MLflow(facts, out)
+    return sinks
