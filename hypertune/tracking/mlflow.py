@@ -21,10 +21,10 @@ class MLflow:
     """One run per trial in `mlflow.db`, an experiment of the study's name; artifacts would go to `mlflow/`."""
 
     def __init__(self, facts: Facts, out: Path) -> None:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # they announce the making of every table
         from mlflow.tracking import MlflowClient
 
+        for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # they announce the making of every table
         self.facts = facts
         self.client: Any = MlflowClient(tracking_uri=f"sqlite:///{(out / 'mlflow.db').resolve()}")
         known = self.client.get_experiment_by_name(facts.study.name)
