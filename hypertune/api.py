@@ -197,7 +197,7 @@ def write_outputs(facts: Records, folder: Path) -> None:
     from hypertune.report.markdown import markdown_report
 
     write_tables(facts, folder)
-    write_atomically(folder / "report.md", markdown_report(facts))
+    write_atomically(folder / "report.md", markdown_report(facts, folder))
     best = find_best(facts, folder)
     if best is not None:
         write_atomically(folder / "best" / "config.toml", _best_toml(facts.study, best))

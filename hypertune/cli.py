@@ -181,11 +181,11 @@ def _report(arguments: argparse.Namespace) -> int:
         place = arguments.dir[0]
         facts = records.read(place)
         with writable_copy(place) as folder:
-            write_outputs(facts, folder)
             if arguments.figures:
                 from hypertune.report.images import write_images
 
                 write_images(facts, folder / "figures", arguments.figures)
+            write_outputs(facts, folder)  # report.md links the pictures there are
         print(f"{place}/report.html")
         return DONE
     out = arguments.out or Path("report.html")

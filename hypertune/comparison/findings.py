@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.comparison.effects import Estimate, estimate
+from hypertune.comparison.numbers import setting
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.searched import Searched
 from hypertune.comparison.statistics import FEWEST_SEEDS, LEVEL, holm
@@ -152,7 +153,7 @@ class Judge:
         gains = [(level, self._gain(((claim.factor, level),), ((claim.factor, first),))) for level in others]
         level, largest = max(gains, key=lambda pair: pair[1].effect)
         return self._evidence(
-            largest, f"{claim.factor} = {level} less {claim.factor} = {first}, the largest gain",
+            largest, _less(((claim.factor, level),), ((claim.factor, first),)) + ", the largest gain",
             max(gain.p_below(claim.margin) for _, gain in gains),
             len(gains) * min(gain.p_above(claim.margin) for _, gain in gains), self._rows(()), claim.factor,
         )  # fmt: skip
@@ -164,7 +165,8 @@ class Judge:
         gains = [(level, self._gain(((claim.factor, level),), ((claim.factor, claim.beyond),))) for level in later]
         level, largest = max(gains, key=lambda pair: abs(pair[1].effect))
         return self._evidence(
-            largest, f"{claim.factor} = {level} less {claim.factor} = {claim.beyond}, the largest difference",
+            largest,
+            _less(((claim.factor, level),), ((claim.factor, claim.beyond),)) + ", the largest difference",
             max(_p_inside(gain, claim.margin) for _, gain in gains),
             len(gains) * min(_p_outside(gain, claim.margin) for _, gain in gains), self._rows(()), claim.factor,
         )  # fmt: skip
@@ -271,7 +273,7 @@ def _fitted_change(by_level: list[pd.Series[float]]) -> pd.Series[float]:
 
 def name_of(where: Where) -> str:
     """Cells in words, e.g. `norm = none, lr = 0.01`."""
-    return ", ".join(f"{name} = {level}" for name, level in where)
+    return ", ".join(f"{name} = {setting(level)}" for name, level in where)
 
 
 def _less(left: Where, right: Where) -> str:

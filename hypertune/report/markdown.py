@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.effects import main_effects
@@ -26,11 +27,11 @@ MOST_FRONT, MOST_EFFECTS, MOST_INTERACTIONS = 6, 24, 6
 COLUMNS = ("strategy", "test_accuracy", "trials", "epochs", "wall-clock", "verdict", "best configuration")
 
 
-def markdown_report(records: Records) -> str:
-    """The report in Markdown, figures by name."""
+def markdown_report(records: Records, folder: Path | None = None) -> str:
+    """The report in Markdown; figures by name, with links to the pictures that lie in `folder/figures`."""
     assessment = assess(records)
     body = _design(records) if records.study.design is not None else _comparison(assessment)
-    parts = [f"# {records.study.name}", _setup(records), *body, *_figures(assessment), *_untested(records)]
+    parts = [f"# {records.study.name}", _setup(records), *body, *_figures(assessment, folder), *_untested(records)]
     return "\n\n".join([*parts, *_run(records)]) + "\n"
 
 
@@ -63,7 +64,7 @@ def _what(records: Records) -> str:
 
 def _design(records: Records) -> Iterator[str]:
     yield "## Findings"
-    yield " ".join(design_sentences(records, one_by_one=False))
+    yield " ".join(said for said in design_sentences(records, one_by_one=False) if said != recommendation(records))
     yield from _hypotheses(records)
     if not len(finished(records)):
         return
@@ -121,13 +122,19 @@ def _trade_off(records: Records) -> Iterator[str]:
         yield _markdown(cells_table(records, MOST_FRONT, front_only=True))
 
 
-def _figures(assessment: Assessment) -> Iterator[str]:
+def _figures(assessment: Assessment, folder: Path | None) -> Iterator[str]:
     records = assessment.records
-    names = [title_of(name) for name in figures_of(assessment, styles(records.study.strategies))]
+    names = [_linked(name, folder) for name in figures_of(assessment, styles(records.study.strategies))]
     reason = refusal(records)
     yield "## Figures"
     said = f"In `report.html`: {', '.join(names)}." if names else "None yet."
     yield said + (f" No {reason}." if reason and records.study.design is None else "")
+
+
+def _linked(name: str, folder: Path | None) -> str:
+    """A figure's title, as a link where there is a picture of it."""
+    pictures = sorted(folder.glob(f"figures/{name}.*")) if folder is not None else []
+    return f"[{title_of(name)}](figures/{pictures[0].name})" if pictures else title_of(name)
 
 
 def _untested(records: Records) -> Iterator[str]:

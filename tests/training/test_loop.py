@@ -190,3 +190,31 @@ def test_a_trial_is_freed_at_once(few_digits: ImageData) -> None:
         assert model() is None
     finally:
         gc.enable()
+
+
+def test_epochs_of_so_many_batches_go_through_the_data_pass_by_pass(few_digits: ImageData) -> None:
+    images, config = len(few_digits.train), {"batch_size": 16}
+    steps = 3
+    loop = make(few_digits, config, "mlp", steps_per_epoch=steps)
+    seen = torch.cat([index for _ in range(100) for index in loop._next_batches()])
+    passes = -(-images // 16)
+    assert len(loop._next_batches()) == steps
+    whole = torch.sort(seen[:images]).values
+    assert torch.equal(whole, torch.sort(loop.images.splits["train"]).values), "an image came twice before all had come"
+    assert passes > steps
+
+
+def test_as_many_batches_as_a_pass_has_are_the_same_as_a_pass(few_digits: ImageData) -> None:
+    batches = -(-len(few_digits.train) // 32)
+    assert curve(make(few_digits, DROPOUT, steps_per_epoch=batches), 3) == curve(make(few_digits, DROPOUT), 3)
+
+
+def test_a_resumed_loop_goes_on_in_the_midst_of_a_pass(few_digits: ImageData) -> None:
+    whole = make(few_digits, DROPOUT, steps_per_epoch=2)
+    curve(whole, 3)
+    buffer = io.BytesIO()
+    torch.save(whole.state_dict(), buffer)
+    buffer.seek(0)
+    resumed = make(few_digits, DROPOUT, steps_per_epoch=2, seed=7)
+    resumed.load_state_dict(torch.load(buffer, weights_only=True))
+    assert curve(resumed, 4) == curve(whole, 4)
