@@ -88,8 +88,14 @@ def config_columns(configs: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(configs)
     if "object" in set(map(str, frame.dtypes)):
         # Something is nested or compound; otherwise a configuration is its own row.
-        return pd.DataFrame([columns_of(config) for config in configs])
+        return _uniform(pd.DataFrame([columns_of(config) for config in configs]))
     return frame.add_prefix("config/")
+
+
+def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
+    """A choice between text and numbers as text: Parquet has one type for each column."""
+    mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
+    return frame.assign(**{str(name): frame[name].map(str, na_action="ignore") for name in mixed})
 
 
 def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:

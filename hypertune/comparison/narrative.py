@@ -51,13 +51,18 @@ def effect(finding: Finding) -> str:
     """The effect with its interval and unit, as many digits as the interval justifies."""
     one = finding.evidence
     size, unit = one.effect, UNITS.get(one.outcome, "")
+    low, high = size.low, size.high
     if not math.isfinite(size.effect):
         return "unknown"
-    if not math.isfinite(size.low):
+    if not math.isfinite(low):
         return f"{size.effect:+.4g}{unit}"
-    if size.low == size.high or max(abs(size.low), abs(size.high)) >= 1e5:
-        return f"{size.effect:+,.0f}{unit} [{size.low:,.0f}, {size.high:,.0f}]"
-    return f"{size.effect:+.{decimals(size.low, size.high)}f}{unit} {interval_of(size.low, size.high)}"
+    if one.outcome == "rank correlation":
+        low, high = max(low, -1.0), min(high, 1.0)  # a t-interval does not know that there is no more
+    if low == high:
+        return f"{size.effect:+,.6g}{unit} [{low:,.6g}, {high:,.6g}]"
+    if max(abs(low), abs(high)) >= 1e5:
+        return f"{size.effect:+,.0f}{unit} [{low:,.0f}, {high:,.0f}]"
+    return f"{size.effect:+.{decimals(low, high)}f}{unit} {interval_of(low, high)}"
 
 
 def _p(p: float) -> str:

@@ -103,7 +103,7 @@ def test_tables_without_a_journal_give_the_same_runs(tmp_path: Any) -> None:
     from hypertune.records import read
     from hypertune.tuning.folder import write_provenance
 
-    space = {"lr": {"loguniform": [1e-4, 1e-2]}, "on": {"grid_search": [True, False]}, "n": {"grid_search": ["1", "2"]}}
+    space = {"lr": {"loguniform": [1e-4, 1e-2]}, "on": {"grid_search": [True, False]}, "n": {"grid_search": ["1", 2]}}
     study = design_study(space, design={"points": 3})
     records = designed(study, lambda c, e: 0.5 + 10 * c["lr"] + 0.1 * c["on"])
     (tmp_path / "study.toml").write_text(study.to_toml())
