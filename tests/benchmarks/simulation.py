@@ -5,10 +5,10 @@
 
     python -m tests.benchmarks.simulation speedup --curves lcbench_fashion_mnist.parquet
 
-Each prints a table and, last, one line of JSON. `literature` gives mean ranks at a quarter of the budget and at the end,
-to be set beside YAHPO Gym's; `speedup`, how many fewer epochs than random search each multi-fidelity strategy takes to
-where random search ends. For comparison with `speed`, measured on the same machine: Syne Tune's simulator does 1,100
-to 1,500 trial-epochs a second for ASHA at 4 to 100 workers and 480 at 1,000.
+Each prints a table and, last, one line of JSON. `literature` gives mean ranks at a quarter of the budget and at its
+end, to be set beside YAHPO Gym's; `speedup`, how many fewer epochs than random search each multi-fidelity strategy
+takes to where random search ends. For comparison with `speed`, measured on the same machine: Syne Tune's simulator does
+1,100 to 1,500 trial-epochs a second for ASHA at 4 to 100 workers and 480 at 1,000.
 """
 
 from __future__ import annotations

@@ -92,14 +92,14 @@ def our_loop(kind: str, config: dict[str, Any], data: ImageData) -> Round:
     return TrainingLoop(kind, config, data, threads=1).train_epoch
 
 
-def tutorial_cnn() -> nn.Module:
+def tutorial_cnn(filters: int = 14) -> nn.Module:
     """The published CNN as one would write it: ReLU before pooling."""
     return nn.Sequential(
-        *(nn.Conv2d(1, 14, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(14, 14, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(14, 14, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(1, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(filters, filters, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(filters, filters, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-        *(nn.Linear(14, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)),
+        *(nn.Linear(filters, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)),
     )
 
 
