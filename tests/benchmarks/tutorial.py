@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, random_split
 from tests.benchmarks.training import BATCH, torchvision_images, tutorial_cnn
 
 SPACE = {"filters": tune.randint(2, 16), "lr": tune.loguniform(1e-4, 3e-3)}
-METRIC = {"metric": "valid_accuracy", "mode": "max"}
+METRIC: dict[str, Any] = {"metric": "valid_accuracy", "mode": "max"}
 
 
 def train(config: dict[str, Any]) -> None:
