@@ -139,6 +139,7 @@ def compare(
     out: Place | None = None,
     data_dir: str | Path | None = None,
     address: str | None = None,
+    dashboard_host: str | None = None,
     resume: bool = False,
     observers: tuple[Callable[[records.Event], None], ...] = (),
 ) -> Result:
@@ -161,6 +162,7 @@ def compare(
             `hypertune-out`.
         data_dir: where the data sets lie already.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
+        dashboard_host: where the dashboard of a Ray that starts here listens; by default on this machine alone.
         resume: go on with the study that `out` holds.
         observers: called with every event of the journal, e.g. a `tuning.progress` display.
 
@@ -181,6 +183,7 @@ def compare(
             trainable=trainable,
             data_dir=Path(data_dir) if data_dir is not None else None,
             address=address,
+            dashboard_host=dashboard_host,
             resume=resume,
             observers=observers,
             work=work,

@@ -93,6 +93,11 @@ def _add_compare(commands: Any) -> None:
         help="output folder, or its URL on shared storage: s3://bucket/path (default: a new one in hypertune-out)",
     )
     compare.add_argument("--address", metavar="ADDR", help="join a running Ray cluster: auto or HOST:PORT")
+    compare.add_argument(
+        "--dashboard-host",
+        metavar="HOST",
+        help="where the dashboard listens (default: on this machine alone, 127.0.0.1)",
+    )
     compare.add_argument("--log", metavar="a,b", help="what to keep of every trial: configs, tensorboard, mlflow")
     compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")

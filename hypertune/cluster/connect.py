@@ -6,10 +6,14 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from hypertune.cluster.dashboard import make_token
 from hypertune.study import Resources
 
+LOCALHOST = "127.0.0.1"
 QUIET = {
     # Our records replace Ray Tune's JSON, CSV and TensorBoard files, which halve the trial rate.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -37,13 +41,17 @@ def prepare_environment() -> None:
     sys.dont_write_bytecode = False
 
 
-def connect(address: str | None) -> str | None:
+def connect(address: str | None, dashboard_host: str | None = None) -> str | None:
     """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
 
+    A Ray that is started here asks for a token, and its dashboard listens on this machine alone unless `dashboard_host`
+    names another address.
+
     Raises:
-        ValueError: if no cluster answers at `address`.
+        ValueError: if no cluster answers at `address`, or if a dashboard that others reach would ask for no token.
     """
     prepare_environment()
+    _check_closed(address, dashboard_host)
     import ray
 
     if not ray.is_initialized():
@@ -53,6 +61,7 @@ def connect(address: str | None) -> str | None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=None if address else True,
+                dashboard_host=dashboard_host or LOCALHOST,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
@@ -61,6 +70,56 @@ def connect(address: str | None) -> str | None:
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
     url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
     return f"http://{url}" if url else None
+
+
+def _check_closed(address: str | None, dashboard_host: str | None) -> None:
+    if address and dashboard_host:
+        raise ValueError(f"--dashboard-host: is of a Ray that starts here; the one at {address} has its own")
+    token = os.environ.get("RAY_AUTH_MODE", "token").lower() != "disabled"
+    if not token and dashboard_host not in (None, LOCALHOST, "localhost", "::1"):
+        raise ValueError(
+            f"--dashboard-host {dashboard_host}: whoever reaches it could run code here, since RAY_AUTH_MODE=disabled; "
+            "unset that, and Ray asks for a token"
+        )
+    if token and not address:
+        make_token()
+
+
+def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
+    """Addresses of those of the nodes on which `folder` is not there."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    @ray.remote(num_cpus=0)
+    def sees(path: str) -> bool:
+        import os
+
+        return os.path.isdir(path)
+
+    alive = [node for node in nodes if node["Alive"]]
+    answers = [
+        sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(str(folder))
+        for node in alive
+    ]
+    seen = ray.get(answers)
+    return [node["NodeManagerAddress"] for node, there in zip(alive, seen, strict=True) if not there]
+
+
+def check_shared(folder: Path) -> None:
+    """Checks that every node of the connected cluster sees the output folder, where checkpoints are written from all.
+
+    Raises:
+        ValueError: naming a node that does not.
+    """
+    import ray
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    missing = unseen(folder.resolve(), nodes) if len(nodes) > 1 else []
+    if missing:
+        raise ValueError(
+            f"--out {folder}: {len(missing)} of {len(nodes)} nodes do not see it, e.g. {missing[0]}; give a folder "
+            "that all of them mount, or a URL such as s3://bucket/path"
+        )
 
 
 def _dashboard_url() -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,13 @@ def _or_null(value: Any) -> Any:
 
 def _markdown(assessment: Assessment) -> str:
     table = readable(assessment)
-    return f"{' '.join(sentences(assessment))}\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}\n"
+    prose = without_markup(" ".join(sentences(assessment)))
+    return f"{prose}\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}\n"
+
+
+def without_markup(text: str) -> str:
+    """Markdown in which names of the user's can be neither HTML nor a link; what is escaped already stays as it is."""
+    return re.sub(r"(?<!\\)<|(?<=\])\(", r"\\\g<0>", text)
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.effects import main_effects
-from hypertune.comparison.export import markdown_table
+from hypertune.comparison.export import markdown_table, without_markup
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested, recommendation
 from hypertune.comparison.numbers import listing, setting
 from hypertune.comparison.outcomes import finished
@@ -31,8 +31,10 @@ def markdown_report(records: Records, folder: Path | None = None) -> str:
     """The report in Markdown; figures by name, with links to the pictures that lie in `folder/figures`."""
     assessment = assess(records)
     body = _design(records) if records.study.design is not None else _comparison(assessment)
-    parts = [f"# {records.study.name}", _setup(records), *body, *_figures(assessment, folder), *_untested(records)]
-    return "\n\n".join([*parts, *_run(records)]) + "\n"
+    # Figures are links; nothing else is one, whatever a hyperparameter is called.
+    text = [without_markup(part) for part in (f"# {records.study.name}", _setup(records), *body)]
+    after = [without_markup(part) for part in (*_untested(records), *_run(records))]
+    return "\n\n".join([*text, *_figures(assessment, folder), *after]) + "\n"
 
 
 def _setup(records: Records) -> str:
@@ -134,7 +136,8 @@ def _figures(assessment: Assessment, folder: Path | None) -> Iterator[str]:
 def _linked(name: str, folder: Path | None) -> str:
     """A figure's title, as a link where there is a picture of it."""
     pictures = sorted(folder.glob(f"figures/{name}.*")) if folder is not None else []
-    return f"[{title_of(name)}](figures/{pictures[0].name})" if pictures else title_of(name)
+    title = without_markup(title_of(name))
+    return f"[{title}](figures/{pictures[0].name})" if pictures else title
 
 
 def _untested(records: Records) -> Iterator[str]:

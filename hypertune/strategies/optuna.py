@@ -7,11 +7,9 @@ repeated ones.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import optuna as library
@@ -28,8 +26,8 @@ from hypertune.strategies.unit_cube import TAIL
 class OptunaSearcher(HistorySearcher):
     """One Optuna study in memory, minimising; a failed trial is told as infinitely bad.
 
-    The samplers keep state inside (CMA-ES its distribution, the Gaussian process its last fit), so `save` adds a
-    pickle of Optuna's own objects: restore only what you saved yourself.
+    The samplers keep state inside (CMA-ES its distribution, the Gaussian process its last fit), which Optuna can only
+    pickle. They are deterministic, so `restore` asks and tells a fresh study once more instead: nothing is executed.
     """
 
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int, sampler: BaseSampler) -> None:
@@ -38,7 +36,7 @@ class OptunaSearcher(HistorySearcher):
             self._study = library.create_study(sampler=sampler, direction="minimize")
 
     def propose(self, number: int, rng: np.random.Generator) -> Config:
-        # Optuna draws from its sampler's own generator, which `save` keeps.
+        # Optuna draws from its sampler's own generator.
         with _quiet(), one_thread():
             trial = self._study.ask()
             return self.space.resolve(lambda parameter: _pick(trial, parameter))
@@ -46,15 +44,15 @@ class OptunaSearcher(HistorySearcher):
     def learn(self, suggestion: Suggestion) -> None:
         self._study.tell(suggestion.number, suggestion.loss)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Writes the history as JSON, and Optuna's study beside it with the suffix `.study`."""
-        super().save(checkpoint_path)
-        Path(f"{checkpoint_path}.study").write_bytes(pickle.dumps(self._study))
-
     def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote; it contains a pickle, so only from a trusted place."""
+        """Reads what `save` wrote, into a searcher made with the same arguments; Optuna is asked and told anew."""
         super().restore(checkpoint_path)
-        self._study = pickle.loads(Path(f"{checkpoint_path}.study").read_bytes())
+        waiting = self.done()
+        for number in range(len(self.history) + 1):
+            while waiting and waiting[0].asked_before <= number:
+                self.learn(waiting.pop(0))
+            if number < len(self.history):
+                self.propose(number, np.random.default_rng([self.seed, number]))
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def run(
     resume: bool = False,
     observers: tuple[Observer, ...] = (),
     work: Workspace | None = None,
+    dashboard_host: str | None = None,
 ) -> Outcome:
     """Runs a study, or what is left of it, and keeps its records in `out`.
 
@@ -56,8 +57,9 @@ def run(
     lock = folder.claim(out, study, resume=resume)
     try:
         recorder = Recorder(study, out)
+        cluster = (address, dashboard_host)
         try:
-            return _run(study, out, trainable, data_dir, address, recorder, observers, work or Workspace(out))
+            return _run(study, out, trainable, data_dir, cluster, recorder, observers, work or Workspace(out))
         finally:
             recorder.close()
     finally:
@@ -71,7 +73,7 @@ def _run(
     out: Path,
     trainable: trainables.Trainable | None,
     data_dir: Path | None,
-    address: str | None,
+    cluster: tuple[str | None, str | None],
     recorder: Recorder,
     observers: tuple[Observer, ...],
     work: Workspace,
@@ -83,10 +85,12 @@ def _run(
         # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
         # that Ray takes to start.
         preparing = pool.submit(_prepare, study, trainable, data_dir)
-        url = connect.connect(address)
+        url = connect.connect(*cluster)
+        if work.storage is None:
+            connect.check_shared(out)
         workers = connect.workers(study.resources)
         trainable, data = preparing.result()
-    provenance = folder.start_provenance(study, workers=workers, address=address, data_dir=data_dir)
+    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir)
     folder.write_provenance(out, provenance, recorder.book.records())
     for observer in observers:
         observer({"event": "connected", "dashboard": url, "workers": workers})

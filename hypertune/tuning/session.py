@@ -52,6 +52,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
             out=out,
             data_dir=data_dir,
             address=arguments.address,
+            dashboard_host=arguments.dashboard_host,
             resume=bool(arguments.resume),
             observers=(progress,) if progress is not None else (),
         )
