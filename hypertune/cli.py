@@ -29,13 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"hypertune: {error}", file=sys.stderr)
         return WRONG_INPUT
-    except KeyboardInterrupt:
-        print("hypertune: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`hypertune export ... | head`) has gone; there is nobody left to tell.
         sys.stderr.close()
         return DONE
+    except OSError as error:
+        print(f"hypertune: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("hypertune: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> _Parser:
@@ -62,6 +65,9 @@ def _parser() -> _Parser:
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
     export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
     add_commands(commands, _add, _add_overrides)
+    top = _add(commands, "top", _top, "watch a running study")
+    top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
+    top.add_argument("--once", action="store_true", help="print it once and exit")
     validate = _add(commands, "validate", _validate, "check a study file without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
     return parser
@@ -197,6 +203,14 @@ def _report(arguments: argparse.Namespace) -> int:
     write_report([records.read(place) for place in arguments.dir], out)
     print(out)
     return DONE
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from hypertune.top import top
+
+    return top(arguments.source, Console(highlight=False), once=arguments.once)
 
 
 def _export(arguments: argparse.Namespace) -> int:

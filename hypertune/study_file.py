@@ -70,6 +70,8 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     cpus_per_trial: Annotated[float, Meta(ge=0)] = 1
     gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
+    epoch_timeout_s: Amount | None = None
+    """A trial that reports nothing for so many seconds hangs: its worker is killed, the trial tried again twice."""
 
     def __post_init__(self) -> None:
         if not self.cpus_per_trial and not self.gpus_per_trial:

@@ -48,6 +48,10 @@ class CheckpointMissing(StudyError):
     """The trainable does not save itself, and a strategy cannot do without."""
 
 
+class StorageLost(StudyError):
+    """The output folder cannot be written, and has not been for minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A trial's saved state: the folder, and how far the trial had come."""

@@ -41,11 +41,16 @@ def prepare_environment() -> None:
     sys.dont_write_bytecode = False
 
 
-def connect(address: str | None, dashboard_host: str | None = None) -> str | None:
+def connect(
+    address: str | None, dashboard_host: str | None = None, *, metadata: dict[str, str] | None = None
+) -> str | None:
     """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
 
     A Ray that is started here asks for a token, and its dashboard listens on this machine alone unless `dashboard_host`
     names another address.
+
+    Args:
+        metadata: what the dashboard's page of jobs shows of this one.
 
     Raises:
         ValueError: if no cluster answers at `address`, or if a dashboard that others reach would ask for no token.
@@ -53,11 +58,13 @@ def connect(address: str | None, dashboard_host: str | None = None) -> str | Non
     prepare_environment()
     _check_closed(address, dashboard_host)
     import ray
+    from ray.job_config import JobConfig
 
     if not ray.is_initialized():
         try:
             ray.init(
                 address=address or "local",
+                job_config=JobConfig(metadata=metadata),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=None if address else True,

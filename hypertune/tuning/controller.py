@@ -19,11 +19,14 @@ from hypertune.tuning.worker import RESERVED
 
 if TYPE_CHECKING:
     from hypertune.trial import Checkpoint as Saved
+    from hypertune.tuning.faults import Faults
     from hypertune.tuning.queue import Queue
 
 WARM_UP = "warm_up"
 WARM_UP_PATIENCE_S = 60.0
-"""How long the first workers wait for the last ones."""
+"""How long the first workers wait for the last ones that have been given a place and start there."""
+NO_PLACE_S = 3.0
+"""How long they wait for one that the cluster has no place for, since something else runs there."""
 
 
 class SweepView:
@@ -59,6 +62,8 @@ class StudySearch(SearchAlgorithm):
         self._to_warm = workers
         self._warming: set[str] = set()
         self._spec: dict[str, Any] = {}
+        self.lost = ("the worker process died", "")
+        """Why the trial failed whose error comes next, and what Ray says of it; the scheduler hears it first."""
 
     def add_configurations(self, experiments: Any) -> None:
         self._spec = experiments[0].spec
@@ -111,7 +116,7 @@ class StudySearch(SearchAlgorithm):
         if trial_id in self._warming:
             self._warming.discard(trial_id)
         elif error:
-            self.queue.failed(trial_id, "the worker process died, and again whenever the trial was tried anew")
+            self.queue.failed(trial_id, *self.lost)
         else:
             self.queue.ended(trial_id, result)
 
@@ -121,10 +126,12 @@ class StudyScheduler(TrialScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, queue: Queue, workers: int, keep_workers: bool) -> None:
+    def __init__(self, queue: Queue, search: StudySearch, faults: Faults, workers: int, keep_workers: bool) -> None:
         super().__init__()
         self.queue, self._workers, self._keep_workers = queue, workers, keep_workers
+        self._search, self._faults = search, faults
         self._warm: dict[str, float] = {}
+        self._placed, self._placed_at = 0, 0.0
         self._met = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -143,19 +150,26 @@ class StudyScheduler(TrialScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if trial.trial_id.startswith(WARM_UP):
-            return str(TrialScheduler.STOP if self._all_warm(trial.trial_id) else TrialScheduler.CONTINUE)
+            return str(
+                TrialScheduler.STOP if self._all_warm(tune_controller, trial.trial_id) else TrialScheduler.CONTINUE
+            )
         try:
             return self.queue.report(trial, to_report(result))
         except StudyError as error:
             self.queue.abort(str(error))
             return str(TrialScheduler.STOP)
 
-    def _all_warm(self, trial_id: str) -> bool:
+    def _all_warm(self, tune_controller: Any, trial_id: str) -> bool:
         """Whether every worker is up. One let go earlier would be given the next warm-up trial, and the process that
-        is still starting would be stopped. A cluster that cannot start all of them is not waited for for ever."""
+        is still starting would be stopped. Workers that the cluster cannot start are not waited for."""
         now = time.monotonic()
         self._warm.setdefault(trial_id, now)
-        return len(self._warm) >= self._workers or now - min(self._warm.values()) > WARM_UP_PATIENCE_S
+        placed = _controller(tune_controller)._actor_manager.num_live_actors
+        if placed != self._placed:
+            self._placed, self._placed_at = placed, now
+        if len(self._warm) >= self._workers or now - min(self._warm.values()) > WARM_UP_PATIENCE_S:
+            return True
+        return len(self._warm) >= placed and now - self._placed_at > NO_PLACE_S
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         return self.queue.choose()
@@ -164,7 +178,8 @@ class StudyScheduler(TrialScheduler):
         """Told through the search algorithm, which hears of every end."""
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Told through the search algorithm, which hears only of errors that end the trial."""
+        """Told through the search algorithm, which hears next, and has no error to tell."""
+        self._search.lost = (self._faults.reason(trial), str(trial.get_error() or ""))
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         """Told through the search algorithm."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.cluster import connect
+from hypertune.cluster.watch import STUDY
 from hypertune.records import Event, Records, now
 from hypertune.study import Study
 from hypertune.tuning import folder, trainables
@@ -85,7 +86,7 @@ def _run(
         # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
         # that Ray takes to start.
         preparing = pool.submit(_prepare, study, trainable, data_dir)
-        url = connect.connect(*cluster)
+        url = connect.connect(*cluster, metadata=_job_metadata(study))
         if work.storage is None:
             connect.check_shared(out)
         workers = connect.workers(study.resources)
@@ -98,6 +99,7 @@ def _run(
             observer(event)
     from hypertune.tracking.tracker import Tracker
     from hypertune.tuning import experiment
+    from hypertune.tuning.metrics import Publisher, logs_folder
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
     from hypertune.tuning.stages import MODEL, Stages
@@ -106,8 +108,8 @@ def _run(
     storage = work.storage
     reached = storage.filesystem if storage else None
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
-    tracker = Tracker(study, out, recorder.book)
-    emit = _to_all(recorder, pruner, tracker, *observers)
+    tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
+    emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
@@ -116,10 +118,14 @@ def _run(
         told["steps_per_epoch"] = study.training.steps_per_epoch
     queue = Queue(stages, constants=study.training.config, told=told)
     runs = experiment.runs_of(out, storage)
+    callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
     try:
-        interrupted = bool(stages) and experiment.run(study, runs, trainable, data, queue, pruner, workers=workers)
+        interrupted = bool(stages) and experiment.run(study, runs, trainable, data, queue, callbacks, workers=workers)
         if not interrupted:
             pruner.crown(out / "best" / "checkpoint")
+    except KeyboardInterrupt:
+        pruner.leave()  # told a second time to stop: a resume tidies up
+        raise
     finally:
         tracker.close()
         pruner.tidy(runs.path)
@@ -127,6 +133,17 @@ def _run(
     records = recorder.book.records(provenance)
     folder.write_provenance(out, provenance, records)
     return Outcome(records, interrupted)
+
+
+def _job_metadata(study: Study) -> dict[str, str]:
+    """What the dashboard's page of jobs shows of a study."""
+    return {
+        STUDY: study.name,
+        "strategies": ", ".join(study.strategies),
+        "seeds": ", ".join(map(str, study.seeds)),
+        "budget": f"{study.budget} per sweep",
+        "metric": f"{study.metric} ({study.mode})",
+    }
 
 
 def _to_all(*receivers: Observer) -> Observer:

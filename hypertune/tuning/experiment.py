@@ -15,7 +15,10 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from hypertune.storage import RUN, Storage
 from hypertune.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
+from hypertune.tuning.faults import Faults
 from hypertune.tuning.housekeeping import ForgetEnded
+from hypertune.tuning.interrupts import stopping
+from hypertune.tuning.names import NameTasks
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
 from hypertune.tuning.trainables import Trainable
@@ -72,11 +75,19 @@ def runs_of(out: Path, storage: Storage | None) -> Runs:
 
 
 def run(
-    study: Study, runs: Runs, trainable: Trainable, data: Any | None, queue: Queue, pruner: Pruner, *, workers: int
+    study: Study,
+    runs: Runs,
+    trainable: Trainable,
+    data: Any | None,
+    queue: Queue,
+    callbacks: list[Any],
+    *,
+    workers: int,
 ) -> bool:
     """Runs the queue's stages on the connected cluster; returns whether it was interrupted.
 
     Args:
+        callbacks: of Ray Tune, called beside our own.
         data: handed to the trainable through Ray's object store: once per node, never copied per trial.
         workers: trials that the cluster can run at the same time.
 
@@ -85,25 +96,28 @@ def run(
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)
-    worker = make_worker(trainable)
+    worker = make_worker(trainable, name=study.name)
     resources = study.resources
-    tune.run(
-        worker if data is None else _with_data(worker, data),
-        name=runs.name,
-        storage_path=runs.place,
-        search_alg=StudySearch(queue, workers if keep else 0),
-        scheduler=StudyScheduler(queue, workers, keep_workers=keep),
-        num_samples=-1,
-        reuse_actors=keep,
-        resources_per_trial=resource_dict_to_pg_factory(
-            {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
-        ),
-        checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-        callbacks=[NoteCheckpoints(queue, pruner), ForgetEnded()],
-        max_failures=WORKER_RETRIES,
-        raise_on_failed_trial=False,
-        verbose=0,
-    )
+    search, faults = StudySearch(queue, workers if keep else 0), Faults(resources.epoch_timeout_s)
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
+    with stopping(queue.stop):
+        tune.run(
+            worker if data is None else _with_data(worker, data),
+            name=runs.name,
+            storage_path=runs.place,
+            search_alg=search,
+            scheduler=StudyScheduler(queue, search, faults, workers, keep_workers=keep),
+            num_samples=-1,
+            reuse_actors=keep,
+            resources_per_trial=resource_dict_to_pg_factory(
+                {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+            ),
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
+            max_failures=WORKER_RETRIES,
+            raise_on_failed_trial=False,
+            verbose=0,
+        )
     if queue.fatal:
         raise ValueError(queue.fatal)
     return not queue.finished

@@ -130,7 +130,7 @@ class Pruner:
         self._unjournaled: dict[str, str] = {}
         self._journal_told = told
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prune")
-        self._told = False
+        self._told = self._left = False
         for event in past:
             self.needed.apply(event)
         for path in self.needed.paths():
@@ -161,6 +161,11 @@ class Pruner:
             self._pool.submit(self._delete_once_told, former, time.monotonic())
         self._unjournaled[trial_id] = path
 
+    def leave(self) -> None:
+        """Deletes nothing any more."""
+        self._left = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def crown(self, folder: Path) -> None:
         """The study is done: nothing is needed but the winner's checkpoint, which is copied to `folder`."""
         from pyarrow.fs import FileType, LocalFileSystem, copy_files
@@ -175,6 +180,8 @@ class Pruner:
 
         Blocks until it is done. A run of which nothing is needed goes altogether.
         """
+        if self._left:
+            return
         self._pool.shutdown(wait=True)
         if not self._journal_told(time.monotonic()):
             return

@@ -57,6 +57,7 @@ class Queue:
         self._former: Stage | None = None
         self.view = SweepView()
         self.fatal: str | None = None
+        self._stopping = False
 
     @property
     def finished(self) -> bool:
@@ -65,7 +66,13 @@ class Queue:
     def abort(self, reason: str) -> None:
         """Ends the study because of what only the user can mend."""
         self.fatal = self.fatal or reason
-        self.view.controller.request_stop_experiment()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends Ray's run as soon as it can; what is under way can be resumed."""
+        self._stopping = True
+        if self.view.controller is not None:
+            self.view.controller.request_stop_experiment()
 
     def next_trial(self, make: Callable[..., Any]) -> Any | None:
         """The next trial to start, or None while none is to be started now."""
@@ -113,6 +120,8 @@ class Queue:
     def added(self, trial: Any, controller: Any) -> None:
         """A trial has been added; added again, it is one whose worker died, or that was under way already."""
         self.view.controller = controller
+        if self._stopping:
+            self.stop()
         if self.current is not None and trial.trial_id not in self._trials and not trial.trial_id.startswith(WARM_UP):
             self._register(trial)
             self.current.added(trial, self.view)

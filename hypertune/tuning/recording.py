@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypertune.records import JOURNAL, Book, Event, Records, read_journal, write_atomically
+from hypertune.patience import patiently
+from hypertune.records import FINAL_STATUSES, JOURNAL, Book, Event, Records, read_journal, write_atomically
 from hypertune.study import Study
+from hypertune.trial import StorageLost
 
 TABLES_SHARE = 0.02
 """Share of the time that may go into rewriting the tables while the study runs."""
@@ -22,6 +27,11 @@ class Recorder:
 
     Each event is handed to the operating system at once: it survives a SIGKILL of this process, the tables lag by
     seconds. With an existing journal the events in it are taken in first and new ones are appended.
+
+    A storage that fails (no room, a server that is away) holds the study up until it is back; see `patience`.
+
+    Raises:
+        StorageLost: from any event on, once patience has run out.
     """
 
     def __init__(self, study: Study, folder: Path) -> None:
@@ -31,14 +41,42 @@ class Recorder:
         self.past = _recover(journal)
         for event in self.past:
             self.book.apply(event)
+        _verify(folder, self.book)
         self._file = journal.open("ab", buffering=0)
+        self._size = journal.stat().st_size
+        self._lost: str | None = None
         self._tables_due = 0.0
 
     def __call__(self, event: Event) -> None:
-        self._file.write(json.dumps(event, default=_plain).encode() + b"\n")
+        line = json.dumps(event, default=_plain).encode() + b"\n"
+        self._patiently(lambda: self._append(line))
+        self._size += len(line)
         self.book.apply(event)
         if time.monotonic() >= self._tables_due:
-            self.write_tables()
+            try:
+                self.write_tables()
+            except OSError:  # they are written again and again; only the last time has to succeed
+                self._tables_due = time.monotonic() + TABLES_SECONDS
+
+    def _append(self, line: bytes) -> None:
+        """Writes the whole line or raises; what a failed attempt has left of it is removed first."""
+        if os.fstat(self._file.fileno()).st_size > self._size:
+            self._file.truncate(self._size)
+        written = 0
+        while written < len(line):
+            written += self._file.write(line[written:])
+
+    def _patiently(self, call: Callable[[], None]) -> None:
+        if self._lost:
+            raise StorageLost(self._lost)
+        try:
+            patiently(call, str(self.folder))
+        except OSError as error:
+            self._lost = (
+                f"{self.folder}: cannot be written any more ({error.strerror}); what was recorded is safe, mend it and "
+                f"go on with: hypertune compare --resume {self.folder}"
+            )
+            raise StorageLost(self._lost) from None
 
     def write_tables(self) -> None:
         """Rewrites `trials.csv` and `curves.parquet` from what is known so far."""
@@ -50,8 +88,12 @@ class Recorder:
         self._tables_due = time.monotonic() + max(TABLES_SECONDS, took / TABLES_SHARE)
 
     def close(self) -> None:
-        self.write_tables()
-        self._file.close()
+        """Writes the tables for good, unless there is nowhere to write them."""
+        try:
+            if not self._lost:
+                self._patiently(self.write_tables)
+        finally:
+            self._file.close()
 
 
 def _recover(journal: Path) -> list[Event]:
@@ -64,6 +106,27 @@ def _recover(journal: Path) -> list[Event]:
         with journal.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)
     return events
+
+
+def _verify(folder: Path, book: Book) -> None:
+    """Checks that no finished trial is unknown to the journal: it would be run again, and the table written over.
+
+    `trials.csv` is always a little behind the journal, so that it never holds more.
+
+    Raises:
+        ValueError: naming what is missing.
+    """
+    table = folder / "trials.csv"
+    if not table.exists():
+        return
+    with table.open(encoding="utf-8", newline="") as file:
+        ended = {row["trial_id"] for row in csv.DictReader(file) if row["status"] in FINAL_STATUSES}
+    known = {name for name, row in book.trials.items() if row["status"] in FINAL_STATUSES}
+    if lost := ended - known:
+        raise ValueError(
+            f"{folder / JOURNAL}: knows {len(known)} finished trials, but trials.csv has {len(lost)} more "
+            f"({sorted(lost)[0]}, ...); without the whole journal the study cannot go on"
+        )
 
 
 def _parquet(records: Records) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypertune.records import FINAL_STATUSES, Event
 from hypertune.sweep import Sweep
-from hypertune.trial import Fork, Report, StubTrial
+from hypertune.trial import Fork, Report, StubTrial, StudyError
 
 
 class ReplayView:
@@ -85,8 +85,24 @@ def replay(
                     "wall_s": moment,
                 }
             )
+    _verify(sweep, events, ended)
     live = [name for name in sweep.trials if name in sweep.running | sweep.paused]
     return [_unfinished(sweep, view.trials[name]) for name in live], moment
+
+
+def _verify(sweep: Sweep, events: list[Event], ended: set[str]) -> None:
+    """Checks that the sweep has come to know just the trials of its journal, and those as ended that had.
+
+    Raises:
+        StudyError: if it has not: it would repeat trials, or leave some out.
+    """
+    told = [event["trial_id"] for event in events if event["event"] == "trial"]
+    over = {name for name, state in sweep.trials.items() if state.status in FINAL_STATUSES}
+    if told != list(sweep.trials) or not ended <= over:
+        raise StudyError(
+            f"{sweep.strategy}, seed {sweep.seed}: the journal has {len(told)} trials, {len(ended)} of them ended; "
+            f"rebuilt from it are {len(sweep.trials)}, {len(over)} of them ended"
+        )
 
 
 def _unfinished(sweep: Sweep, trial: Any) -> Unfinished:

@@ -46,19 +46,25 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     from hypertune.tuning.progress import Progress
 
     display: Any = contextlib.nullcontext() if arguments.quiet else Progress(study, console)
-    with display as progress:
-        result = api.compare(
-            study,
-            out=out,
-            data_dir=data_dir,
-            address=arguments.address,
-            dashboard_host=arguments.dashboard_host,
-            resume=bool(arguments.resume),
-            observers=(progress,) if progress is not None else (),
-        )
+    go_on = f"Interrupted. Go on with: hypertune compare --resume {out}"
+    try:
+        with display as progress:
+            result = api.compare(
+                study,
+                out=out,
+                data_dir=data_dir,
+                address=arguments.address,
+                dashboard_host=arguments.dashboard_host,
+                resume=bool(arguments.resume),
+                observers=(progress,) if progress is not None else (),
+            )
+    except KeyboardInterrupt:
+        begun = not isinstance(out, Path) or out.exists()
+        console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
+        return INTERRUPTED
     _print_result(result, out, console)
     if result.interrupted:
-        console.print(f"Interrupted. Go on with: hypertune compare --resume {out}", soft_wrap=True)
+        console.print(go_on, soft_wrap=True)
         return INTERRUPTED
     lost = int(result.records.sweeps["failed"].sum())
     if lost:

@@ -9,11 +9,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ray.tune import Trainable
 from ray.tune.result import DONE
 from ray.tune.trainable import wrap_function
+
+from hypertune.patience import patiently
 
 FAILURE, TRACEBACK = "hypertune_failure", "hypertune_traceback"
 """Keys of the result that tells of a trial's error."""
@@ -24,12 +27,15 @@ WARM_UP_STEP_S = 0.05
 """How long a warm worker waits before it asks again whether the others are there too."""
 
 
-def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainable]:
+def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "") -> type[Trainable]:
     """Wraps a function or class trainable.
 
     The worker takes `config["hypertune"]` out of the configuration: `warm_up` makes a trial that only starts the
     process, `seed` seeds Python's, numpy's and torch's global generators, so that a user's own trainable repeats. A
     built-in trainable (one with `kind`) is handed the key, since it reads its seed and horizon there.
+
+    Args:
+        name: the study's, by which `ps` and Ray's dashboard call the worker.
     """
     base = trainable if inspect.isclass(trainable) else wrap_function(trainable)
     built_in = hasattr(base, "needs_data")
@@ -41,6 +47,9 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainab
         """Whether the base class has been set up and can be reset for the next trial."""
         __failure: dict[str, str] | None = None
 
+        def __repr__(self) -> str:
+            return f"worker of {name or 'a study'}"  # one process trains many trials; its calls carry their names
+
         def setup(self, config: dict[str, Any], **parameters: Any) -> None:
             self.__parameters = parameters
             self.__begin(config)
@@ -51,6 +60,7 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainab
 
         def __begin(self, config: dict[str, Any]) -> None:
             told = config.get(RESERVED, {})
+            _make_patient(self._storage)
             self.__warming, self.__failure = bool(told.get("warm_up")), None
             if self.__warming:
                 if built_in:
@@ -76,6 +86,9 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainab
             result = None if self.__failure else self.__guarded(super().step)
             return {DONE: True, **self.__failure} if self.__failure else result
 
+        def save_checkpoint(self, checkpoint_dir: Any) -> Any:
+            return patiently(partial(super().save_checkpoint, checkpoint_dir), f"checkpoint {checkpoint_dir}")
+
         def __guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
             """An error of the trainable becomes a result: raised, it would cost the process and seconds to start
             another one."""
@@ -97,8 +110,21 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any]) -> type[Trainab
             if self.__usable:
                 super().cleanup()
 
-    Worker.__name__ = Worker.__qualname__ = getattr(trainable, "__name__", "trainable")
+    Worker.__name__ = Worker.__qualname__ = ":".join(filter(None, (name, getattr(trainable, "__name__", "trainable"))))
     return Worker
+
+
+def _make_patient(storage: Any) -> None:
+    """Lets a worker wait for a storage that fails for a while: a trial would fail for it.
+
+    Ray raises a RuntimeError where the storage is not the one it was, e.g. since it is not mounted any more.
+    """
+    if storage is None or "persist_current_checkpoint" in vars(storage):
+        return
+    persist = storage.persist_current_checkpoint
+    storage.persist_current_checkpoint = lambda checkpoint: patiently(
+        partial(persist, checkpoint), f"checkpoint {storage.checkpoint_fs_path}", errors=(OSError, RuntimeError)
+    )
 
 
 def reusable(trainable: type[Trainable] | Callable[..., Any]) -> bool:

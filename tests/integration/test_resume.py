@@ -93,6 +93,26 @@ def test_ctrl_c_leaves_something_resumable(tmp_path: Path, undisturbed: pd.DataF
     pd.testing.assert_frame_equal(records.read(out).trials[SAME], undisturbed)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once_and_loses_nothing_either(
+    which: signal.Signals, tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    out = tmp_path / "out"
+    process = start(out)
+    wait_for_epochs(out, 30, process)
+    process.send_signal(which)
+    time.sleep(0.1)
+    process.send_signal(which)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Once more to stop at once" in output
+
+    code, output = finish(out, "resume")
+    assert code == 0, output
+    pd.testing.assert_frame_equal(records.read(out).trials[SAME], undisturbed)
+
+
 def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = start(out)

@@ -41,7 +41,7 @@ class Objective(tune.Trainable):
         self.steps = int(Path(checkpoint, "steps").read_text())
 
 
-def checkpointing(config: dict[str, Any]) -> None:
+def checkpointing(config: dict[str, Any], **extra: float) -> None:
     """A function trainable that saves every step and goes on from there; it counts the steps it really trained."""
     start = 0
     checkpoint = tune.get_checkpoint()
@@ -53,7 +53,7 @@ def checkpointing(config: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state.json").write_text(json.dumps({"step": step}))
             tune.report(
-                {"score": score(config, step), "started_from": start},
+                {"score": score(config, step), "started_from": start, **extra},
                 checkpoint=tune.Checkpoint.from_directory(folder),
             )
 
@@ -73,4 +73,14 @@ def suicidal(config: dict[str, Any]) -> None:
         if step == 3 and not marker.exists():
             marker.touch()
             os._exit(1)
+        tune.report({"score": score(config, step)})
+
+
+def hanging(config: dict[str, Any]) -> None:
+    """Hangs once, in the third step of the first trial that gets there."""
+    marker = Path(config["marker"])
+    for step in range(1, 10):
+        if step == 3 and not marker.exists():
+            marker.touch()
+            time.sleep(3600)
         tune.report({"score": score(config, step)})

@@ -1,0 +1,59 @@
+"""What a Ray cluster's dashboard tells of the studies that run there; only its one port is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from hypertune.cluster.dashboard import TIMEOUT_S, find_address, find_token
+from hypertune.live import Status
+
+STATUS_FILE = "hypertune-{study}.json"
+"""Among Ray's logs of the driver's node, where the dashboard serves it."""
+STUDY = "study"
+"""Key of a job's metadata that holds its study's name."""
+
+
+def studies(address: str) -> list[Status]:
+    """The studies that run on the cluster whose dashboard is at `address`, e.g. `http://HEAD:8265`.
+
+    Raises:
+        ValueError: if no dashboard answers there.
+    """
+    address = find_address(address)
+    answer = _get(f"{address}/api/jobs/")
+    if not answer.ok:
+        raise ValueError(f"{address}: what answers there is no dashboard of a Ray cluster (HTTP {answer.status_code})")
+    jobs = answer.json()
+    found = [_status(address, *place) for job in jobs if job["status"] == "RUNNING" if (place := _place(job))]
+    return [status for status in found if status is not None]
+
+
+def _place(job: dict[str, Any]) -> tuple[str, str] | None:
+    """The node of the job's driver and the name of its study, if it runs one."""
+    study, driver = (job["metadata"] or {}).get(STUDY), job["driver_info"]
+    return (driver["node_ip_address"], study) if study and driver else None
+
+
+def _status(address: str, node: str, study: str) -> Status | None:
+    """One study's status; None while it has not written any, or its node is too busy to say."""
+    query = urlencode({"node_ip": node, "filename": STATUS_FILE.format(study=study), "lines": -1})
+    answer = _get(f"{address}/api/v0/logs/file?{query}")
+    body = answer.content if answer.ok else b""
+    return msgspec.json.decode(body, type=Status) if body.startswith(b"{") else None  # else why there is no such file
+
+
+def _get(url: str) -> Any:
+    import requests
+
+    token = find_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = requests.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+    except requests.RequestException as error:
+        raise ValueError(f"{url}: no dashboard of a Ray cluster answers there ({type(error).__name__})") from None
+    if answer.status_code in (401, 403):
+        raise ValueError(f"{url}: the cluster asks for a token; give it in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH")
+    return answer

@@ -1,0 +1,53 @@
+"""Ctrl-C, and the SIGTERM of a batch system: once to finish cleanly, twice to stop at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN_S = 0.02
+"""When a signal is sent again that came while an object was being finalised."""
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first signal calls `stop`; the next one raises KeyboardInterrupt.
+
+    Outside the main thread, where Python lets no handler be set, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {which: signal.getsignal(which) for which in SIGNALS}
+
+    def first(which: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, second)
+        print("\nStopping; what is recorded can be resumed. Once more to stop at once.", file=sys.stderr, flush=True)
+        stop()
+
+    def second(which: int, frame: FrameType | None) -> None:
+        if _finalising(frame):  # what is raised there Python only prints
+            threading.Timer(AGAIN_S, os.kill, (os.getpid(), which)).start()
+            return
+        raise KeyboardInterrupt
+
+    try:
+        for which in SIGNALS:
+            signal.signal(which, first)
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def _finalising(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None

@@ -1,0 +1,105 @@
+"""Live metrics of a study for Prometheus, and its status for `hypertune top`, both through its Ray cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from ray.tune import Callback
+from ray.util.metrics import Gauge
+
+from hypertune.cluster.watch import STATUS_FILE
+from hypertune.live import STATUSES, Live, Status, StrategyStatus
+from hypertune.records import Event, write_atomically
+from hypertune.study import Study
+
+EVERY_S = 1.0
+
+
+class Gauges:
+    """The series; their labels are bounded: a study has few strategies, and a trial has six statuses.
+
+    Ray puts `ray_` before each name, and adds labels for the cluster, the node and the process.
+    """
+
+    def __init__(self) -> None:
+        by_strategy = ("study", "strategy")
+        self.best = _gauge("best_value", "Best value of the study's metric so far.", (*by_strategy, "metric"))
+        self.epochs = _gauge("epochs_spent", "Epochs charged to the strategy so far.", by_strategy)
+        self.rate = _gauge("epochs_per_second", "Epochs a second in the last minute.", by_strategy)
+        self.trials = _gauge("trials", "Trials by status.", (*by_strategy, "status"))
+        self.utilisation = _gauge("utilisation", "Share of the workers' time spent training, 0 to 1.", by_strategy)
+        self.sweeps = _gauge("sweeps_done", "Sweeps that are done.", by_strategy)
+        self.share = _gauge("study_progress", "Share of the study's sweeps that is done, 0 to 1.", ("study",))
+        self.workers = _gauge("workers", "Trials that can run at the same time.", ("study",))
+
+    def set(self, status: Status) -> None:
+        """Sets every series to what the status says; what is not known yet is left out."""
+        study = {"study": status.study}
+        self.share.set((status.sweeps_done + status.share) / status.sweeps, tags=study)
+        if status.workers is not None:
+            self.workers.set(status.workers, tags=study)
+        for strategy in status.strategies:
+            self._set(strategy, {**study, "strategy": strategy.strategy}, status.metric)
+
+    def _set(self, strategy: StrategyStatus, tags: dict[str, str], metric: str) -> None:
+        if strategy.best is not None:
+            self.best.set(strategy.best, tags={**tags, "metric": metric})
+        if strategy.utilisation is not None:
+            self.utilisation.set(strategy.utilisation, tags=tags)
+        self.epochs.set(strategy.epochs, tags=tags)
+        self.rate.set(strategy.epochs_per_s, tags=tags)
+        self.sweeps.set(strategy.sweeps, tags=tags)
+        for name in STATUSES:
+            self.trials.set(strategy.trials.get(name, 0), tags={**tags, "status": name})
+
+
+def _gauge(name: str, description: str, tags: tuple[str, ...]) -> Gauge:
+    return Gauge(f"hypertune_{name}", description, tag_keys=tags)
+
+
+class Publisher(Callback):
+    """An observer of the study's events that publishes its status every second, also while no event comes.
+
+    Args:
+        past: events of earlier attempts.
+        logs: the folder of Ray's logs on this node; the status is written there as `hypertune-NAME.json`.
+    """
+
+    def __init__(self, study: Study, logs: Path | None, past: Iterable[Event] = ()) -> None:
+        super().__init__()
+        self._live, self._gauges = Live(study), Gauges()
+        self._file = logs / STATUS_FILE.format(study=study.name) if logs else None
+        self._due = 0.0
+        for event in past:
+            self._live(event)
+
+    def __call__(self, event: Event) -> None:
+        self._live(event)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Called by Ray Tune several times a second."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + EVERY_S
+            self.publish()
+
+    def publish(self) -> None:
+        """Sets the gauges and rewrites the file; a full disk of logs is no reason to end a study."""
+        status = self._live.status()
+        self._gauges.set(status)
+        if self._file is not None:
+            try:
+                write_atomically(self._file, msgspec.json.encode(status))
+            except OSError:
+                self._file = None
+
+
+def logs_folder() -> Path | None:
+    """Where Ray keeps the logs of this node; None if this process has not started or joined one here."""
+    import ray
+
+    node = ray._private.worker.global_worker.node
+    return Path(node.get_logs_dir_path()) if node is not None else None

@@ -1,0 +1,47 @@
+"""Names for Ray's dashboard: what each worker is doing, as a person would call it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+
+from hypertune.space import flatten
+from hypertune.study import Study
+from hypertune.tuning.worker import RESERVED
+
+LONGEST = 120
+"""Characters of a task's name."""
+
+
+def trial_label(study: Study, trial_id: str, config: dict[str, Any]) -> str:
+    """`digits_cnn hyperopt+asha_s0_0003 lr=0.01 filters=8`, cut off where it is long."""
+    searched = {name: value for name, value in flatten(config).items() if not name.startswith(f"{RESERVED}/")}
+    known = study.training.config
+    told = " ".join(f"{name}={_short(value)}" for name, value in searched.items() if name not in known)
+    label = f"{study.name} {trial_id} {told}".strip()
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 3]}..."
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+class NameTasks(Callback):
+    """Gives the calls of a worker the name of the trial they are for, in the dashboard's list of tasks and timeline.
+
+    A worker serves one trial after another, so that its own name cannot tell.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__()
+        self._study = study
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial has been given a worker."""
+        actor = trial.temporary_state.ray_actor
+        label = trial_label(self._study, trial.trial_id, trial.config)
+        for method in ("train", "save", "restore"):
+            vars(actor).pop(method, None)
+            # Ray's handle makes a method at each access; one of its own goes before that.
+            setattr(actor, method, getattr(actor, method).options(name=f"{label}: {method}"))

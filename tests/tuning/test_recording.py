@@ -1,0 +1,112 @@
+"""The journal on a storage that fails: whole lines or none, waited for, and given up in one line."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hypertune import patience
+from hypertune.records import JOURNAL, read_journal
+from hypertune.trial import StorageLost
+from hypertune.tuning.recording import Recorder
+from tests.scripted import Runner, make_study
+
+STUDY = make_study(strategies=("random",), seeds=(0,))
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The kernel lets no file grow beyond `size` bytes: what fits of a write is written, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def lifted(seconds: float) -> None:
+    """In place of a pause: somebody makes room meanwhile."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def test_an_event_that_does_not_fit_is_written_whole_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = Runner(STUDY, "random").run().events
+    recorder = Recorder(STUDY, tmp_path)
+    monkeypatch.setattr(time, "sleep", lifted)
+    with caplog.at_level(logging.WARNING), no_file_above(3000):
+        for event in events:
+            recorder(event)
+    recorder.close()
+    assert caplog.text.count("File too large; trying again") == 1
+    assert (tmp_path / JOURNAL).stat().st_size > 3000
+    assert list(read_journal(tmp_path / JOURNAL)) == events
+
+
+def test_when_patience_runs_out_the_journal_ends_in_a_whole_line_and_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = Runner(STUDY, "random").run().events
+    recorder = Recorder(STUDY, tmp_path)
+    monkeypatch.setenv("HYPERTUNE_STORAGE_PATIENCE_S", "0")
+    left = list(events)
+
+    def write_on() -> None:
+        while left:
+            recorder(left[0])
+            del left[0]
+
+    with no_file_above(3000):
+        with pytest.raises(StorageLost, match="cannot be written any more .File too large.*compare --resume"):
+            write_on()
+        with pytest.raises(StorageLost):
+            recorder(events[0])
+        recorder.close()
+    again = Recorder(STUDY, tmp_path)
+    assert again.past == events[: -len(left)]
+    for event in left:
+        again(event)
+    again.close()
+    assert list(read_journal(tmp_path / JOURNAL)) == events
+
+
+def test_a_journal_that_has_lost_finished_trials_is_refused(tmp_path: Path) -> None:
+    recorder = Recorder(STUDY, tmp_path)
+    events = Runner(STUDY, "random").run().events
+    for event in events:
+        recorder(event)
+    recorder.close()
+    last = max(number for number, event in enumerate(events) if event["event"] == "end")
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    (tmp_path / JOURNAL).write_bytes(b"".join(lines[:last]))
+    with pytest.raises(ValueError, match=r"journal.jsonl: knows \d+ finished trials, but trials.csv has 1 more"):
+        Recorder(STUDY, tmp_path)
+    (tmp_path / JOURNAL).unlink()
+    with pytest.raises(ValueError, match="knows 0 finished trials"):
+        Recorder(STUDY, tmp_path)
+
+
+def test_patience_says_once_what_it_waits_for_and_raises_what_it_got(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, tries = [0.0], []
+
+    def away() -> None:
+        tries.append(clock[0])
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    with pytest.raises(OSError, match="Input/output error"):
+        patience.patiently(away, "the place", patience_s=10)
+    assert tries == [float(second) for second in range(11)]
+    assert caplog.text.count("the place: [Errno 5] Input/output error; trying again for 10 s") == 1
