@@ -101,6 +101,7 @@ def test_a_full_disk_is_waited_for(small_disk: Path, undisturbed: pd.DataFrame) 
     assert not records.read(small_disk / "out").curves.duplicated(["trial_id", "epoch"]).any()
 
 
+@pytest.mark.slow
 def test_a_disk_that_stays_full_ends_the_study_in_one_line_and_it_can_be_resumed(
     small_disk: Path, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

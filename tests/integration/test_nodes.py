@@ -18,6 +18,7 @@ import pytest
 from hypertune import records
 from tests.integration.test_resume import wait_for_epochs
 
+pytestmark = pytest.mark.slow
 SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
 
 
@@ -69,7 +70,6 @@ def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> pd
     return records.read(out).trials[SAME]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", ["killed", "replaced"])
 def test_a_node_that_dies_loses_nothing(what: str, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
     facts = scenario(what, tmp_path / "out")
@@ -79,7 +79,6 @@ def test_a_node_that_dies_loses_nothing(what: str, tmp_path: Path, undisturbed: 
     assert len(used(facts)) == (3 if what == "replaced" else 2)
 
 
-@pytest.mark.slow
 def test_a_study_starts_on_what_others_leave_it(tmp_path: Path) -> None:
     facts = scenario("busy", tmp_path / "out")
     assert facts["status"] == ["completed"]
@@ -94,7 +93,6 @@ def start_cluster(folder: Path, cpus: int, port: int) -> subprocess.Popen[bytes]
     return subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@pytest.mark.slow
 def test_a_study_whose_cluster_went_away_goes_on_when_the_head_is_back_with_more_processors(
     tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:
