@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -59,8 +58,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         wait(lambda: journal.exists() and '"done"' in journal.read_text(), "first sweep")
         yield Running(folder / "out", url, next(tmp.glob("ray/session_2*")))
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.kill()  # Ray's processes end with it
+        process.wait()
         shutil.rmtree(tmp, ignore_errors=True)
 
 
