@@ -33,7 +33,7 @@ def finish(place: str, *arguments: str) -> None:
 
 
 def wait_for_epochs(storage: Storage, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while (storage.read(JOURNAL.as_posix()) or b"").count(b'"event": "epoch"') < count:
         assert process.poll() is None, f"ended early: {process.communicate()[0]}"
         assert time.monotonic() < deadline, f"no {count} epochs within two minutes"
