@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hypertune.cluster.connect import prepare_environment
+
+# Before any test imports Ray, which reads its settings as it is imported.
+prepare_environment()
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -57,9 +61,6 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One Ray for all tests of a session, with two CPUs; starting one takes seconds."""
-    from hypertune.cluster.connect import prepare_environment
-
-    prepare_environment()
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

@@ -25,6 +25,8 @@ QUIET = {
     # Its older output engine is the one that can be silent.
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Under `uv run` Ray would copy the current folder and make a whole environment in it for each study's workers.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 """Ray's settings, set only where the user has not set them."""
 
