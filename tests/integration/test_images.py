@@ -130,6 +130,7 @@ def test_fashion_mnist_from_a_folder_that_has_it(data_dir: Path, tmp_path: Path)
     assert facts.trials["config/filters"].iloc[0] in range(2, 16)
 
 
+@pytest.mark.slow
 def test_cifar10_of_three_classes_from_a_packed_file(data_dir: Path, tmp_path: Path) -> None:
     facts = one_epoch("cifar10_cat_dog_horse_cnn", data_dir, tmp_path)
     assert facts.trials["valid_accuracy"].iloc[0] > 0.3

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("local_ray")
 def test_one_worker_and_the_same_seed_reproduce_the_ledger(tmp_path: Path) -> None:
     real = compare(
         trainable=trainables.checkpointing,
-        space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.1},
+        space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.02},
         strategies=STRATEGIES,
         seeds=1,
         budget={"epochs": 45},
