@@ -6,7 +6,10 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +67,15 @@ def connect(
 
     if not ray.is_initialized():
         try:
-            ray.init(
-                address=address or "local",
-                job_config=JobConfig(metadata=metadata),
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=None if address else True,
-                dashboard_host=dashboard_host or LOCALHOST,
-            )
+            with _any_agent_port():
+                ray.init(
+                    address=address or "local",
+                    job_config=JobConfig(metadata=metadata),
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    include_dashboard=None if address else True,
+                    dashboard_host=dashboard_host or LOCALHOST,
+                )
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"--address {address}: no Ray cluster answers there ({reason})") from None
@@ -79,6 +83,23 @@ def connect(
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
     url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
     return f"http://{url}" if url else None
+
+
+@contextmanager
+def _any_agent_port() -> Iterator[None]:
+    """Lets the agent of a Ray that starts here take any free port.
+
+    It would take one fixed port, as the agent of every other Ray on this machine does, and without it tell the
+    dashboard nothing: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
+    (Ray's issues 27736 and 37229).
+    """
+    parameter: Any = import_module("ray._private.parameter")
+    fixed = parameter.RayParams
+    parameter.RayParams = partial(fixed, dashboard_agent_listen_port=0)
+    try:
+        yield
+    finally:
+        parameter.RayParams = fixed
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:
