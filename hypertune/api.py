@@ -12,7 +12,7 @@ import pandas as pd
 
 from hypertune import records
 from hypertune.lineage import Schedule
-from hypertune.records import Records, improves, write_atomically
+from hypertune.records import MODEL, Records, improves, write_atomically
 from hypertune.space import Config
 from hypertune.storage import Place
 from hypertune.study import Budget, Resources, Study, Training
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from hypertune.comparison.findings import Finding
 
-MODEL = "best/model.pt"
 DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
 
 

@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import msgspec
 
-from hypertune.records import FINAL_STATUSES, Event, improves
+from hypertune.records import FINAL_STATUSES, Event, handle, improves
 from hypertune.study import Study
 
 STATUSES = ("running", "paused", *FINAL_STATUSES)
@@ -100,9 +100,7 @@ class Live:
         self._retrained: list[int] | None = None
 
     def __call__(self, event: Event) -> None:
-        handler = getattr(self, f"_on_{event['event']}", None)
-        if handler is not None:
-            handler(event)
+        handle(self, event)
 
     def _on_sweep(self, event: Event) -> None:
         self._sweep = _Sweep(event["strategy"], event["seed"], event["workers"])

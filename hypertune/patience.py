@@ -15,6 +15,11 @@ PAUSE_S = 1.0
 Value = TypeVar("Value")
 
 
+def storage_patience_s() -> float:
+    """How long a failing storage is waited for, in seconds."""
+    return float(os.environ.get("HYPERTUNE_STORAGE_PATIENCE_S", PATIENCE_S))
+
+
 def patiently(
     call: Callable[[], Value], what: str, *, errors: tuple[type[Exception], ...] = (OSError,), patience_s: float = -1.0
 ) -> Value:
@@ -24,7 +29,7 @@ def patiently(
         what: what is being tried, for the message.
         patience_s: seconds after which the error is raised; negative for the default.
     """
-    patience_s = patience_s if patience_s >= 0 else float(os.environ.get("HYPERTUNE_STORAGE_PATIENCE_S", PATIENCE_S))
+    patience_s = patience_s if patience_s >= 0 else storage_patience_s()
     began, told = time.monotonic(), False
     while True:
         try:

@@ -30,6 +30,9 @@ retrained."""
 JOURNAL = Path("sweeps") / "journal.jsonl"
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """What records are read from."""
+LOCK = JOURNAL.parent / ".lock"
+"""Held by the process that writes the study, for as long as it lives."""
+MODEL = "best/model.pt"
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
 
@@ -89,9 +92,7 @@ class Book:
 
     def apply(self, event: Event) -> None:
         """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
-        handler = getattr(self, f"_on_{event['event']}", None)
-        if handler:
-            handler(event)
+        handle(self, event)
 
     def _on_sweep(self, event: Event) -> None:
         key = (event["strategy"], event["seed"])
@@ -189,6 +190,13 @@ class Book:
             configs=self.configs,
             schedules=self.lineage.schedules(self.configs),
         )
+
+
+def handle(reader: object, event: Event) -> None:
+    """Passes an event to the reader's method `_on_<its kind>`, if it has one: a newer journal has kinds it ignores."""
+    handler = getattr(reader, f"_on_{event['event']}", None)
+    if handler is not None:
+        handler(event)
 
 
 def improves(value: float | None, best: float | None, mode: str) -> bool:

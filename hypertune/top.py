@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypertune.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.records import JOURNAL
+from hypertune.records import JOURNAL, LOCK
 from hypertune.study import Study
 
 EVERY_S = 1.0
@@ -99,7 +99,7 @@ class Folder:
 
     def _is_held(self) -> bool:
         """Whether a process is writing the study: it holds the lock for as long as it lives."""
-        lock = self._folder / JOURNAL.parent / ".lock"
+        lock = self._folder / LOCK
         if not lock.exists():
             return False
         with lock.open("rb") as file:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hypertune.patience import storage_patience_s
 from hypertune.records import JOURNAL, now
 from hypertune.storage import Place, Storage, StorageError, is_url, upload
 
@@ -33,8 +34,6 @@ INTERVAL_SECONDS = 2.0
 """Least seconds between two copies."""
 SHARE = 0.2
 """Share of the time that may go into copying; it happens in a thread that mostly waits for the network."""
-PATIENCE_SECONDS = 300.0
-"""How long the end of a study waits for a storage that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,12 @@ class Workspace:
 
 
 @contextmanager
-def workspace(out: Place, *, resume: bool, patience_s: float = PATIENCE_SECONDS) -> Iterator[Workspace]:
+def workspace(out: Place, *, resume: bool) -> Iterator[Workspace]:
     """The workspace of a study at `out`; when the block ends, the storage holds what the folder holds.
 
     Raises:
         ValueError: if there is a study at the URL and it is not to be resumed, if another process writes to it, or if
-            the storage does not answer, at the end for longer than `patience_s`.
+            the storage does not answer, at the end for longer than it has patience.
     """
     if not is_url(out):
         yield Workspace(Path(out))
@@ -78,7 +77,7 @@ def workspace(out: Place, *, resume: bool, patience_s: float = PATIENCE_SECONDS)
         try:
             yield Workspace(folder, storage, mirror.copied)
         finally:
-            mirror.close(patience_s)
+            mirror.close(storage_patience_s())
     finally:
         with suppress(StorageError):  # an unreachable storage has been told of; the lease runs out by itself
             storage.delete(LEASE)
@@ -176,7 +175,7 @@ class Mirror:
     def copied(self, since: float) -> bool:
         """Waits until a copy that began after `since` has come through; False if none does for a long time."""
         with self._copied:
-            return self._copied.wait_for(lambda: self._last > since, timeout=PATIENCE_SECONDS)
+            return self._copied.wait_for(lambda: self._last > since, timeout=storage_patience_s())
 
     def _work(self) -> None:
         pause, lease_due = 0.0, time.monotonic() + LEASE_SECONDS / 4

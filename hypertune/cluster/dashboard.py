@@ -61,6 +61,12 @@ def find_token() -> str | None:
         raise ValueError(f"{path}: the token cannot be read ({error.strerror})") from None
 
 
+def token_headers() -> dict[str, str]:
+    """What a request to the dashboard has to carry; ValueError as `find_token`."""
+    token = find_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def make_token() -> None:
     """Makes a token for clusters on this machine, if there is none, that only this user can read.
 
@@ -100,8 +106,7 @@ def jobs_client(address: str | None) -> Iterator[Any]:
         ValueError: if nothing answers, or no dashboard, or one of an older Ray, or one that refuses the token.
     """
     url = find_address(address)
-    token = find_token()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = token_headers()
     _check(url, headers)
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient

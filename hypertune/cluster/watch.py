@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from hypertune.cluster.dashboard import TIMEOUT_S, find_address, find_token
+from hypertune.cluster.dashboard import TIMEOUT_S, find_address, token_headers
 from hypertune.live import Status
 
 STATUS_FILE = "hypertune-{study}.json"
@@ -48,8 +48,7 @@ def _status(address: str, node: str, study: str) -> Status | None:
 def _get(url: str) -> Any:
     import requests
 
-    token = find_token()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = token_headers()
     try:
         answer = requests.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:

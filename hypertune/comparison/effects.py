@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hypertune.comparison.runs import Runs
-from hypertune.comparison.statistics import LEVEL
+from hypertune.comparison.statistics import LEVEL, standard_error
 from hypertune.hypotheses import VALUE
 
 INTERVAL = ["effect", "low", "high", "seeds"]
@@ -65,13 +65,13 @@ def estimate(per_seed: ArrayLike, *, step: float = 0.0) -> Estimate:
     five seeds it covers as often as it says.
 
     Args:
-        step: the grid on which the compared values lie. The spread is taken to be at least that of rounding to it.
+        step: see `standard_error`.
     """
     sample = np.asarray(per_seed, dtype=float)
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return Estimate(math.nan, math.nan, 0)
-    error = math.sqrt((sample.var(ddof=1) + step**2 / 6) / sample.size) if sample.size > 1 else math.nan
+    error = standard_error(sample, step=step) if sample.size > 1 else math.nan
     return Estimate(float(sample.mean()), error, sample.size)
 
 

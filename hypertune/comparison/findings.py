@@ -150,7 +150,7 @@ class Judge:
     @weigh.register
     def _(self, claim: NoGain) -> Evidence:
         first, *others = self._levels(claim.factor)
-        gains = [(level, self._gain(((claim.factor, level),), ((claim.factor, first),))) for level in others]
+        gains = [(level, self._between(claim.factor, level, first)) for level in others]
         level, largest = max(gains, key=lambda pair: pair[1].effect)
         return self._evidence(
             largest, _less(((claim.factor, level),), ((claim.factor, first),)) + ", the largest gain",
@@ -162,7 +162,7 @@ class Judge:
     def _(self, claim: Flat) -> Evidence:
         levels = self._levels(claim.factor)
         later = levels[levels.index(claim.beyond) + 1 :]
-        gains = [(level, self._gain(((claim.factor, level),), ((claim.factor, claim.beyond),))) for level in later]
+        gains = [(level, self._between(claim.factor, level, claim.beyond)) for level in later]
         level, largest = max(gains, key=lambda pair: abs(pair[1].effect))
         return self._evidence(
             largest,

@@ -112,6 +112,12 @@ def runs(records: Records) -> Runs:
     )
 
 
+def weights(records: Records) -> pd.Series[float]:
+    """The size of every trial's model in weights, by trial id; nothing of trials that do not report it."""
+    by_trial = records.curves.reindex(columns=["trial_id", PARAMETERS]).groupby("trial_id")[PARAMETERS]
+    return by_trial.last().astype(float)
+
+
 def _measured(records: Records, epochs: list[int], seeds: tuple[int, ...]) -> pd.DataFrame:
     """One row per trial and level of `epochs`, with what its curve says there; NaN where it never came so far."""
     columns = {records.study.metric: VALUE, "elapsed_s": SECONDS, PARAMETERS: PARAMETERS}

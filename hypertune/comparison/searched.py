@@ -9,6 +9,7 @@ from scipy import stats
 
 from hypertune.comparison.encoding import encoded
 from hypertune.comparison.outcomes import baseline, counted, outcomes
+from hypertune.comparison.runs import weights
 from hypertune.comparison.statistics import grid_step
 from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE, Where
 from hypertune.records import Records
@@ -64,8 +65,7 @@ class Searched:
     def _outcome(self, trials: pd.DataFrame, columns: dict[str, str], outcome: str) -> pd.Series[float]:
         if outcome != PARAMETERS:
             return trials[columns[outcome]].astype(float)
-        sizes = self.records.curves.reindex(columns=["trial_id", PARAMETERS]).groupby("trial_id")[PARAMETERS].last()
-        return sizes.reindex(trials.index).astype(float)
+        return weights(self.records).reindex(trials.index).astype(float)
 
 
 def _rho(rows: pd.DataFrame) -> float:

@@ -82,9 +82,7 @@ def paired_t_p(differences: ArrayLike, *, step: float = 0.0) -> float:
     (Colas et al. 2019, arXiv:1904.06979, section 5).
 
     Args:
-        step: the grid on which the compared values lie, e.g. 1/360 for accuracies on 360 images. The spread is taken to
-            be at least that of rounding to it: otherwise three seeds that happen to differ by the same step look like
-            certainty (six equal strategies and three seeds: a false finding in 20 % of studies instead of 5 %).
+        step: see `standard_error`.
 
     Returns:
         The p-value; NaN for fewer than `FEWEST_SEEDS` differences.
@@ -94,10 +92,22 @@ def paired_t_p(differences: ArrayLike, *, step: float = 0.0) -> float:
         return float("nan")
     if sample.mean() == 0:
         return 1.0
-    error = np.sqrt((sample.var(ddof=1) + step**2 / 6) / sample.size)
+    error = standard_error(sample, step=step)
     if error == 0:
         return 0.0
     return float(2 * stats.t.sf(abs(sample.mean()) / error, sample.size - 1))
+
+
+def standard_error(differences: ArrayLike, *, step: float = 0.0) -> float:
+    """Of the mean of two or more paired differences.
+
+    Args:
+        step: the grid on which the compared values lie, e.g. 1/360 for accuracies on 360 images. The spread is taken to
+            be at least that of rounding to it: otherwise three seeds that happen to differ by the same step look like
+            certainty (six equal strategies and three seeds: a false finding in 20 % of studies instead of 5 %).
+    """
+    sample = np.asarray(differences, dtype=float)
+    return float(np.sqrt((sample.var(ddof=1) + step**2 / 6) / sample.size))
 
 
 def grid_step(values: ArrayLike) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hypertune.comparison.effects import estimate
-from hypertune.comparison.runs import Runs, runs
+from hypertune.comparison.runs import Runs, runs, weights
 from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE
 from hypertune.records import Records
 
@@ -70,7 +70,6 @@ def _cell(facts: Runs, names: list[str], rows: pd.DataFrame, began: dict[str, An
 
 def _trials(records: Records) -> pd.DataFrame:
     trials, metric = records.trials, records.study.metric
-    sizes = records.curves.reindex(columns=["trial_id", PARAMETERS]).groupby("trial_id")[PARAMETERS].last()
     config = {name: trials[name] for name in trials if str(name).startswith("config/")}
     lost = trials["status"].isin(["failed", "diverged"]).astype(int)
     return pd.DataFrame(
@@ -79,7 +78,7 @@ def _trials(records: Records) -> pd.DataFrame:
             **{str(name).removeprefix("config/"): column for name, column in config.items()},
             "runs": 1, "lost": lost, metric: trials[metric].astype(float), "low": math.nan, "high": math.nan,
             "sd": math.nan, SECONDS: trials["train_s"].astype(float),
-            PARAMETERS: trials["trial_id"].map(sizes).astype(float),
+            PARAMETERS: trials["trial_id"].map(weights(records)).astype(float),
         }
     )  # fmt: skip
 

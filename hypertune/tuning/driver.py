@@ -10,7 +10,7 @@ from typing import Any
 
 from hypertune.cluster import connect
 from hypertune.cluster.watch import STUDY
-from hypertune.records import Event, Records, now
+from hypertune.records import MODEL, Event, Records, now
 from hypertune.study import Study
 from hypertune.tuning import folder, trainables
 from hypertune.tuning.checks import check, check_names
@@ -102,7 +102,7 @@ def _run(
     from hypertune.tuning.metrics import Publisher, logs_folder
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
-    from hypertune.tuning.stages import MODEL, Stages
+    from hypertune.tuning.stages import Stages
 
     retrains = bool(getattr(trainable, "needs_data", False))
     storage = work.storage
@@ -110,7 +110,7 @@ def _run(
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
-    model_place = storage.url_of(MODEL.as_posix()) if storage else str((out / MODEL).resolve())
+    model_place = storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
     stages = Stages(study, out, recorder, workers=workers, emit=emit, retrains=retrains, model_place=model_place).plan()
     threads = max(int(study.resources.cpus_per_trial), 1)
     told: dict[str, Any] = {"max_epochs": study.training.max_epochs, "threads": threads}

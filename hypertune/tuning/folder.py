@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hypertune.records import JOURNAL, Records, now, write_atomically
+from hypertune.records import JOURNAL, LOCK, Records, now, write_atomically
 from hypertune.study import Study
 
 PACKAGES = (
@@ -38,7 +38,7 @@ def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
         )
     try:
         (folder / JOURNAL.parent).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / JOURNAL.parent / ".lock")
+        lock = FileLock(folder / LOCK)
         lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(f"--out {folder}: another hypertune is writing to it") from None

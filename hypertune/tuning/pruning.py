@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypertune.records import Event, improves
+from hypertune.records import Event, handle, improves
+from hypertune.storage import RUN
 from hypertune.study import Study
 
 
@@ -43,9 +44,7 @@ class Needed:
 
     def apply(self, event: Event) -> None:
         """Takes in one event; most kinds change nothing."""
-        handler = getattr(self, f"_on_{event['event']}", None)
-        if handler:
-            handler(event)
+        handle(self, event)
 
     def paths(self) -> set[str]:
         """The folders that have to stay."""
@@ -187,7 +186,7 @@ class Pruner:
             return
         kept = self.needed.paths()
         for run in self._children(folder):
-            if run.rpartition("/")[2].startswith("run_"):
+            if run.rpartition("/")[2].startswith(RUN):
                 self._tidy(run, kept)
 
     def _tidy(self, path: str, kept: set[str]) -> None:

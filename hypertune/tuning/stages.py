@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hypertune.records import Event, improves, now
+from hypertune.records import MODEL, Event, improves, now
 from hypertune.study import Study
 from hypertune.sweep import Sweep
 from hypertune.trial import Checkpoint
@@ -16,8 +16,6 @@ from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
 from hypertune.tuning.retraining import FIRST_SEED, Incumbent, Job, Retraining
-
-MODEL = Path("best") / "model.pt"
 
 
 class Stages:
