@@ -168,7 +168,7 @@ def workers(resources: Resources) -> int:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fitting = sum(_fit(node, resources) for node in nodes)
+    fitting = sum(fit(node, resources) for node in nodes)
     if fitting:
         return fitting
     for key, name, asked in (
@@ -181,7 +181,8 @@ def workers(resources: Resources) -> int:
     raise ValueError("resources: no node of the cluster has both the CPUs and the GPUs that one trial asks for")
 
 
-def _fit(node: dict[str, Any], resources: Resources) -> int:
+def fit(node: dict[str, Any], resources: Resources) -> int:
+    """How many trials a node with these resources can run at the same time."""
     shares = [
         float(node.get(name, 0)) / asked
         for name, asked in (("CPU", resources.cpus_per_trial), ("GPU", resources.gpus_per_trial))

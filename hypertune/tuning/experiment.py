@@ -9,9 +9,9 @@ from typing import Any
 
 from ray import tune
 from ray.tune import CheckpointConfig
-from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from hypertune.cluster.placement import placed
 from hypertune.storage import RUN, Storage
 from hypertune.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
@@ -109,9 +109,7 @@ def run(
             scheduler=StudyScheduler(queue, search, faults, workers, keep_workers=keep),
             num_samples=-1,
             reuse_actors=keep,
-            resources_per_trial=resource_dict_to_pg_factory(
-                {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
-            ),
+            resources_per_trial=placed(resources),
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
             max_failures=WORKER_RETRIES,
