@@ -95,7 +95,7 @@ def test_what_a_killed_writer_had_not_copied_yet_is_found_again(bucket: str) -> 
         "    work.storage.write(JOURNAL.as_posix(), b'1\\n')\n"
         "    (work.folder / JOURNAL).write_bytes(b'1\\n2\\n')\n    os.kill(os.getpid(), 9)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, f"{bucket}/study"], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", script, f"{bucket}/study"], timeout=300, check=False)
     assert killed.returncode == -9
     with workspace(f"{bucket}/study", resume=True) as work:
         assert (work.folder / JOURNAL).read_bytes() == b"1\n2\n"

@@ -19,7 +19,7 @@ from tests.test_records import recorded
 def packed(folder: Path, most_bytes: int = 2**30) -> subprocess.CompletedProcess[str]:
     """As it runs on the cluster: by itself."""
     command = [sys.executable, "-I", pack_results.__file__, str(folder), str(most_bytes)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def archive(*entries: tarfile.TarInfo) -> bytes:

@@ -51,7 +51,7 @@ def test_what_is_sent_runs_by_itself(tmp_path: Path) -> None:
         "assert str(distribution('hypertune')._path).startswith(sys.argv[1])\n"
         "from hypertune.study import Study; Study.load(sys.argv[1] + '/hypertune_study.toml')\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=300, cwd=tmp_path)
 
 
 def test_the_current_folder_is_sent_where_the_trainable_lies_in_it(

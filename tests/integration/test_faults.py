@@ -60,7 +60,7 @@ def when_epochs(out: Path, count: int, act: Any) -> threading.Thread:
     """Calls `act` in a thread once the journal tells of so many epochs."""
 
     def wait() -> None:
-        journal, deadline = out / JOURNAL, time.monotonic() + 120
+        journal, deadline = out / JOURNAL, time.monotonic() + 300
         while not journal.exists() or journal.read_bytes().count(b'"event": "epoch"') < count:
             assert time.monotonic() < deadline
             time.sleep(0.02)

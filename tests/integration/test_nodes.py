@@ -25,7 +25,7 @@ SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score
 def scenario(name: str, out: Path) -> Any:
     """Runs it in a process of its own; the last line of its output is what it saw."""
     command = [sys.executable, "-m", "tests.integration.clustered", name, str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env={**os.environ}, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env={**os.environ}, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -105,14 +105,14 @@ def test_a_study_whose_cluster_went_away_goes_on_when_the_head_is_back_with_more
         wait_for_epochs(out, 12, driver)
         cluster.terminate()
         cluster.wait(60)
-        output, _ = driver.communicate(timeout=200)
+        output, _ = driver.communicate(timeout=400)
         assert driver.returncode != 0, output
         known = records.read(out)
         assert len(known.curves) >= 12
 
         cluster = start_cluster(folders[1], 3, port)
         driver = start_when_up(command, environment)
-        output, _ = driver.communicate(timeout=200)
+        output, _ = driver.communicate(timeout=400)
         assert driver.returncode == 0, output
         resumed = records.read(out)
         pd.testing.assert_frame_equal(resumed.trials[SAME], undisturbed)

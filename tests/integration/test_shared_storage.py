@@ -28,12 +28,12 @@ def start(place: str, *arguments: str) -> subprocess.Popen[str]:
 
 def finish(place: str, *arguments: str) -> None:
     process = start(place, *arguments)
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
 
 
 def wait_for_epochs(storage: Storage, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while (storage.read(JOURNAL.as_posix()) or b"").count(b'"event": "epoch"') < count:
         assert process.poll() is None, f"ended early: {process.communicate()[0]}"
         assert time.monotonic() < deadline, f"no {count} epochs within two minutes"
@@ -45,7 +45,7 @@ def test_a_study_with_its_model_on_s3(bucket: str) -> None:
     place = f"{bucket}/digits"
     options = ["--strategies", "random", "--seeds", "1", "--budget", "epochs=2", "--out", place]
     command = [sys.executable, "-m", "hypertune", "compare", "digits_cnn", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     assert f"Report: {place}/report.html" in done.stdout
     assert records.read(place).trials["epochs"].sum() == 2

@@ -91,7 +91,7 @@ def get(url: str) -> Any:
     """Ray's local clusters ask for the user's token."""
     token = Path.home() / ".ray" / "auth_token"
     headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         return json.load(answer)
 
 

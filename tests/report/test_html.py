@@ -130,7 +130,7 @@ def test_a_browser_draws_everything_without_a_word_on_its_console(page: str, tmp
     file = tmp_path / "report.html"
     file.write_text(page.replace("</body>", f"<script>{CHOOSE}</script></body>"), encoding="utf-8")
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{file}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     words = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert words == []
     root = re.search(r"<html[^>]*>", done.stdout)
