@@ -57,9 +57,9 @@ class SweepView:
 class StudySearch(SearchAlgorithm):
     """Hands out the queue's trials, warm-up first."""
 
-    def __init__(self, queue: Queue, workers: int) -> None:
+    def __init__(self, queue: Queue, warm: int) -> None:
         self.queue = queue
-        self._to_warm = workers
+        self._to_warm = warm
         self._warming: set[str] = set()
         self._spec: dict[str, Any] = {}
         self.lost = ("the worker process died", "")
@@ -122,13 +122,19 @@ class StudySearch(SearchAlgorithm):
 
 
 class StudyScheduler(TrialScheduler):
-    """Passes every event of a trial to the sweep it belongs to."""
+    """Passes every event of a trial to the sweep it belongs to.
+
+    Args:
+        workers: trials that the cluster can run at the same time.
+        warm: how many workers are started beforehand and kept from trial to trial; 0 where a trial needs a fresh one.
+    """
 
     _supports_buffered_results = False
 
-    def __init__(self, queue: Queue, search: StudySearch, faults: Faults, workers: int, keep_workers: bool) -> None:
+    def __init__(self, queue: Queue, search: StudySearch, faults: Faults, workers: int, warm: int) -> None:
         super().__init__()
-        self.queue, self._workers, self._keep_workers = queue, workers, keep_workers
+        self.queue, self._workers, self._to_warm = queue, workers, warm
+        self._keep_workers = warm > 0
         self._search, self._faults = search, faults
         self._warm: dict[str, float] = {}
         self._placed, self._placed_at = 0, 0.0
@@ -167,7 +173,7 @@ class StudyScheduler(TrialScheduler):
         placed = _controller(tune_controller)._actor_manager.num_live_actors
         if placed != self._placed:
             self._placed, self._placed_at = placed, now
-        if len(self._warm) >= self._workers or now - min(self._warm.values()) > WARM_UP_PATIENCE_S:
+        if len(self._warm) >= self._to_warm or now - min(self._warm.values()) > WARM_UP_PATIENCE_S:
             return True
         return len(self._warm) >= placed and now - self._placed_at > NO_PLACE_S
 

@@ -98,7 +98,8 @@ def run(
     keep = reusable(trainable)
     worker = make_worker(trainable, name=study.name)
     resources = study.resources
-    search, faults = StudySearch(queue, workers if keep else 0), Faults(resources.epoch_timeout_s)
+    warm = _useful(study, workers) if keep else 0
+    search, faults = StudySearch(queue, warm), Faults(resources.epoch_timeout_s)
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
     with stopping(queue.stop):
         tune.run(
@@ -106,7 +107,7 @@ def run(
             name=runs.name,
             storage_path=runs.place,
             search_alg=search,
-            scheduler=StudyScheduler(queue, search, faults, workers, keep_workers=keep),
+            scheduler=StudyScheduler(queue, search, faults, workers, warm),
             num_samples=-1,
             reuse_actors=keep,
             resources_per_trial=placed(resources),
@@ -119,6 +120,11 @@ def run(
     if queue.fatal:
         raise ValueError(queue.fatal)
     return not queue.finished
+
+
+def _useful(study: Study, workers: int) -> int:
+    """How many of the workers a sweep can keep busy: it has no more trials than trials or epochs in its budget."""
+    return workers if study.budget.seconds else min(workers, int(study.budget.amount))
 
 
 def _with_data(worker: Any, data: Any) -> Any:

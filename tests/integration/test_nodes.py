@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from hypertune import records
+from tests.integration.clustered import kill_tree
 from tests.integration.test_resume import wait_for_epochs
 
 pytestmark = pytest.mark.slow
@@ -103,7 +104,7 @@ def test_a_study_whose_cluster_went_away_goes_on_when_the_head_is_back_with_more
     try:
         driver = start_when_up(command, environment)
         wait_for_epochs(out, 12, driver)
-        cluster.terminate()
+        kill_tree(cluster.pid)
         cluster.wait(60)
         output, _ = driver.communicate(timeout=400)
         assert driver.returncode != 0, output
