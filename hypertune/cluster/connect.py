@@ -76,13 +76,20 @@ def connect(
                     include_dashboard=None if address else True,
                     dashboard_host=dashboard_host or LOCALHOST,
                 )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"--address {address}: no Ray cluster answers there ({reason})") from None
+        except Exception as error:  # noqa: BLE001 -- Ray raises bare exceptions where one of its processes does not start
+            raise ValueError(_no_ray(address, error)) from None
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
     url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
     return f"http://{url}" if url else None
+
+
+def _no_ray(address: str | None, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if address:
+        return f"--address {address}: no Ray cluster answers there ({reason})"
+    logs = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "session_latest" / "logs"
+    return f"Ray did not start on this machine ({reason}); its logs are in {logs}, and trying again often helps"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypertune.cluster import connect, dashboard
 from hypertune.cluster.connect import check_shared, unseen
 
 
-class Started(Exception):
+class Started(BaseException):
     """Ray would have been started."""
 
 
@@ -39,6 +40,24 @@ def test_the_dashboard_listens_here_alone_and_a_token_is_there(started: dict[str
         connect.connect(None)
     assert started["dashboard_host"] == "127.0.0.1"
     assert dashboard.TOKEN_FILE.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [(None, "Ray did not start on this machine (timed out)"), ("auto", "--address auto: no Ray cluster answers there")],
+)
+def test_a_ray_that_does_not_start_is_told_in_one_line(
+    address: str | None, said: str, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def init(**arguments: Any) -> None:
+        raise Exception("timed out\nand much more")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ValueError, match=re.escape(said)) as raised:
+        connect.connect(address)
+    assert "\n" not in str(raised.value)
 
 
 def test_it_listens_elsewhere_if_asked_to(started: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -198,3 +199,19 @@ def fragile(config: dict[str, Any]) -> None:
         if step == 2 and config["width"] > 4:
             os.kill(os.getpid(), 9)
         tune.report({"score": trainables.score(config, step)})
+
+
+@pytest.mark.slow
+def test_a_trial_that_leaks_memory_until_it_is_killed_fails_and_no_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.integration.leaking", str(tmp_path / "out")]
+    environment = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    trials = records.read(tmp_path / "out").trials
+    wide = trials["config/width"] > 4
+    assert 0 < wide.sum() < len(trials) == 4
+    assert (trials.loc[wide, "status"] == "failed").all()
+    assert (trials.loc[~wide, "status"] == "completed").all()
+    reasons = [event["error"] for event in records.read_journal(tmp_path / "out" / JOURNAL) if "error" in event]
+    assert len(reasons) == wide.sum()
+    assert all("Ray killed the worker process since its node ran out of memory" in reason for reason in reasons)
