@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
+
+from ray.tune import Trainable as BaseTrainable
 
 from hypertune.space import Categorical, Config, Space
 from hypertune.strategies import registry
@@ -23,6 +26,7 @@ def check(study: Study, trainable: Trainable) -> None:
     _check_data(study, trainable)
     _check_hyperparameters(study, trainable)
     check_strategies(study)
+    _check_checkpoints(study, trainable)
 
 
 def check_strategies(study: Study) -> None:
@@ -56,6 +60,20 @@ def _corners(space: Space) -> Iterator[Config]:
                 turn % len(p.domain.options) if isinstance(p.domain, Categorical) else p.domain.from_unit(turn % 2)
             )
         )
+
+
+def _check_checkpoints(study: Study, trainable: Trainable) -> None:
+    """Refuses a strategy that pauses trials where a class cannot save itself; of a function only its run can tell."""
+    if not inspect.isclass(trainable) or not issubclass(trainable, BaseTrainable):
+        return
+    if trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
+        return
+    for name in study.strategies:
+        if registry.schedulers()[registry.parse_strategy(name).scheduler].needs_checkpoints:
+            raise ValueError(
+                f"study.strategies: {name} pauses trials, and {trainable.__name__} cannot be saved; give it "
+                "save_checkpoint and load_checkpoint, or leave the strategy out"
+            )
 
 
 def check_names(study: Study) -> None:
