@@ -144,6 +144,7 @@ class StudyScheduler(TrialScheduler):
         if not self._met:
             self._met = True
             without_snapshots(_controller(tune_controller))
+            self._faults.watch(_controller(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)
         self.queue.added(trial, _controller(tune_controller))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ray.exceptions import OutOfMemoryError
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 NODE_DIED = "its node has died"
 """What Ray says in the error of an actor that went with its node."""
+
+
+class WorkerLost(RayActorError):
+    """A worker was lost in a way for which Ray has an error of its own; its message says which."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error_msg = str(error)
 
 
 class Faults(Callback):
@@ -27,6 +35,25 @@ class Faults(Callback):
         self._limit = epoch_timeout_s
         self._heard: dict[str, float] = {}
         self._hung: dict[str, float] = {}
+        self._short_of_memory: set[str] = set()
+
+    def watch(self, controller: Any) -> None:
+        """Makes every loss of a worker a failure of its trial.
+
+        Ray Tune knows one kind of error for it, and ends the whole experiment at the others, e.g. where Ray has killed
+        a worker since its node ran out of memory.
+        """
+        manager = controller._actor_manager
+        failed = manager._actor_task_failed
+
+        def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
+            if isinstance(exception, OutOfMemoryError):
+                trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
+                self._short_of_memory.add(trial.trial_id if trial else "")
+            lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
+            failed(tracked_actor_task, WorkerLost(exception) if lost else exception)
+
+        manager._actor_task_failed = task_failed
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial has been given a worker."""
@@ -69,7 +96,8 @@ class Faults(Callback):
     def _cause(self, trial_id: str, error: Exception | None) -> str:
         if trial_id in self._hung:
             return f"reported nothing for {self._hung.pop(trial_id):g} s (resources.epoch_timeout_s), worker killed"
-        if isinstance(error, OutOfMemoryError) or "low on memory" in str(error):
+        if trial_id in self._short_of_memory:
+            self._short_of_memory.discard(trial_id)
             return "Ray killed the worker process since its node ran out of memory"
         if error is not None and not str(error).startswith("The actor"):
             return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
