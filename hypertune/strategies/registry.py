@@ -6,8 +6,10 @@ Names are known without importing Ray; a searcher or scheduler is imported when 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -32,9 +34,9 @@ class Plugins(Mapping[str, P], Generic[P]):
     """
 
     def __init__(self, kind: str, plugin_type: type[P]) -> None:
-        self._kind = kind
+        self._kind: str = kind
         self._type: type[Any] = plugin_type
-        self._entries = _installed(f"hypertune.{kind}s")
+        self._entries = _installed(f"hypertune.{kind}s", tuple(sys.path))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
@@ -57,7 +59,9 @@ class Plugins(Mapping[str, P], Generic[P]):
         return cast(P, plugin)
 
 
-def _installed(group: str) -> dict[str, EntryPoint]:
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """What the packages on `path` have registered; reading all of their metadata takes a twentieth of a second."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         if found.setdefault(entry.name, entry).value != entry.value:

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from ray.tune import Trainable as BaseTrainable
-
 from hypertune.space import Categorical, Config, Space
 from hypertune.strategies import registry
 from hypertune.study import Study
@@ -64,9 +62,11 @@ def _corners(space: Space) -> Iterator[Config]:
 
 def _check_checkpoints(study: Study, trainable: Trainable) -> None:
     """Refuses a strategy that pauses trials where a class cannot save itself; of a function only its run can tell."""
-    if not inspect.isclass(trainable) or not issubclass(trainable, BaseTrainable):
+    if not inspect.isclass(trainable):
         return
-    if trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
+    from ray.tune import Trainable as BaseTrainable  # whose import takes a second, and has been paid for by the class
+
+    if not issubclass(trainable, BaseTrainable) or trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
         return
     for name in study.strategies:
         if registry.schedulers()[registry.parse_strategy(name).scheduler].needs_checkpoints:

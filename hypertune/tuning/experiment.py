@@ -16,7 +16,7 @@ from hypertune.storage import RUN, Storage
 from hypertune.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.faults import Faults
-from hypertune.tuning.housekeeping import ForgetEnded
+from hypertune.tuning.housekeeping import ForgetEnded, without_telemetry
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
 from hypertune.tuning.pruning import Pruner
@@ -94,6 +94,7 @@ def run(
     Raises:
         ValueError: if the study cannot go on, e.g. since the trainable does not report its metric.
     """
+    without_telemetry()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)
     worker = make_worker(trainable, name=study.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from ray.tune import Callback
@@ -22,6 +23,11 @@ class ForgetEnded(Callback):
         ended = sum(trial.is_finished() for trial in trials) if len(trials) > KEPT else 0
         if ended > KEPT:
             trials[:] = [trial for trial in trials if not trial.is_finished()]
+
+
+def without_telemetry() -> None:
+    """Keeps Ray from importing mlflow, wandb and comet, where they are installed, to count who uses their callbacks."""
+    import_module("ray.air._internal.usage")._count_callbacks = lambda callbacks: {}  # type: ignore[attr-defined]
 
 
 def without_snapshots(controller: Any) -> None:
