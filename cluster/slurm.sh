@@ -32,7 +32,8 @@ nodes=$SLURM_JOB_NUM_NODES
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address="$(hostname -I | cut -d ' ' -f 1):$((20000 + SLURM_JOB_ID % 10000))"
 dashboard=$((30000 + SLURM_JOB_ID % 10000))
-common=(--block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --disable-usage-stats)
+common=(--block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --disable-usage-stats
+    "--dashboard-agent-listen-port=$((50000 + SLURM_JOB_ID % 10000))")
 pids=()
 # shellcheck disable=SC2317 # called by the trap
 stop_ray() {

@@ -36,9 +36,9 @@ MODEL = "best/model.pt"
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Records:
-    """A study's facts as tables.
+    """A study's facts as tables; equal to itself alone, so that what is worked out from it can be remembered.
 
     Attributes:
         study: what was asked for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from hypertune.comparison.target import Target, to_target
 from hypertune.records import Records
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Assessment:
     """A study, compared.
 
@@ -38,8 +39,12 @@ class Assessment:
     epochs: Target | None
 
 
+@lru_cache(maxsize=1)
 def assess(records: Records, *, seed: int = 0) -> Assessment:
-    """Compares the strategies of a study; `seed` is that of the bootstrap and the permutation test."""
+    """Compares the strategies of a study; `seed` is that of the bootstrap and the permutation test.
+
+    The last assessment is remembered, since the tables, both reports and the terminal are all made from it.
+    """
     facts, mode = outcomes(records), records.study.mode
     values = counted(facts.values, mode)
     found = bool(facts.seeds) and bool(values.notna().all(axis=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import plotly.graph_objects as go
 
@@ -37,7 +38,14 @@ def figures_of(
     assessment: Assessment, look: Mapping[str, Style], pair: tuple[str, str] | None = None
 ) -> dict[str, go.Figure]:
     """`figures` of what is assessed already, with strategies drawn as in `look`."""
-    records = assessment.records
+    return dict(_drawn(assessment, tuple(look.items()), pair))
+
+
+@lru_cache(maxsize=1)  # report.html shows them, and report.md links to them
+def _drawn(
+    assessment: Assessment, looks: tuple[tuple[str, Style], ...], pair: tuple[str, str] | None
+) -> dict[str, go.Figure]:
+    records, look = assessment.records, dict(looks)
     if records.study.design is not None:
         return _figures_of_design(assessment, look)
     decisive = importances(records)
