@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from hypertune.records import FINAL_STATUSES, Event, improves
+from hypertune.records import FINAL_STATUSES, Event, handle, improves
 from hypertune.study import Study
 
 FAILURES_TOLD = 2
@@ -74,9 +74,7 @@ class Progress:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        handler = getattr(self, f"_on_{event['event']}", None)
-        if handler is not None:
-            handler(event)
+        handle(self, event)
 
     # Events ------------------------------------------------------------------------------------------------------
 
@@ -141,6 +139,8 @@ class Progress:
 
     def _on_retraining(self, event: Event) -> None:
         self.retraining = [0, event["jobs"]]
+        self._began = self.clock()
+        self._plain_due = self._began + PLAIN_SECONDS
         self.console.print(
             f"  {event['jobs']} retrainings of the incumbents, to score them on the test split",
             highlight=False,
@@ -150,16 +150,28 @@ class Progress:
     def _on_retrained(self, event: Event) -> None:
         if self.retraining is not None:
             self.retraining[0] += 1
+            self._plain()
 
     # What is shown -----------------------------------------------------------------------------------------------
 
     def _plain(self) -> None:
-        if self.console.is_terminal or self.clock() < self._plain_due or self.current is None:
+        if self.console.is_terminal or self.clock() < self._plain_due:
             return
-        self._plain_due = self.clock() + PLAIN_SECONDS
-        self.console.print(
-            f"  {self._line(self.current)}, {self._left()}", markup=False, highlight=False, soft_wrap=True
-        )
+        line = self._retraining_line()
+        if line is None and self.current is not None:
+            line = f"{self._line(self.current)}, {self._left(self._share())}"
+        if line is not None:
+            self._plain_due = self.clock() + PLAIN_SECONDS
+            self.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+    def _retraining_line(self) -> str | None:
+        """None unless there is something left to retrain."""
+        done, jobs = self.retraining or (0, 0)
+        return f"retraining {done} of {jobs}, {self._left(done / jobs)}" if done < jobs else None
+
+    def _share(self) -> float:
+        """Part of all sweeps that is done, 0 to 1."""
+        return (self.finished + (self.current.share(self.study) if self.current else 0.0)) / max(self.total, 1)
 
     def _line(self, sweep: SweepProgress) -> str:
         budget = self.study.budget
@@ -168,9 +180,8 @@ class Progress:
             f"best {_short(sweep.best)}, {sweep.running} running"
         )
 
-    def _left(self) -> str:
-        """Time left, from the pace so far; retraining is not foreseen in it."""
-        share = (self.finished + (self.current.share(self.study) if self.current else 0.0)) / max(self.total, 1)
+    def _left(self, share: float) -> str:
+        """Time left of the sweeps or of the retraining, from the pace so far, of which `share` is done."""
         if self._began is None or share <= 0:
             return "time left unknown"
         seconds = (self.clock() - self._began) * (1 - share) / share
@@ -178,15 +189,15 @@ class Progress:
 
     def _display(self) -> Table:
         table = Table.grid(padding=(0, 1))
-        share = (self.finished + (self.current.share(self.study) if self.current else 0.0)) / max(self.total, 1)
-        if self.retraining is not None and self.retraining[0] < self.retraining[1]:
-            done, total = self.retraining
-            table.add_row(ProgressBar(total=total, completed=done, width=24), f"retraining {done} of {total}")
+        line = self._retraining_line()
+        if line is not None and self.retraining is not None:
+            done, jobs = self.retraining
+            table.add_row(ProgressBar(total=jobs, completed=done, width=24), line)
         elif self.current is not None:
             bar = ProgressBar(total=1, completed=self.current.share(self.study), width=24)
             table.add_row(bar, self._line(self.current))
-            overall = f"{self.finished} of {self.total} sweeps, {self._left()}"
-            table.add_row(ProgressBar(total=1, completed=share, width=24), overall)
+            overall = f"{self.finished} of {self.total} sweeps, {self._left(self._share())}"
+            table.add_row(ProgressBar(total=1, completed=self._share(), width=24), overall)
         elif self.finished < self.total:
             table.add_row("starting workers ...")
         return table
