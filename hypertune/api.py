@@ -105,7 +105,7 @@ class Result:
         """One row per configuration, as `experiment_summary.csv`."""
         from hypertune.comparison.summary import experiment_summary
 
-        return experiment_summary(self.records)
+        return experiment_summary(self.records).copy()
 
     @cached_property
     def findings(self) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypertune.records import Records
 COSTS = (SECONDS, PARAMETERS)
 
 
+@lru_cache(maxsize=1)  # the tables, both reports and a figure show parts of it
 def experiment_summary(records: Records) -> pd.DataFrame:
     """One row per configuration, the best first; the columns of `experiment_summary.csv`.
 
@@ -113,8 +115,12 @@ def pareto(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np
     """
     front = np.zeros(len(points), dtype=bool)
     known = points[:, ~np.isnan(points[usable]).any(axis=0)] if usable.any() else points[:, :0]
-    # In lexical order whatever dominates a row comes before it, and is dominated by something on the front or on it.
-    for i in sorted(np.flatnonzero(usable), key=lambda i: tuple(known[i])):
-        others = known[front]
-        front[i] = not bool(((others <= known[i]).all(axis=1) & (others < known[i]).any(axis=1)).any())
+    left = np.flatnonzero(usable)
+    if known.shape[1]:
+        # In lexical order the first row that is left is on the front: nothing that comes after it can dominate it.
+        left = left[np.lexsort(known[left].T[::-1])]
+    while left.size:
+        rows, best = known[left], known[left[0]]
+        front[left[(rows == best).all(axis=1)]] = True
+        left = left[(rows < best).any(axis=1)]
     return front
