@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ NOTHING = -1e300
 """Score of an incumbent that does not exist yet: below every real one, and finite, so that weights of 0 cancel it."""
 
 
+@lru_cache(maxsize=1)
 def incumbents(records: Records) -> pd.DataFrame:
     """The incumbent of every sweep whenever it changed, and once more where the sweep ended.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from hypertune.records import Records
 from hypertune.space import Parameter
 
 
+@lru_cache(maxsize=1)
 def encoded(records: Records) -> pd.DataFrame:
     """Every trial's hyperparameters as numbers.
 

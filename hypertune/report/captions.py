@@ -38,7 +38,10 @@ CAPTIONS = {
         "One lane per worker. The records name no worker: spans are laid out in order of their start. Hatched trials "
         "were stopped early."
     ),
-    "tried": "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early.",
+    "tried": (
+        "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early. Of more than "
+        "4,000 trials every so-manieth is drawn, here and in the figures of hyperparameters."
+    ),
     "learning": "One line per trial; dotted ones were stopped early.",
     "parallel": (
         "One line per trial from hyperparameter to hyperparameter to its value. Early-stopped trials are dotted and "

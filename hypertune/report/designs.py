@@ -18,12 +18,12 @@ from hypertune.comparison.summary import experiment_summary
 from hypertune.design import Factor
 from hypertune.hypotheses import VALUE
 from hypertune.records import Records
+from hypertune.report.marks import MOST_MARKS
 from hypertune.report.style import BLUE, GREY, ORANGE, SCALE, figure, finish, plain
 
 MOST_CELLS = 30
 """Cells in the configuration summary; of more the best ones."""
 MOST_PANELS = 6
-MOST_MARKS = 2000
 FEW_LEVELS = 8
 """Up to this many levels on each axis the fields of a heatmap have room for their intervals."""
 

@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from hypertune.comparison.encoding import encoded
 from hypertune.records import Records
+from hypertune.report.marks import even_choice
 from hypertune.report.scales import Scale, scale
 from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain
 
@@ -130,11 +131,12 @@ def pair(records: Records, chosen: Sequence[str]) -> go.Figure | None:
         _ground(
             chart, done[:, x], done[:, y], trials.loc[completed, metric].to_numpy(float), axes[keys[x]], axes[keys[y]]
         )
-        _dots(chart, numbers[completed], x, y, "completed", trials.loc[completed, metric])
+        drawn = trials.index[completed][even_choice(len(done))]
+        _dots(chart, numbers.loc[drawn], x, y, "completed", trials.loc[drawn, metric])
     for status in ("stopped", "failed", "diverged"):
         rows = numbers[(trials["status"] == status) & ~completed]
         if len(rows):
-            _dots(chart, rows, x, y, status, None)
+            _dots(chart, rows[even_choice(len(rows))], x, y, status, None)
     chart.update_layout(meta={"axes": [axis.axis() for axis in axes.values()], "x": x, "y": y, **_fields(axes)})
     return chart
 
@@ -189,6 +191,7 @@ def scatter(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     axes = {key: axis for key, axis in scales(records, numbers).items() if not axis.options}
     trials = records.trials.set_index("trial_id")
     trials = trials[np.isfinite(trials[metric].astype(float))]
+    trials = trials[even_choice(len(trials))]
     if not axes or trials.empty:
         return None
     columns = min(2, len(axes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from hypertune.comparison.timeline import busy_spans
 from hypertune.records import Records
+from hypertune.report.marks import MOST_MARKS, even_choice
 from hypertune.report.style import STATUSES, Style, figure, finish, plain
 
 MOST_LANES = 160
@@ -27,10 +28,10 @@ def timeline(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
         return None
     names = [name for name in records.study.strategies if (spans["strategy"] == name).any()]
     workers = int(records.sweeps["workers"].max())
-    if workers * len(names) > MOST_LANES:
+    seeds = _shown_seeds(spans, records.study.seeds)
+    if workers * len(names) > MOST_LANES or not seeds:
         return _busy_workers(spans, names, styles)
     spans = spans.assign(lane=spans["strategy"].map(names.index) * (workers + 1) + spans["worker"])
-    seeds = [seed for seed in records.study.seeds if (spans["seed"] == seed).any()]
     chart = figure(110 + max(14, 30 - 2 * workers) * len(names) * (workers + 1), barmode="overlay", bargap=0.15)
     seed_of = []
     for seed in seeds:
@@ -48,6 +49,13 @@ def timeline(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     if len(seeds) > 1:
         chart.update_layout(updatemenus=[_chooser([(f"seed {seed}", [s == seed for s in seed_of]) for seed in seeds])])
     return chart
+
+
+def _shown_seeds(spans: pd.DataFrame, seeds: Iterable[int]) -> list[int]:
+    """The first seeds, as many as there is room for in one figure."""
+    counts = spans["seed"].value_counts()
+    there = [seed for seed in seeds if seed in counts.index]
+    return [seed for seed, marks in zip(there, counts.reindex(there).cumsum(), strict=True) if marks <= MOST_MARKS]
 
 
 def _bars(rows: pd.DataFrame, status: str, *, visible: bool) -> go.Bar:
@@ -174,6 +182,7 @@ def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     metric = records.study.metric
     trials = records.trials.assign(number=records.trials.groupby(["strategy", "seed"], sort=False).cumcount() + 1)
     trials = trials[np.isfinite(trials[metric].astype(float))]
+    trials = trials[even_choice(len(trials))]
     names = [name for name in records.study.strategies if (trials["strategy"] == name).any()]
     if not names:
         return None
