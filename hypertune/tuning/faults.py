@@ -47,9 +47,9 @@ class Faults(Callback):
         failed = manager._actor_task_failed
 
         def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
-            if isinstance(exception, OutOfMemoryError):
-                trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
-                self._short_of_memory.add(trial.trial_id if trial else "")
+            trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
+            if trial is not None and isinstance(exception, OutOfMemoryError):
+                self._short_of_memory.add(trial.trial_id)
             lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
             failed(tracked_actor_task, WorkerLost(exception) if lost else exception)
 

@@ -14,6 +14,7 @@ from typing import Any
 from ray import tune
 
 from tests.integration import trainables
+from tests.integration.test_faults import run
 
 ALLOWED = 2 << 30
 """Bytes that may be used in addition."""
@@ -44,17 +45,4 @@ def limit() -> float:
 
 if __name__ == "__main__":
     os.environ |= {"RAY_memory_usage_threshold": f"{limit():.4f}", "RAY_memory_monitor_refresh_ms": "100"}
-    from hypertune.api import compare
-
-    compare(
-        trainable=leaking,
-        space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9)},
-        strategies=["random"],
-        seeds=1,
-        budget={"trials": 4},
-        metric="score",
-        mode="max",
-        max_epochs=9,
-        resources={"cpus_per_trial": 2},
-        out=Path(sys.argv[1]),
-    )
+    run(Path(sys.argv[1]), leaking, strategies=["random"], budget={"trials": 4})
