@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hypertune.batches import Batches
 from hypertune.records import Event, improves
 from hypertune.saves import Saves
 from hypertune.space import Config
@@ -57,18 +58,16 @@ class Sweep:
         self.trials: dict[str, TrialState] = {}
         self.running: set[str] = set()
         self.paused: set[str] = set()
-        self.saves = Saves(strategy)
-        self.spent_epochs = 0
-        self.decision_s = 0.0
-        self.closed = False
-        self.name = f"{strategy}_s{seed}"
+        self.saves, self.batches = Saves(strategy), Batches()
+        self.spent_epochs, self.decision_s, self.closed = 0, 0.0, False
+        self.name, self._who = f"{strategy}_s{seed}", {"strategy": strategy, "seed": seed}
         self._began = 0.0
 
     def begin(self, wall_s: float = 0.0) -> None:
         """Starts the sweep's clock; `wall_s` have passed already where it is resumed."""
         self._began = self.clock() - wall_s
         if wall_s == 0:
-            self._tell("sweep", strategy=self.strategy, seed=self.seed, workers=self.workers, at=self.stamp())
+            self._tell("sweep", **self._who, workers=self.workers, at=self.stamp())
 
     def wall_s(self) -> float:
         return self.clock() - self._began
@@ -79,7 +78,7 @@ class Sweep:
         """How many more epochs may be started now, those in flight taken off; infinite for other budgets."""
         budget = self.study.budget
         if budget.epochs is not None:
-            return budget.epochs - self.spent_epochs - len(self.running)
+            return budget.epochs - self.spent_epochs - len(self.running) - self.batches.under_way
         if budget.seconds is not None and self.wall_s() >= budget.seconds:
             return 0
         return math.inf
@@ -125,7 +124,7 @@ class Sweep:
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
         self.running.add(trial_id)
         facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
-        self._tell("trial", strategy=self.strategy, seed=self.seed, trial_id=trial_id, config=config, **facts)
+        self._tell("trial", **self._who, trial_id=trial_id, config=config, **facts)
 
     def fork(self, view: View) -> Fork | None:
         """The next trial that the scheduler wants to fork, the same until it has been added; None if it wants none."""
@@ -167,6 +166,10 @@ class Sweep:
         self.trials[trial_id].status = "running"
         self._tell("unpause", trial_id=trial_id, wall_s=self.wall_s())
 
+    def grant(self, trial_id: str) -> int:
+        """How many epochs a running trial may train before it sends the reports of all of them; see `batches`."""
+        return self.batches.grant(self, trial_id)
+
     # What comes back ---------------------------------------------------------------------------------------------
 
     def report(self, trial: Trial, report: Report, view: View) -> str:
@@ -194,6 +197,7 @@ class Sweep:
         value = report.value(self.study.metric)
         spent = report.epoch - state.epochs
         self.spent_epochs += spent
+        self.batches.reported(trial_id, spent)
         state.epochs, state.train_s = report.epoch, report.elapsed_s
         if improves(value, state.best, self.study.mode):
             state.best = value
@@ -211,6 +215,7 @@ class Sweep:
             return self._end(trial, "stopped", view)
         if decision == PAUSE:
             self.running.discard(trial.trial_id)
+            self.batches.forget(trial.trial_id)
             self.paused.add(trial.trial_id)
             state.status = "paused"
             self._tell("pause", trial_id=trial.trial_id, wall_s=self.wall_s())
@@ -231,11 +236,9 @@ class Sweep:
 
     def ended(self, trial: Trial, view: View) -> None:
         """A trial finished by itself, or was stopped from outside while paused or running."""
-        state = self.trials[trial.trial_id]
-        if state.status == "running":
-            self._end(trial, "completed", view)
-        elif state.status == "paused":
-            self._end(trial, "stopped", view)
+        status = {"running": "completed", "paused": "stopped"}.get(self.trials[trial.trial_id].status)
+        if status:
+            self._end(trial, status, view)
 
     def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
         """A trial raised or its worker died for good; the epoch it was in is charged to the budget."""
@@ -250,6 +253,7 @@ class Sweep:
         self.running.discard(trial_id)
         self.paused.discard(trial_id)
         self.saves.forget(trial_id)
+        self.batches.forget(trial_id)
         self._tell("end", trial_id=trial_id, status=status, at=self.stamp(), wall_s=self.wall_s(), **facts)
         lost = status in ("failed", "diverged") or state.best is None
         if lost:
@@ -270,7 +274,7 @@ class Sweep:
         """No new trial will come: a synchronous scheduler must not wait for one."""
         if not self.closed:
             self.closed = True
-            self._tell("closed", strategy=self.strategy, seed=self.seed)
+            self._tell("closed", **self._who)
             close = getattr(self.scheduler, "close", None)
             if close is not None:
                 self._timed(close, view)
@@ -283,10 +287,7 @@ class Sweep:
 
     def finish(self) -> None:
         """Closes the ledger."""
-        self._tell(
-            "done", strategy=self.strategy, seed=self.seed, wall_s=self.wall_s(), decision_s=self.decision_s,
-            at=self.stamp(),
-        )  # fmt: skip
+        self._tell("done", **self._who, wall_s=self.wall_s(), decision_s=self.decision_s, at=self.stamp())
 
     def _timed(self, call: Callable[..., Any], *args: Any) -> Any:
         began = self.timer()

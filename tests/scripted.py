@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from hypertune.records import Book, Event
 from hypertune.space import Space
@@ -73,7 +73,7 @@ class Runner:
         self.stopped.append(trial.trial_id)
         self.sweep.ended(trial, self)
 
-    def run(self, wall_s: float = 0.0) -> Runner:
+    def run(self, wall_s: float = 0.0) -> Self:
         self.sweep.begin(wall_s)
         while True:
             self.start_trials()

@@ -80,6 +80,10 @@ class AshaScheduler(FIFOScheduler):
         )
         return TrialScheduler.CONTINUE if keep else TrialScheduler.STOP
 
+    def next_decision(self, trial_id: str, epoch: int) -> float:
+        """The trial's next rung."""
+        return min((rung for rung in self._open_rungs(trial_id) if rung > epoch), default=math.inf)
+
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """A failure takes the last place of the next rung, once."""
         upcoming = self._open_rungs(trial.trial_id)

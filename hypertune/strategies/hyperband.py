@@ -62,6 +62,11 @@ class HyperBandScheduler(FIFOScheduler):
         waits = rung is not None and rung is not bracket.rungs[-1]
         return TrialScheduler.PAUSE if waits else TrialScheduler.STOP
 
+    def next_decision(self, trial_id: str, epoch: int) -> float:
+        """The rung that the trial is on its way to."""
+        rung = self._bracket_of[trial_id].rung_of(trial_id)
+        return rung.epoch if rung is not None else epoch + 1
+
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """A trial that ended before its rung competes there with the value it ended with."""
         self._end(tune_controller, trial, self._score(result))

@@ -103,6 +103,10 @@ class PopulationScheduler(FIFOScheduler):
         losers = self._settle(tune_controller, population, but=name)
         return str(TrialScheduler.STOP if name in losers else TrialScheduler.PAUSE)
 
+    def next_decision(self, trial_id: str, epoch: int) -> float:
+        """The end of the trial's generation."""
+        return (self._home[trial_id].generation + 1) * self._interval
+
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """A trial that is done leaves its population, which goes on with those it has."""
         self.on_trial_remove(tune_controller, trial)

@@ -14,7 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
 from hypertune.trial import Report, StudyError
-from hypertune.tuning.housekeeping import without_snapshots
+from hypertune.tuning.housekeeping import in_batches, without_snapshots
 from hypertune.tuning.worker import RESERVED
 
 if TYPE_CHECKING:
@@ -129,8 +129,6 @@ class StudyScheduler(TrialScheduler):
         warm: how many workers are started beforehand and kept from trial to trial; 0 where a trial needs a fresh one.
     """
 
-    _supports_buffered_results = False
-
     def __init__(self, queue: Queue, search: StudySearch, faults: Faults, workers: int, warm: int) -> None:
         super().__init__()
         self.queue, self._workers, self._to_warm = queue, workers, warm
@@ -144,6 +142,7 @@ class StudyScheduler(TrialScheduler):
         if not self._met:
             self._met = True
             without_snapshots(_controller(tune_controller))
+            in_batches(_controller(tune_controller), self._workers)
             self._faults.watch(_controller(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)

@@ -1,4 +1,4 @@
-"""Drops what Ray Tune would keep of every trial for ever."""
+"""Keeps Ray Tune from work that costs more than it is worth: what it would keep, save and wait for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from ray.tune import Callback
+
+from hypertune.batches import batch_s
 
 KEPT = 100
 """Trials that have ended and are still remembered, so that the list is not rewritten at every step."""
@@ -35,3 +37,13 @@ def without_snapshots(controller: Any) -> None:
     save = controller.checkpoint
     controller.checkpoint = lambda force=False, wait=False: save(force=force, wait=wait) if force else None
     controller._mark_trial_to_checkpoint = lambda trial: None
+
+
+def in_batches(controller: Any, workers: int) -> None:
+    """Lets a trial with quick epochs send several reports at once: Ray waits on all trials anew for every answer.
+
+    Ray's own setting is one number for all trials and takes no account of what a scheduler decides in between. The
+    queue is asked by way of the search algorithm, which Ray leaves out when it pickles the controller at the end.
+    """
+    seconds = batch_s(workers)
+    controller._maybe_buffer_training = lambda trial: (controller._search_alg.queue.grant(trial.trial_id), seconds)

@@ -130,6 +130,10 @@ class Queue:
         assert self.current is not None
         return self.current.report(trial, report, self.view)
 
+    def grant(self, trial_id: str) -> int:
+        """How many epochs a running trial may train before it sends the reports of all of them."""
+        return self.current.grant(trial_id) if self.current is not None and trial_id in self._trials else 1
+
     def choose(self) -> Any | None:
         return self.current.choose(self.view) if self.current is not None else None
 

@@ -82,6 +82,10 @@ class Retraining:
 
     def added(self, trial: Trial, view: View) -> None: ...
 
+    def grant(self, trial_id: str) -> int:
+        """Each epoch is reported as it comes."""
+        return 1
+
     def choose(self, view: View) -> Any | None:
         return None
 

@@ -86,6 +86,14 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             result = None if self.__failure else self.__guarded(super().step)
             return {DONE: True, **self.__failure} if self.__failure else result
 
+        def train_buffered(self, *limits: float) -> Any:
+            """Several epochs, whose results are returned together: at most so many, and for at most so many seconds.
+
+            Ray 2.60's controller gives the number first, where its own method takes the seconds first. Seconds are one
+            at most, and the number is more than one.
+            """
+            return super().train_buffered(min(limits), int(max(limits)))
+
         def save_checkpoint(self, checkpoint_dir: Any) -> Any:
             return patiently(partial(super().save_checkpoint, checkpoint_dir), f"checkpoint {checkpoint_dir}")
 

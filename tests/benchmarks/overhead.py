@@ -27,6 +27,7 @@ from ray import tune
 from hypertune import compare
 from hypertune.cluster.connect import prepare_environment
 from hypertune.records import Records
+from hypertune.tuning import controller
 
 EPOCHS = 3
 REQUIRED_REPORTS = 1000
@@ -38,10 +39,16 @@ def trivial(config: dict[str, Any]) -> None:
         tune.report({"score": config["x"] * epoch})
 
 
-def chatty(config: dict[str, Any]) -> None:
+class Chatty(tune.Trainable):
     """Reports as fast as it can."""
-    for epoch in range(1, config["epochs"] + 1):
-        tune.report({"score": config["x"] * epoch})
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.x = config["x"]
+
+    reset_config = setup  # type: ignore[assignment]
+
+    def step(self) -> dict[str, float]:
+        return {"score": self.x * self.iteration}
 
 
 def ours(trials: int, seeds: int = 1, trainable: Any = trivial, **constants: Any) -> tuple[Records, float]:
@@ -99,9 +106,10 @@ def sweeps() -> None:
 
 
 def reports() -> None:
-    """As many trials at a time as the cluster's made-up processors allow."""
-    concurrent, epochs = 100, 300
-    facts, _ = ours(concurrent, trainable=chatty, epochs=epochs, cpus_per_trial=2 / concurrent)
+    """As many trials at a time as the cluster's made-up processors allow, all of their processes up beforehand."""
+    controller.WARM_UP_PATIENCE_S = controller.NO_PLACE_S = 600.0  # starting a hundred on two cores takes minutes
+    concurrent, epochs = 100, 1000
+    facts, _ = ours(concurrent, trainable=Chatty, epochs=epochs, cpus_per_trial=2 / concurrent)
     assert int(facts.sweeps["workers"].iloc[0]) == concurrent
     rate = len(facts.curves) / float(facts.sweeps["wall_s"].iloc[0])
     report(f"reports from {concurrent} concurrent trials, peer: required", rate, REQUIRED_REPORTS, "reports/s")

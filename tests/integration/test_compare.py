@@ -63,6 +63,36 @@ def in_process(config: dict[str, Any]) -> None:
         tune.report({"score": trainables.score(config, step), "process": os.getpid()})
 
 
+def test_quick_epochs_are_reported_several_at_a_time_and_none_is_lost(tmp_path: Path) -> None:
+    """What lets the driver keep up with a hundred trials; `tests/benchmarks/overhead.py` measures how many reports."""
+    plan: dict[str, Any] = {"strategies": ["random", "asha"], "seeds": 1, "budget": {"epochs": 2000}, "max_epochs": 300}
+    result = run(tmp_path / "out", Quick, **plan)
+    assert list(result.records.sweeps["epochs"]) == [2000, 2000]
+    for _, curve in result.curves.groupby("trial_id"):
+        assert list(curve["epoch"]) == list(range(1, len(curve) + 1))
+    full = result.curves[(result.curves["strategy"] == "random") & (result.curves["epoch"] == 300)]
+    assert full["answers"].between(1, 150).all()
+
+
+class Quick(trainables.Objective):
+    """Reports how often it has been told to train a batch of epochs."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.answers = 0
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def train_buffered(self, buffer_time_s: float, max_buffer_length: int = 1000) -> Any:
+        self.answers += 1
+        return super().train_buffered(buffer_time_s, max_buffer_length)
+
+    def step(self) -> dict[str, Any]:
+        return {**super().step(), "answers": self.answers}
+
+
 def test_a_class_trainable_without_reset_config_runs(tmp_path: Path) -> None:
     result = run(tmp_path / "out", trainables.Objective, strategies=["random"], seeds=1, budget={"trials": 2})
     assert list(result.trials["status"]) == ["completed", "completed"]

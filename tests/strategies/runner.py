@@ -113,9 +113,17 @@ class VirtualRunner:
         trial.epochs += 1
         assert trial.epochs <= self.max_epochs, f"{trial.trial_id} trains beyond max_epochs"
         result = {self.metric: value, "epoch": trial.epochs, "training_iteration": trial.epochs}
+        upcoming = self._announced(trial)
         decision = self.scheduler.on_trial_result(self, trial, result)
+        if trial.epochs < upcoming:
+            assert decision == TrialScheduler.CONTINUE, f"{trial.trial_id}: next_decision said {upcoming}"
         self.decisions.append((trial.trial_id, trial.epochs, decision))
         self._carry_out(trial, decision, result)
+
+    def _announced(self, trial: VirtualTrial) -> float:
+        """The next epoch at which the scheduler may decide anything, if it is one that says so."""
+        upcoming = getattr(self.scheduler, "next_decision", None)
+        return float(upcoming(trial.trial_id, trial.epochs - 1)) if upcoming else trial.epochs
 
     def _carry_out(self, trial: VirtualTrial, decision: str, result: dict[str, Any]) -> None:
         if decision == TrialScheduler.STOP or trial.epochs == self.max_epochs:
