@@ -24,9 +24,19 @@ def encoded(records: Records) -> pd.DataFrame:
         value, a choice as its option's index, NaN where it is not active or its value is not of the space.
     """
     parameters = records.study.space.parameters()
-    rows = [_encode(row, records, parameters) for row in records.trials.to_dict("records")]
     index = pd.Index(records.trials["trial_id"], name="trial_id")
+    columns = [records.trials.get(f"config/{parameter.name}") for parameter in parameters]
+    if parameters and all(map(_is_its_own_number, parameters, columns)):
+        table = pd.concat(columns, axis=1, keys=[parameter.key for parameter in parameters])
+        return table.astype(float).set_axis(index)
+    rows = [_encode(row, records, parameters) for row in records.trials.to_dict("records")]
     return pd.DataFrame(rows, index=index, columns=[parameter.key for parameter in parameters], dtype=float)
+
+
+def _is_its_own_number(parameter: Parameter, column: pd.Series[Any] | None) -> bool:
+    """Whether the table of trials has it as it is, which saves a look at each of a simulation's hundred thousand."""
+    numbers = column is not None and pd.api.types.is_numeric_dtype(column) and column.dtype != bool
+    return isinstance(parameter.domain, Numeric) and not parameter.parents and numbers
 
 
 def _encode(row: dict[Any, Any], records: Records, parameters: tuple[Parameter, ...]) -> Mapping[str, float]:
