@@ -131,11 +131,19 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
 
 def _add_simulate(commands: Any) -> None:
     simulate = _add(commands, "simulate", _simulate, "run a comparison in virtual time, from recorded learning curves")
-    add = simulate.add_argument
+    _add_virtual(simulate, workers="1")
+    simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
+    advise = _add(commands, "advise", _advise, "recommend a strategy, workers and a budget, from recorded curves")
+    _add_virtual(advise, workers="1,2,4,8,16,32")
+    advise.set_defaults(seeds="20")  # a study's own few are too few to recommend by
+
+
+def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
+    add = parser.add_argument
     add("study", metavar="STUDY", help="a study file, or the name of a shipped study")
     add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, or JSON")
-    add("--workers", metavar="N,M", default="1", help="how many workers to simulate, e.g. 1,10,100 (default: 1)")
-    _add_overrides(simulate)
+    add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
+    _add_overrides(parser)
     add("--target", metavar="VALUE", type=float, help="metric to reach (default: what random search ends with)")
     add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="what stands for configurations "
         "that were not recorded: the nearest, the mean of the five nearest, a random forest's; or the better of the "
@@ -144,7 +152,6 @@ def _add_simulate(commands: Any) -> None:
     add("--costs", metavar="NAME=X,...", help="what the cluster charges besides training, e.g. decision_s=measured,"
         "start_s=4,straggler_share=0.05,failures_per_hour=0.1,speeds=1:0.5; README lists them")  # fmt: skip
     add("--processes", metavar="N", type=int, help="processes that share the work (default: one per core)")
-    add("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
     add("--quiet", action="store_true", help="no progress, only the result")
 
 
@@ -171,6 +178,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
     from hypertune.simulation.session import simulate
 
     return simulate(arguments)
+
+
+def _advise(arguments: argparse.Namespace) -> int:
+    from hypertune.simulation.advice import advise
+
+    return advise(arguments)
 
 
 def _strategies(arguments: argparse.Namespace) -> int:

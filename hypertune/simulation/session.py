@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,38 +38,81 @@ def simulate(arguments: argparse.Namespace) -> int:
     """
     from hypertune.cli import DONE
 
+    plan = planned(arguments)
+    out = arguments.out or folder.default(plan.setting.study)
+    outputs.check_free(out)
+    console = Console(highlight=False, quiet=arguments.quiet)
+    console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
+    session = _Session(plan, out, console)
+    with processes(plan.setting, plan.processes) as pool:
+        session.run(pool, arguments.target)
+    session.tell()
+    return DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the command line asks for, checked: nothing in it is refused later.
+
+    Attributes:
+        workers: numbers of workers to simulate, ascending.
+        processes: how many share the work.
+    """
+
+    setting: Setting
+    recordings: Recordings
+    workers: list[int]
+    processes: int
+
+    @property
+    def announcement(self) -> str:
+        """What is going to be simulated, in one line."""
+        study = self.setting.study
+        return (
+            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each sweep, "
+            f"{', '.join(map(str, self.workers))} worker(s) in virtual time; {len(self.recordings.configs)} recorded "
+            f"configurations"
+        )
+
+
+def planned(arguments: argparse.Namespace) -> Plan:
+    """Reads and checks the study, the curves and the options.
+
+    Raises:
+        ValueError: for wrong input.
+    """
     study = overridden(Study.load(arguments.study), arguments)
     counts = parse_workers(arguments.workers)
     costs = parse_costs(arguments.costs)
     count = parse_processes(arguments.processes, len(study.strategies) * len(study.seeds))
-    out = arguments.out or folder.default(study)
-    outputs.check_free(out)
     recordings = read(arguments.curves, study, epoch_s=parse_epoch_seconds(arguments.epoch_seconds))
     check_strategies(study)
     for strategy in study.strategies:
         build_simulable(study, strategy, study.seeds[0])
     setting = Setting(study, LOOKUPS[arguments.lookup](recordings, study), costs)
-    console = Console(highlight=False, quiet=arguments.quiet)
-    _announce(console, setting, recordings, counts, out)
-    session = _Session(setting, outputs.provenance_of(setting, recordings), out, console)
-    with processes(setting, count) as pool:
-        session.run(counts, pool, arguments.target)
-    session.tell()
-    return DONE
+    return Plan(setting, recordings, counts, count)
+
+
+def simulated(setting: Setting, workers: int, pool: Executor | None, console: Console) -> Records:
+    """All sweeps of the study on that many workers; shows progress and how long it took."""
+    total = len(setting.study.strategies) * len(setting.study.seeds)
+    with _progress(console, f"{workers} worker(s): {total} sweeps", total) as done:
+        return simulate_all(setting, workers, pool, done)
 
 
 class _Session:
     """The runs with one number of workers after another, the fewest first."""
 
-    def __init__(self, setting: Setting, provenance: dict[str, Any], out: Path, console: Console) -> None:
-        self.setting, self.provenance, self.out, self.console = setting, provenance, out, console
+    def __init__(self, plan: Plan, out: Path, console: Console) -> None:
+        self.plan, self.setting, self.out, self.console = plan, plan.setting, out, console
+        self.provenance = outputs.provenance_of(plan.setting, plan.recordings)
         self.only: Records | None = None
         self.target: float | None = None
         self.rows: list[dict[str, Any]] = []
 
-    def run(self, counts: list[int], pool: Executor | None, target: float | None) -> None:
+    def run(self, pool: Executor | None, target: float | None) -> None:
         """Simulates and writes the study for each number of workers; no more than one is kept in memory."""
-        self.target = target
+        self.target, counts = target, self.plan.workers
         for workers in counts:
             facts = self._simulate(workers, pool)
             place = self.out if len(counts) == 1 else self.out / f"workers_{workers}"
@@ -81,10 +124,7 @@ class _Session:
             self.rows += rows_of(facts, self.target, workers)
 
     def _simulate(self, workers: int, pool: Executor | None) -> Records:
-        study = self.setting.study
-        total = len(study.strategies) * len(study.seeds)
-        with _progress(self.console, f"{workers} worker(s): {total} sweeps", total) as done:
-            facts = simulate_all(self.setting, workers, pool, done)
+        facts = simulated(self.setting, workers, pool, self.console)
         simulation = {**self.provenance["simulation"], **facts.provenance}
         told = {**self.provenance, "workers": workers, "simulation": simulation, "ended_at": records.now()}
         return replace(facts, provenance=told)
@@ -148,16 +188,6 @@ def parse_epoch_seconds(given: float | None) -> float | None:
     if given is not None and not 0 < given < float("inf"):
         raise ValueError(f"--epoch-seconds: a number above 0, got {given:g}")
     return given
-
-
-def _announce(console: Console, setting: Setting, recordings: Recordings, counts: list[int], out: Path) -> None:
-    study = setting.study
-    console.print(
-        f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each sweep, "
-        f"{', '.join(map(str, counts))} worker(s) in virtual time; {len(recordings.configs)} recorded configurations; "
-        f"results go to {out}",
-        soft_wrap=True,
-    )
 
 
 @contextlib.contextmanager
