@@ -141,7 +141,7 @@ def _add_simulate(commands: Any) -> None:
 def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
     add = parser.add_argument
     add("study", metavar="STUDY", help="a study file, or the name of a shipped study")
-    add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, or JSON")
+    add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, JSON or ONNX")
     add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
     _add_overrides(parser)
     add("--target", metavar="VALUE", type=float, help="metric to reach (default: what random search ends with)")

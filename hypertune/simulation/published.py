@@ -17,7 +17,7 @@ import pandas as pd
 from hypertune.simulation.columns import CONFIG
 
 RENAMED = {"test_result": "test_accuracy", "test_cross_entropy": "test_loss"}
-"""LCBench's names of metrics, `Train/` left out, where the rule of `_metric` does not give ours."""
+"""LCBench's names of metrics, `Train/` left out, where the rule of `metric_name` does not give ours."""
 
 
 def read_json(path: Path, dataset: str | None) -> pd.DataFrame:
@@ -57,15 +57,19 @@ def _dataset(content: Mapping[str, Any], asked: str | None, path: Path) -> str:
 
 def _lcbench(number: str, run: Mapping[str, Any]) -> pd.DataFrame:
     log = run["log"]
-    metrics = {_metric(tag): values for tag, values in log.items() if tag.startswith("Train/") and tag.count("/") == 1}
+    metrics = {
+        metric_name(tag.removeprefix("Train/")): values
+        for tag, values in log.items()
+        if tag.startswith("Train/") and tag.count("/") == 1
+    }
     frame = pd.DataFrame({"epoch": log["epoch"], **metrics, "elapsed_s": log["time"]})
     # The state before training comes first, and the last epoch may stand there a second time, after a final test.
     frame = frame[frame["epoch"] >= 1].drop_duplicates("epoch")
     return frame.assign(config_id=int(number), **{CONFIG + name: value for name, value in run["config"].items()})
 
 
-def _metric(tag: str) -> str:
-    name = tag.removeprefix("Train/")
+def metric_name(name: str) -> str:
+    """Our name of a metric of LCBench's: the split first, and `loss` for the cross entropy."""
     name = RENAMED.get(name, name).replace("cross_entropy", "loss")
     return f"valid_{name.removeprefix('val_')}" if name.startswith("val_") else name
 

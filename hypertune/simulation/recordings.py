@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hypertune.simulation.columns import check_columns, in_order, metric_names, searched_names
 from hypertune.simulation.configurations import read_configs
 from hypertune.simulation.published import read_json
+from hypertune.simulation.yahpo import ENDING, read_onnx
 from hypertune.space import Config
 from hypertune.study import Study
 
@@ -71,8 +72,8 @@ def read(path: Path, study: Study, *, epoch_s: float | None = None) -> Recording
     """Reads the recorded curves that a study can be simulated with.
 
     Args:
-        path: a Parquet file, the output folder of a study, or a published table in JSON, `FILE.json` or
-            `FILE.json#DATASET`.
+        path: a Parquet file, the output folder of a study, a published table in JSON, `FILE.json` or
+            `FILE.json#DATASET`, or a surrogate of YAHPO Gym, `lcbench/FILE.onnx#TASK`.
         epoch_s: seconds of every epoch, in place of the recorded ones.
 
     Raises:
@@ -81,6 +82,8 @@ def read(path: Path, study: Study, *, epoch_s: float | None = None) -> Recording
     file, _, dataset = str(path).partition("#")
     if file.endswith(".json"):
         return from_frame(read_json(Path(file), dataset or None), study, source=str(path), epoch_s=epoch_s)
+    if file.endswith(ENDING):
+        return from_frame(read_onnx(Path(file), dataset or None, study), study, source=str(path), epoch_s=epoch_s)
     path = path / "curves.parquet" if path.is_dir() else path
     try:
         frame = pd.read_parquet(path)
