@@ -1,7 +1,7 @@
 """Surrogates of YAHPO Gym (Pfisterer et al., AutoML-Conf 2022) as tables of learning curves.
 
 A surrogate is a neural network in ONNX that predicts what a configuration reaches after so many epochs. It is asked for
-whole curves of configurations drawn at random from the study's space, which a simulation reads as if they were recorded.
+whole curves of configurations drawn at random from the study's space, which a simulation reads as recorded ones.
 The files are those of https://github.com/slds-lmu/yahpo_data: `lcbench/model_v2.onnx`, with `encoding.json` beside it.
 """
 

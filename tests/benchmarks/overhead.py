@@ -1,11 +1,12 @@
 """What hypertune costs besides training, against plain Ray Tune with its default settings, on trivial trials.
 
-    python -m tests.benchmarks.overhead [trials] [sweeps] [reports] [start]
+    python -m tests.benchmarks.overhead [trials] [sweeps] [reports] [start] [scale]
 
-Without names, all four parts run. `trials`: seconds that one more trial costs. `sweeps`: seconds that one more sweep
+Without names, all parts run. `trials`: seconds that one more trial costs. `sweeps`: seconds that one more sweep
 of a study costs, against one more `Tuner.fit`. `reports`: reports a second from 100 concurrent trials, records flushed,
 against the 1,000 that hypertune is meant to manage at least. `start`: seconds from the command to the first epoch in
-the journal, against starting Ray and one process of Ray's that imports what a trial needs.
+the journal, against starting Ray and one process of Ray's that imports what a trial needs. `scale`: the driver's processor
+time and memory for each of the last 9,000 trials of 10,000, against each of the last 900 of 1,000.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +163,26 @@ os._exit(0)
 """
 
 
+def scale() -> None:
+    """Studies of a hundred, a thousand and ten thousand trials, each in a process of its own."""
+    (cpu_1, mib_1), (cpu_2, mib_2), (cpu_3, mib_3) = (_driver(n) for n in (100, 1_000, 10_000))
+    report("driver time of one more trial, 10,000 against 1,000", (cpu_3 - cpu_2) / 9_000, (cpu_2 - cpu_1) / 900, "s")
+    report("driver memory of 1,000 more, 10,000 against 1,000", (mib_3 - mib_2) / 9, (mib_2 - mib_1) / 0.9, "MiB")
+
+
+def _driver(trials: int) -> tuple[float, float]:
+    """Processor seconds and peak MiB of the process that drives so many trials."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_drive, (trials,))
+
+
+def _drive(trials: int) -> tuple[float, float]:
+    prepare_environment()
+    ray.init(address="local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
+    ours(trials)
+    return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _has_epoch(out: Path) -> bool:
     journal = out / "sweeps" / "journal.jsonl"
     return journal.is_file() and '"event": "epoch"' in journal.read_text()
@@ -173,7 +196,13 @@ def _seconds_until(happened: Callable[[], bool], began: float) -> float:
     return time.monotonic() - began
 
 
-PARTS: dict[str, Callable[[], None]] = {"start": start, "trials": trials, "sweeps": sweeps, "reports": reports}
+PARTS: dict[str, Callable[[], None]] = {
+    "start": start,
+    "trials": trials,
+    "sweeps": sweeps,
+    "reports": reports,
+    "scale": scale,
+}
 
 
 def main() -> None:
@@ -183,7 +212,7 @@ def main() -> None:
     parts = parser.parse_args().parts or list(PARTS)
     prepare_environment()
     for name in parts:
-        if name != "start" and not ray.is_initialized():
+        if name not in ("start", "scale") and not ray.is_initialized():
             ray.init(address="local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
         PARTS[name]()
 

@@ -4,11 +4,13 @@
     python -m tests.benchmarks.simulation literature --curves lcbench_fashion_mnist.parquet
 
     python -m tests.benchmarks.simulation speedup --curves lcbench_fashion_mnist.parquet
+    python -m tests.benchmarks.simulation faithful
 
 Each prints a table and, last, one line of JSON. `literature` gives mean ranks at a quarter of the budget and at its
 end, to be set beside YAHPO Gym's; `speedup`, how many fewer epochs than random search each multi-fidelity strategy
-takes to where random search ends. For comparison with `speed`, measured on the same machine: Syne Tune's simulator does
-1,100 to 1,500 trial-epochs a second for ASHA at 4 to 100 workers and 480 at 1,000.
+takes to where random search ends; `faithful`, the wall-clock of a real run of the digits study, one trial at a time,
+and of its simulation from the curves it recorded. For comparison with `speed`, measured on the same machine: Syne
+Tune's simulator does 1,100 to 1,500 trial-epochs a second for ASHA at 4 to 100 workers and 480 at 1,000.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from hypertune import records
 from hypertune.comparison.anytime import incumbents
 from hypertune.comparison.target import to_target
 from hypertune.records import Book, Records
@@ -31,7 +37,7 @@ from hypertune.simulation.lookup import Source
 from hypertune.simulation.recordings import read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
-from hypertune.study import Budget, Study
+from hypertune.study import Budget, Resources, Study
 
 STUDY = "lcbench_fashion_mnist"
 FULL = 50
@@ -117,20 +123,47 @@ def speedup(curves: Path, strategies: tuple[str, ...], seeds: int, lookup: str) 
     return [{str(k): v for k, v in row.items()} for row in table.reset_index().to_dict("records")]
 
 
+def faithful() -> dict[str, object]:
+    """A real run of the digits study on one worker against its simulation, for each of its strategies."""
+    study = Study.load("digits_cnn").replace(seeds=(0,), retrain=0)
+    study = study.replace(resources=Resources(cpus_per_trial=cores()))
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder, "study.toml"), Path(folder, "out")
+        file.write_text(study.to_toml())
+        subprocess.run([sys.executable, "-m", "hypertune", "compare", file, "--out", out, "--quiet"], check=True)
+        real = records.read(out)
+        source = LOOKUPS["nearest"](read(out, study), study)
+    virtual = simulate_all(Setting(study, source, Costs()), 1, None)
+    kept = ["trial_id", "status", "epochs", "best_epoch", study.metric]
+    assert virtual.trials[kept].equals(real.trials[kept]), "the simulation decided otherwise"
+    table = pd.DataFrame({"real_s": real.sweeps["wall_s"], "virtual_s": virtual.sweeps["wall_s"]})
+    table = table.assign(ratio=table["virtual_s"] / table["real_s"]).set_index(real.sweeps["strategy"])
+    print(table.round(3).to_string())
+    ours, peer = float(table["virtual_s"].sum()), float(table["real_s"].sum())
+    return {
+        "name": "virtual wall-clock, peer: the real run", "ours": round(ours, 2), "peer": round(peer, 2),
+        "ratio": round(ours / peer, 3), "unit": "s",
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "literature", "speedup"))
-    parser.add_argument("--curves", type=Path, required=True, help="lcbench_fashion_mnist.parquet")
+    parser.add_argument("what", choices=("speed", "literature", "speedup", "faithful"))
+    parser.add_argument("--curves", type=Path, help="lcbench_fashion_mnist.parquet; not of faithful")
     parser.add_argument("--strategies", help="of speed and speedup, separated by commas")
     parser.add_argument("--workers", default="1,10,100,1000,10000", help="of speed")
     parser.add_argument("--seeds", type=int, default=30, help="of literature and speedup")
     parser.add_argument("--lookup", default="auto", choices=LOOKUPS)
     arguments = parser.parse_args()
+    if arguments.curves is None and arguments.what != "faithful":
+        parser.error("--curves is needed")
     curves, seeds, lookup = arguments.curves, arguments.seeds, arguments.lookup
     asked = tuple(arguments.strategies.split(",")) if arguments.strategies else None
     if arguments.what == "speed":
         counts = [int(count) for count in arguments.workers.split(",")]
         result: object = speed(curves, asked or ("random", "asha", "hyperband"), counts, lookup)
+    elif arguments.what == "faithful":
+        result = faithful()
     elif arguments.what == "speedup":
         result = speedup(curves, asked or (*MULTI_FIDELITY, *SLOW), seeds, lookup)
     else:
