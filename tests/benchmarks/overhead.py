@@ -4,9 +4,10 @@
 
 Without names, all parts run. `trials`: seconds that one more trial costs. `sweeps`: seconds that one more sweep of a
 study costs, against one more `Tuner.fit`. `reports`: reports a second from 100 concurrent trials, records flushed,
-against the 1,000 that hypertune is meant to manage at least. `start`: seconds from the command to the first epoch in the
-journal, against starting Ray and one process of Ray's that imports what a trial needs. `scale`: the driver's processor
-time and memory for each of the last 9,000 trials of 10,000, against each of the last 900 of 1,000.
+against the 1,000 that hypertune is meant to manage at least; starting the hundred processes takes minutes and is not
+counted. `start`: seconds from the command to the first epoch in the journal, against starting Ray and one process of
+Ray's that imports what a trial needs. `scale`: the driver's processor time and memory for each of the last 9,000 trials
+of 10,000, against each of the last 900 of 1,000.
 """
 
 from __future__ import annotations
