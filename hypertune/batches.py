@@ -29,17 +29,21 @@ class Batches:
 
     def __init__(self) -> None:
         self._ahead: dict[str, int] = {}
+        self._step = 1
+        """Epochs from one report to the next, the most that were seen."""
         self.under_way = 0
 
     def grant(self, sweep: Sweep, trial_id: str) -> int:
-        """How many epochs the trial may train until its next reports, which arrive together; charged from now on."""
-        epochs = _length(sweep, trial_id)
-        self.under_way += epochs - 1
-        self._ahead[trial_id] = epochs - 1
-        return epochs
+        """How many reports the trial may send together next; their epochs are charged from now on."""
+        self.forget(trial_id)
+        reports = max(1, int(_epochs(sweep, trial_id) // self._step))
+        self._ahead[trial_id] = reports * self._step - 1
+        self.under_way += self._ahead[trial_id]
+        return reports
 
     def reported(self, trial_id: str, epochs: int) -> None:
         """That many of the granted ones have been trained."""
+        self._step = max(self._step, epochs)
         ahead = self._ahead.get(trial_id)
         if ahead:
             self._ahead[trial_id] = max(ahead - epochs, 0)
@@ -50,10 +54,9 @@ class Batches:
         self.under_way -= self._ahead.pop(trial_id, 0)
 
 
-def _length(sweep: Sweep, trial_id: str) -> int:
+def _epochs(sweep: Sweep, trial_id: str) -> float:
     """Up to the next decision, for at most `batch_s`, and in no more than a small part of the room."""
     state = sweep.trials[trial_id]
-    sweep.batches.forget(trial_id)
     if not state.epochs:
         return 1  # how long one takes is not known yet
     upcoming = getattr(sweep.scheduler, "next_decision", None)
@@ -61,4 +64,4 @@ def _length(sweep: Sweep, trial_id: str) -> int:
     quick = batch_s(sweep.workers) * state.epochs / state.train_s if state.train_s else math.inf
     # Granted epochs that are trained no more because time is up must not keep other trials from starting.
     share = sweep.room() / (10 * sweep.workers)
-    return max(1, int(min(decided - state.epochs, sweep.study.training.max_epochs - state.epochs, quick, share)))
+    return float(min(decided - state.epochs, sweep.study.training.max_epochs - state.epochs, quick, share))

@@ -19,6 +19,7 @@ class Batched(Runner):
     """Every running trial trains what it is granted, an epoch in a thousandth of a second."""
 
     epoch_s = 0.001
+    step = 1
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -27,10 +28,10 @@ class Batched(Runner):
     def advance(self, trial: Any) -> None:
         state = self.sweep.trials[trial.trial_id]
         granted = self.sweep.grant(trial.trial_id)
-        assert self.sweep.room() >= 0
+        assert self.step > 1 or self.sweep.room() >= 0
         self.granted.append(granted)
         for i in range(granted):
-            epoch = state.epochs + 1
+            epoch = state.epochs + self.step
             self.now += self.epoch_s
             report = Report(epoch, {"acc": accuracy(trial.config, epoch)}, self.epoch_s * epoch)
             decision = self.sweep.report(trial, report, self)
@@ -56,6 +57,15 @@ def test_asha_decides_the_same_with_one_worker_as_epoch_by_epoch() -> None:
     ends = [[(s.config, s.epochs, s.status) for s in runner.sweep.trials.values()] for runner in (batched, single)]
     assert ends[0] == ends[1]
     assert len(batched.granted) < 500
+
+
+@pytest.mark.parametrize("strategy", ["asha", "hyperband", "pbt"])
+def test_a_trainable_that_reports_every_third_epoch_is_not_let_past_a_decision(strategy: str) -> None:
+    runner = Batched(make_study(strategies=(strategy,), training=LONG, budget=Budget(epochs=3000)), strategy)
+    runner.step = 3
+    runner.run()
+    assert max(runner.granted) > 1
+    assert runner.sweep.spent_epochs <= 3000 + 2 * 2  # two workers, each two epochs into its last report
 
 
 def test_a_trial_reports_each_epoch_that_takes_longer_than_a_batch_may() -> None:
