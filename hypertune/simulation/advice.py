@@ -83,10 +83,9 @@ class Choice:
     arrivals: Arrivals
     ratio: tuple[float, float, float]
 
-    @property
-    def slower(self) -> bool:
-        """Whether it is established to be slower than the recommended one."""
-        return self.ratio[1] > 1
+    def worse(self, best: Choice) -> bool:
+        """Whether its time times its cost is established to be more than the recommended one's."""
+        return self.ratio[1] > math.sqrt(best.workers / self.workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,9 @@ class Advice:
     """What to run.
 
     Attributes:
-        best: the strategy whose mean incumbent reaches the target first, on the workers of its knee.
-        others: the other strategies that reach it, quickest first.
+        best: of the strategies on the workers of their knees, the one whose time to the target, times its cost, is the
+            least. A knee is where that product is least for one strategy, so that both follow the same rule.
+        others: the other strategies that reach it, in the same order.
         epochs: a budget within which `CONFIDENT` of the best one's sweeps reach the target.
         table: as `capacity.capacity_table`.
     """
@@ -118,9 +118,10 @@ def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int],
         ValueError: if no strategy reaches the target.
     """
     table = capacity_table(rows)
-    knees = table[table["knee"]].sort_values("time_s", kind="stable").to_dict("records")
+    knees = table[table["knee"]].to_dict("records")
     if not knees:
         raise ValueError(f"--target: no strategy reaches {number(target)} within the budget; give a nearer one")
+    knees.sort(key=lambda row: row["time_s"] * row["cost_worker_s"])
     best = found[knees[0]["strategy"], int(knees[0]["workers"])]
     choices = [_choice(row, found[row["strategy"], int(row["workers"])], best) for row in knees]
     epochs = math.ceil(np.quantile(best.epochs, CONFIDENT, method="inverted_cdf"))
@@ -199,12 +200,12 @@ def tell(
 
 
 def _rivals(advice: Advice) -> str:
-    equals = [other.strategy for other in advice.others if not other.slower]
+    equals = [other.strategy for other in advice.others if not other.worse(advice.best)]
     if not advice.others:
         return "No other strategy reaches it."
     if not equals:
-        return f"All others are established to be slower, at {LEVEL:.0%} confidence."
-    return f"Not established to be slower, so as good a choice as far as this can tell: {', '.join(equals)}."
+        return f"Time and cost taken together, all others are established to be worse, at {LEVEL:.0%} confidence."
+    return f"Time and cost taken together, not established to be worse: {', '.join(equals)}."
 
 
 def _table(advice: Advice, study: Study) -> Table:

@@ -43,7 +43,8 @@ def _dense(widths: Sequence[int], generator: torch.Generator) -> Weights:
 
 
 def _normal(shape: Sequence[int], inputs: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(*shape, generator=generator) * (2 / inputs) ** 0.5
+    drawn: Tensor = torch.randn(*shape, generator=generator) * (2 / inputs) ** 0.5
+    return drawn
 
 
 def mlp(weights: Weights, images: Tensor) -> Tensor:
