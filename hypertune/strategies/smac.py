@@ -106,9 +106,9 @@ def _hyperparameter(parameter: Parameter) -> Any:
 def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.
 
-    Needs the package `smac`. `save` and `restore` ask SMAC everything again. In 40 trials it beats random search on Branin;
-    on a function of integers and choices it is ahead on three seeds of four, which twelve seeds do not establish
-    (`tests/benchmarks/searchers.py`).
+    Needs the package `smac`. `save` and `restore` ask SMAC everything again. In 40 trials it beats random search on
+    Branin; on a function of integers and choices it is ahead on three seeds of four, which twelve seeds do not
+    establish (`tests/benchmarks/searchers.py`).
 
     Args:
         n_initial: configurations of SMAC's Sobol design before the model is used.
