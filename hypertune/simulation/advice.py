@@ -19,7 +19,7 @@ from hypertune.comparison.numbers import duration, number, share
 from hypertune.comparison.outcomes import outcomes
 from hypertune.comparison.statistics import LEVEL, resampling_weights
 from hypertune.records import Records
-from hypertune.simulation.capacity import capacity_table, default_target, rows_of, sentences
+from hypertune.simulation.capacity import at_knees, capacity_table, default_target, rows_of, sentences
 from hypertune.simulation.runner import Setting, processes
 from hypertune.simulation.session import Plan, planned, simulated
 from hypertune.study import Study
@@ -93,8 +93,7 @@ class Advice:
     """What to run.
 
     Attributes:
-        best: of the strategies on the workers of their knees, the one whose time to the target, times its cost, is the
-            least. A knee is where that product is least for one strategy, so that both follow the same rule.
+        best: of the strategies on the workers of their knees, the first of `capacity.at_knees`.
         others: the other strategies that reach it, in the same order.
         epochs: a budget within which `CONFIDENT` of the best one's sweeps reach the target.
         table: as `capacity.capacity_table`.
@@ -118,10 +117,9 @@ def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int],
         ValueError: if no strategy reaches the target.
     """
     table = capacity_table(rows)
-    knees = table[table["knee"]].to_dict("records")
+    knees = at_knees(table)
     if not knees:
         raise ValueError(f"--target: no strategy reaches {number(target)} within the budget; give a nearer one")
-    knees.sort(key=lambda row: row["time_s"] * row["cost_worker_s"])
     best = found[knees[0]["strategy"], int(knees[0]["workers"])]
     choices = [_choice(row, found[row["strategy"], int(row["workers"])], best) for row in knees]
     epochs = math.ceil(np.quantile(best.epochs, CONFIDENT, method="inverted_cdf"))

@@ -106,11 +106,22 @@ def knee(workers: Sequence[int], times: Sequence[float]) -> int | None:
     return best[0]
 
 
+def at_knees(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of the knees, the least product of time and cost first.
+
+    A step to more workers is worth it as long as that product falls, which is what makes a knee; so that both questions,
+    how many workers and which strategy, are answered by one rule.
+    """
+    knees: list[dict[Any, Any]] = table[table["knee"]].to_dict("records")
+    return sorted(knees, key=lambda row: row["time_s"] * row["cost_worker_s"])
+
+
 def sentences(table: pd.DataFrame, metric: str, target: float) -> list[str]:
-    """What to rent, one sentence per strategy, the quickest at its knee first."""
-    knees = table[table["knee"]].sort_values("time_s", kind="stable")
-    told = [_sentence(row, table, metric, target) for row in knees.to_dict("records")]
-    never = [name for name in dict.fromkeys(table["strategy"]) if name not in set(knees["strategy"])]
+    """What to rent, one sentence per strategy, the best first; see `at_knees`."""
+    knees = at_knees(table)
+    told = [_sentence(row, table, metric, target) for row in knees]
+    reached = {row["strategy"] for row in knees}
+    never = [name for name in dict.fromkeys(table["strategy"]) if name not in reached]
     return told + [f"{name}: does not reach {metric} {number(target)} within its budget" for name in never]
 
 
