@@ -109,8 +109,8 @@ def knee(workers: Sequence[int], times: Sequence[float]) -> int | None:
 def at_knees(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """The rows of the knees, the least product of time and cost first.
 
-    A step to more workers is worth it as long as that product falls, which is what makes a knee; so that both questions,
-    how many workers and which strategy, are answered by one rule.
+    A step to more workers is worth it as long as that product falls, which is what makes a knee; so one rule answers
+    how many workers and which strategy.
     """
     knees: list[dict[Any, Any]] = table[table["knee"]].to_dict("records")
     return sorted(knees, key=lambda row: row["time_s"] * row["cost_worker_s"])
