@@ -22,7 +22,6 @@ from hypertune.records import Records
 from hypertune.simulation.capacity import at_knees, capacity_table, default_target, rows_of, sentences
 from hypertune.simulation.runner import Setting, processes
 from hypertune.simulation.session import Plan, planned, simulated
-from hypertune.study import Study
 
 CONFIDENT = 0.9
 """Share of the sweeps that reach the target within the recommended budget."""
@@ -189,7 +188,7 @@ def tell(
     )
     say(sentences(advice.table[advice.table["strategy"] == best.strategy], study.metric, advice.target)[0] + ".")
     say(_rivals(advice))
-    console.print(_table(advice, study))
+    console.print(_table(advice))
     never = [name for name in study.strategies if name not in set(advice.table.loc[advice.table["knee"], "strategy"])]
     if never:
         say(f"Not reached within {study.budget} by: {', '.join(never)}.")
@@ -206,18 +205,10 @@ def _rivals(advice: Advice) -> str:
     return f"Time and cost taken together, not established to be worse: {', '.join(equals)}."
 
 
-def _table(advice: Advice, study: Study) -> Table:
+def _table(advice: Advice) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "strategy",
-        "workers",
-        "time",
-        "worker time",
-        "sweeps there",
-        f"final {study.metric}",
-        "times as long",
-    ):
-        table.add_column(name, justify="left" if name == "strategy" else "right")
+    for name in ("strategy", "workers", "time", "worker time", "there", "value", "times as long"):
+        table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for choice in (advice.best, *advice.others):
         mean, low, high = choice.ratio
         ratio = "" if choice is advice.best else f"{number(mean, 2)} [{number(low, 2)}, {number(high, 2)}]"
