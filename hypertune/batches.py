@@ -1,6 +1,6 @@
-"""How many epochs a trial trains before it is heard of again.
+"""How many reports a trial sends together.
 
-One, as a rule. A trial whose epochs take milliseconds would keep the driver busy with nothing but its reports: it may
+One, as a rule. A trial whose epochs take milliseconds would keep the driver busy with nothing but its reports. It may
 send several at once as long as nothing is decided in between: neither scheduler nor budget would have answered any of
 them but the last with anything else than to go on.
 """

@@ -167,7 +167,7 @@ class Sweep:
         self._tell("unpause", trial_id=trial_id, wall_s=self.wall_s())
 
     def grant(self, trial_id: str) -> int:
-        """How many epochs a running trial may train before it sends the reports of all of them; see `batches`."""
+        """How many reports a running trial may send together next; see `batches`."""
         return self.batches.grant(self, trial_id)
 
     # What comes back ---------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,24 +154,23 @@ def advise(arguments: argparse.Namespace) -> int:
     plan = planned(arguments)
     console = Console(highlight=False, quiet=arguments.quiet)
     console.print(plan.announcement, soft_wrap=True)
-    advice, facts = _simulated(plan, arguments.target, console)
-    tell(advice, plan.setting, facts, Console(highlight=False), arguments)
+    advice, tally = _simulated(plan, arguments.target, console)
+    tell(advice, plan.setting, tally, Console(highlight=False), arguments)
     return DONE
 
 
-def _simulated(plan: Plan, target: float | None, console: Console) -> tuple[Advice, dict[str, int]]:
+def _simulated(plan: Plan, target: float | None, console: Console) -> tuple[Advice, Counter[str]]:
     """The advice, and how many trials of all simulations were read off which kind of curve."""
     rows: list[dict[str, Any]] = []
     found: dict[tuple[str, int], Arrivals] = {}
-    tally: dict[str, int] = {}
+    tally: Counter[str] = Counter()
     with processes(plan.setting, plan.processes) as pool:
         for workers in plan.workers:
             facts = simulated(plan.setting, workers, pool, console)
             target = default_target(facts) if target is None else target
             rows += rows_of(facts, target, workers)
             found |= {(name, workers): arrived for name, arrived in arrivals(facts, target).items()}
-            for kind, trials in facts.provenance["trials"].items():
-                tally[kind] = tally.get(kind, 0) + trials
+            tally.update(facts.provenance["trials"])
     assert target is not None
     return advice_of(rows, found, target), tally
 
@@ -180,7 +181,7 @@ def tell(
     """Prints the recommendation, its evidence, and the command that follows it."""
     study, best = setting.study, advice.best
     within = int((best.arrivals.epochs[best.arrivals.there] <= advice.epochs).sum())
-    say = lambda text: console.print(text, soft_wrap=True)  # noqa: E731
+    say = partial(console.print, soft_wrap=True)
     say(f"\n[bold]{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs[/bold]")
     say(
         f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "

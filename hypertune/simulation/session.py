@@ -38,9 +38,10 @@ def simulate(arguments: argparse.Namespace) -> int:
     """
     from hypertune.cli import DONE
 
+    if arguments.out:
+        outputs.check_free(arguments.out)  # before the curves are read and a look-up is fitted to them
     plan = planned(arguments)
     out = arguments.out or folder.default(plan.setting.study)
-    outputs.check_free(out)
     console = Console(highlight=False, quiet=arguments.quiet)
     console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
     session = _Session(plan, out, console)

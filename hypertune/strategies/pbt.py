@@ -96,7 +96,7 @@ class PopulationScheduler(FIFOScheduler):
         """Pauses the trial at the end of its generation; stops it if its own result ends the generation and it."""
         name, epoch = trial.trial_id, int(result["epoch"])
         population = self._home[name]
-        if not (population.generation + 1) * self._interval <= epoch < self._max_epochs:
+        if not self.next_decision(name, epoch) <= epoch < self._max_epochs:
             return str(TrialScheduler.CONTINUE)
         self._epoch[name] = epoch
         population.scores[name] = self._score(result)

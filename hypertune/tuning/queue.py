@@ -131,7 +131,7 @@ class Queue:
         return self.current.report(trial, report, self.view)
 
     def grant(self, trial_id: str) -> int:
-        """How many epochs a running trial may train before it sends the reports of all of them."""
+        """How many reports a running trial may send together next."""
         return self.current.grant(trial_id) if self.current is not None and trial_id in self._trials else 1
 
     def choose(self) -> Any | None:
