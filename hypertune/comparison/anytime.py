@@ -110,6 +110,25 @@ def on_points(grid: NDArray[np.float64], sweeps: list[tuple[NDArray[np.float64],
     return np.array(rows)
 
 
+def change_points(sweeps: list[tuple[NDArray[np.float64], NDArray[np.float64]]], end: float) -> NDArray[np.float64]:
+    """Wherever the incumbent of one of the sweeps changed, and the end; ascending."""
+    return np.unique(np.concatenate([*(at for at, _ in sweeps), [end]]))
+
+
+def first_reached(
+    scores: NDArray[np.float64], goal: float | NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where on the grid each row of scores first is as good as the goal, rounding apart; infinite if nowhere.
+
+    Args:
+        scores: shape (rows, points).
+        goal: one for all rows, or one for each, shape (rows,).
+        grid: shape (points,).
+    """
+    reached = scores >= np.reshape(goal - 1e-9 * np.abs(goal), (-1, 1))
+    return np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
+
+
 def _band(
     name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centre, seed: int, sign: float
 ) -> pd.DataFrame:

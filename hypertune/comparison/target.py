@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.anytime import CURVE_RESAMPLES, Axis, Steps, on_points, steps_by_seed
+from hypertune.comparison.anytime import (
+    CURVE_RESAMPLES,
+    Axis,
+    change_points,
+    first_reached,
+    on_points,
+    steps_by_seed,
+)
 from hypertune.comparison.outcomes import Outcomes, baseline, counted, outcomes
 from hypertune.comparison.statistics import LEVEL, holm, resampling_weights
 from hypertune.records import Records
@@ -73,24 +80,13 @@ def _scores(records: Records, facts: Outcomes, values: pd.DataFrame, axis: Axis)
         # A sweep that found nothing counts as the worst value, as in every comparison, and only at the very end.
         late = [(np.array([end]), np.array([sign * value])) for value in values[name]]
         steps[name] = [step if step[0].size else late[i] for i, step in enumerate(steps[name])]
-    grid = _changes(steps, end)
+    grid = change_points([sweep for sweeps in steps.values() for sweep in sweeps], end)
     return {name: on_points(grid, sweeps) for name, sweeps in steps.items()}, grid
-
-
-def _changes(steps: Steps, end: float) -> Floats:
-    points = [at for sweeps in steps.values() for at, _ in sweeps]
-    return np.unique(np.concatenate([*points, [end]]))
-
-
-def _first(means: Floats, goal: Floats, grid: Floats) -> Floats:
-    """Where each row of `means` (rows, points) first is as good as the row's `goal` (rows,); infinite if nowhere."""
-    reached = means >= (goal - 1e-9 * np.abs(goal))[:, None]
-    return np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
 
 
 def _observed(scores: dict[str, Floats], grid: Floats, reference: str) -> pd.DataFrame:
     goal = scores[reference].mean(axis=0)[-1:]
-    at = {name: _first(rows.mean(axis=0)[None], goal, grid)[0] for name, rows in scores.items()}
+    at = {name: first_reached(rows.mean(axis=0)[None], goal, grid)[0] for name, rows in scores.items()}
     table = pd.DataFrame({"at": pd.Series(at, dtype=float)})
     table["speedup"] = table["at"][reference] / table["at"]
     table["at"] = table["at"].replace(np.inf, np.nan)
@@ -103,7 +99,7 @@ def _intervals(scores: dict[str, Floats], grid: Floats, reference: str, seed: in
         return pd.DataFrame(np.nan, index=list(scores), columns=["low", "high"])
     weights = resampling_weights(seeds, resamples=CURVE_RESAMPLES, seed=seed)
     goal = (weights @ scores[reference])[:, -1]
-    firsts = {name: _first(weights @ rows, goal, grid) for name, rows in scores.items()}
+    firsts = {name: first_reached(weights @ rows, goal, grid) for name, rows in scores.items()}
     tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
     rows = {name: np.percentile(firsts[reference] / at, tails) for name, at in firsts.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["low", "high"])
@@ -123,7 +119,7 @@ def _swap_test(reference: Floats, other: Floats, grid: Floats, swaps: Floats) ->
     second = ((1 - swaps) @ other + swaps @ reference) / seeds
     # The level that both reach: the same whichever is called the reference, so that swapping all turns the sign.
     goal = np.minimum(first[:, -1], second[:, -1])
-    ratio = np.abs(np.log(_first(first, goal, grid) / _first(second, goal, grid)))
+    ratio = np.abs(np.log(first_reached(first, goal, grid) / first_reached(second, goal, grid)))
     return float((ratio >= ratio[0] - 1e-9).mean())
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from hypertune.comparison.anytime import Axis, steps_by_seed
+from hypertune.comparison.anytime import Axis, change_points, first_reached, on_points, steps_by_seed
 from hypertune.comparison.numbers import duration, number, share
-from hypertune.comparison.outcomes import outcomes
+from hypertune.comparison.outcomes import Outcomes, outcomes
 from hypertune.comparison.statistics import LEVEL, resampling_weights
 from hypertune.records import Records
 from hypertune.simulation.capacity import at_knees, capacity_table, default_target, rows_of, sentences
@@ -46,24 +46,27 @@ class Arrivals:
 def arrivals(records: Records, target: float) -> dict[str, Arrivals]:
     """When each strategy's sweeps reach the target."""
     facts = outcomes(records)
-    goal = (1.0 if records.study.mode == "max" else -1.0) * target
-    goal -= 1e-9 * abs(goal)
-    seconds, epochs = (_firsts(records, axis, goal) for axis in ("wall_s", "epochs"))
-    return {name: Arrivals(seconds[name][0], epochs[name][0], seconds[name][1]) for name in facts.strategies}
+    goal = target if records.study.mode == "max" else -target
+    seconds, epochs = (_firsts(records, facts, axis, goal) for axis in ("wall_s", "epochs"))
+    ledger = records.sweeps.set_index(["strategy", "seed"])
+    found = {}
+    for name in facts.strategies:
+        there, ends = np.isfinite(seconds[name]), ledger.loc[name].loc[list(facts.seeds)]
+        found[name] = Arrivals(
+            seconds=np.where(there, seconds[name], ends["wall_s"]),
+            epochs=np.where(there, epochs[name], ends["epochs"]),
+            there=there,
+        )
+    return found
 
 
-def _firsts(records: Records, axis: Axis, goal: float) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-    facts = outcomes(records)
+def _firsts(records: Records, facts: Outcomes, axis: Axis, goal: float) -> dict[str, NDArray[np.float64]]:
+    """Where each strategy's sweeps reach the score, infinite where one never does; one entry per seed."""
     steps, end = steps_by_seed(records, facts, axis)
-    ends = records.sweeps.set_index(["strategy", "seed"])[axis]
     found = {}
     for name, sweeps in steps.items():
-        there = np.array([bool((scores >= goal).any()) for _, scores in sweeps])
-        firsts = [
-            at[(scores >= goal).argmax()] if reached else float(ends.get((name, seed), end))
-            for seed, (at, scores), reached in zip(facts.seeds, sweeps, there, strict=True)
-        ]
-        found[name] = np.array(firsts, dtype=float), there
+        grid = change_points(sweeps, end)
+        found[name] = first_reached(on_points(grid, sweeps), goal, grid)
     return found
 
 

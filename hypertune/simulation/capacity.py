@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.anytime import CURVE_RESAMPLES, on_points, steps_by_seed
+from hypertune.comparison.anytime import CURVE_RESAMPLES, change_points, first_reached, on_points, steps_by_seed
 from hypertune.comparison.numbers import duration, number
 from hypertune.comparison.outcomes import baseline, counted, outcomes
 from hypertune.comparison.statistics import LEVEL, resampling_weights
@@ -59,9 +59,9 @@ def rows_of(records: Records, target: float, workers: int) -> list[dict[str, Any
     ledger = records.sweeps.groupby("strategy")
     rows = []
     for name, sweeps in steps.items():
-        grid = np.unique(np.concatenate([*(at for at, _ in sweeps), [end]]))
+        grid = change_points(sweeps, end)
         scores = on_points(grid, sweeps)
-        time_s = float(_first(scores.mean(axis=0)[None], sign * target, grid)[0])
+        time_s = _finite(first_reached(scores.mean(axis=0)[None], sign * target, grid)[0])
         low, high = _interval(scores, sign * target, grid)
         own = ledger.get_group(name)
         rows.append(
@@ -145,18 +145,16 @@ def _sentence(row: Mapping[Any, Any], table: pd.DataFrame, metric: str, target: 
     return f"{lead}; {after['workers']} are {faster:.2g} times as fast for {dearer:.2g} times the cost"
 
 
-def _first(means: Floats, goal: float, grid: Floats) -> Floats:
-    """Where each row of `means` (rows, points) first is as good as the goal; NaN if nowhere."""
-    reached = means >= goal - 1e-9 * abs(goal)
-    return np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.nan)
-
-
 def _interval(scores: Floats, goal: float, grid: Floats) -> tuple[float, float]:
     """95 % percentile bootstrap over seeds; an end is NaN where those resamples never get there."""
     if len(scores) < 2:
         return math.nan, math.nan
     weights = resampling_weights(len(scores), resamples=CURVE_RESAMPLES)
-    firsts = np.nan_to_num(_first(weights @ scores, goal, grid), nan=np.inf)
+    firsts = first_reached(weights @ scores, goal, grid)
     ends = np.percentile(firsts, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
-    low, high = (float(end) if math.isfinite(end) else math.nan for end in ends)
-    return low, high
+    return _finite(ends[0]), _finite(ends[1])
+
+
+def _finite(time_s: float) -> float:
+    """A time as the table has it, where one that never comes is missing."""
+    return float(time_s) if math.isfinite(time_s) else math.nan
