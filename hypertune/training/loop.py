@@ -16,7 +16,7 @@ from hypertune.training.hardware import choose_device, choose_precision
 from hypertune.training.hyperparameters import read_hyperparameters
 from hypertune.training.images import device_images
 from hypertune.training.memory import keep_freed_memory
-from hypertune.training.models import build_model
+from hypertune.training.models import build_model, fill
 from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer
 from hypertune.training.randomness import Randomness
 from hypertune.training.running import Running
@@ -143,8 +143,7 @@ class TrainingLoop:
             ValueError, RuntimeError: if the model has another shape.
         """
         self.epoch = state["epoch"]
-        # Matched by their order: a dropout layer has no weights, but the names of those behind it depend on it.
-        self.model.load_state_dict(dict(zip(self.model.state_dict(), state["model"].values(), strict=True)))
+        fill(self.model, state["model"])
         # What is in the groups are hyperparameters, and the saved ones must not win over this loop's.
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]["state"]})
         self._randomness.load_state_dict(state["randomness"])

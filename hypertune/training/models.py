@@ -45,6 +45,15 @@ def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, in
     return BUILDERS[kind](hyperparameters, image_shape, classes)
 
 
+def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Loads a state by the order of its tensors, since layers without weights change the names of those behind.
+
+    Raises:
+        ValueError, RuntimeError: if there are more or fewer, or of another shape.
+    """
+    model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
+
+
 class SavedModel(nn.Module):
     """A trained model with its normalisation: takes images as they are in the data set.
 
@@ -62,7 +71,7 @@ class SavedModel(nn.Module):
         self.config: dict[str, Any] = saved["config"]
         self.classes: tuple[str, ...] = tuple(saved["classes"])
         self.model = build_model(self.kind, self.config, tuple(saved["image_shape"]), len(self.classes))
-        self.model.load_state_dict(saved["state_dict"])
+        fill(self.model, saved["state_dict"])
         self.register_buffer("mean", saved["mean"])
         self.register_buffer("scale", saved["scale"])
 
@@ -119,14 +128,14 @@ def load_model(path: Place) -> SavedModel:
     """
     try:
         saved = torch.load(_opened(path), map_location="cpu", weights_only=True)
-        if saved["format"] != FORMAT:
-            raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
-        return SavedModel(saved).eval()
+        if saved["format"] == FORMAT:
+            return SavedModel(saved).eval()
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; give the model.pt that a study wrote") from None
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, IndexError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: not a model that hypertune saved ({reason})") from error
+    raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
 
 
 def _contents(loop: TrainingLoop) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparameters
+from hypertune.training.pooled import PooledConvolution
 
 UNPADDED_FROM = 6
 """Height and width from which on a convolution after the first goes without padding."""
@@ -54,13 +55,16 @@ def _blocks(h: CNNHyperparameters, image_shape: tuple[int, int, int]) -> Iterato
     channels, *size = image_shape
     for block in range(h.blocks):
         padding = 1 if block == 0 or min(size) < UNPADDED_FROM else 0
-        yield nn.Conv2d(channels, h.filters, 3, padding=padding)
         size = [side - 2 + 2 * padding for side in size]
-        if min(size) >= 2:
-            yield nn.MaxPool2d(2)
+        pooled, normalised = min(size) >= 2, h.norm != "none"
+        if pooled:
+            yield PooledConvolution(channels, h.filters, padding=padding, rectify=not normalised)
             size = [side // 2 for side in size]
+        else:
+            yield nn.Conv2d(channels, h.filters, 3, padding=padding)
         yield from _norm(h.norm, h.filters, images=True)
-        yield nn.ReLU(inplace=True)
+        if normalised or not pooled:
+            yield nn.ReLU(inplace=True)
         channels = h.filters
 
 

@@ -1,0 +1,54 @@
+"""Compiles `hypertune/training/kernels.c` when the package is built or installed, editable or not.
+
+The compiler comes as a package (ziglang), so that a machine needs none of its own, and the same source gives the same
+instructions everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import sys_tags
+
+FOLDER = Path("hypertune", "training")
+SOURCE, LIBRARY = FOLDER / "kernels.c", FOLDER / "libkernels.so"
+OLDEST_GLIBC = "2.17"
+OPTIONS = ["-O3", "-fno-sanitize=all", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]
+
+
+class Kernels(BuildHookInterface[Any]):
+    """Adds the compiled kernels to what is built."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compiles them in the source tree, where an editable installation looks for them, too.
+
+        Raises:
+            subprocess.CalledProcessError: if the compiler fails; what it said was printed.
+        """
+        root = Path(self.root)
+        with tempfile.TemporaryDirectory() as cache:
+            caches = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+            new = Path(cache, "new.so")
+            command = [sys.executable, "-m", "ziglang", "cc", *_target(), *OPTIONS, "-o", str(new), str(root / SOURCE)]
+            subprocess.run(command, check=True, env={**os.environ, **caches})
+            # Replaced in one step: another process may have the old one loaded.
+            staged = root / f"{LIBRARY}.{os.getpid()}"
+            staged.write_bytes(new.read_bytes())
+            staged.replace(root / LIBRARY)
+        build_data["artifacts"].append(str(LIBRARY))
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{next(sys_tags()).platform}"
+
+
+def _target() -> list[str]:
+    """On x86, what processors of the last ten years have; on Linux, no C library newer than torch needs itself."""
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    target = ["-target", f"{machine}-linux-gnu.{OLDEST_GLIBC}"] if sys.platform == "linux" else []
+    return [*target, "-mcpu=x86_64_v3"] if machine == "x86_64" else target
