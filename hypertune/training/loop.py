@@ -17,7 +17,7 @@ from hypertune.training.hyperparameters import read_hyperparameters
 from hypertune.training.images import device_images
 from hypertune.training.memory import keep_freed_memory
 from hypertune.training.models import build_model, fill
-from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer
+from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer, plain_step
 from hypertune.training.randomness import Randomness
 from hypertune.training.running import Running
 
@@ -88,6 +88,7 @@ class TrainingLoop:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._vector = flatten_parameters(self.model)
         self._optimizer = make_optimizer(self.hyperparameters, self._vector)
+        self._step = plain_step(self._optimizer)
 
     @property
     def parameters(self) -> int:
@@ -193,7 +194,7 @@ class TrainingLoop:
             loss = F.cross_entropy(logits, labels)
             self._vector.grad.zero_()  # type: ignore[union-attr]
             torch.autograd.backward(loss)
-            self._optimizer.step()
+            self._step()
             running.add(loss, logits, labels)
             if number % SETTLE_EVERY == 0 and not running.settle():
                 break

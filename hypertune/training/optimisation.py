@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
+from collections.abc import Callable
 
 import torch
 from torch import nn, optim
@@ -34,6 +37,7 @@ def flatten_parameters(model: nn.Module) -> nn.Parameter:
 
 def make_optimizer(h: Hyperparameters, vector: nn.Parameter) -> optim.Optimizer:
     """The optimizer of torch.optim, in its fused form where there is one."""
+    _spare_the_compiler()
     lr, decay = h.lr, h.weight_decay
     match h.optimizer:
         case "adam":
@@ -45,6 +49,33 @@ def make_optimizer(h: Hyperparameters, vector: nn.Parameter) -> optim.Optimizer:
         case "rmsprop":
             return optim.RMSprop([vector], lr, weight_decay=decay)
     raise AssertionError(f"optimizer {h.optimizer} was let through by the check of hyperparameters")
+
+
+def plain_step(optimizer: optim.Optimizer) -> Callable[[], None]:
+    """`optimizer.step`, without what torch wraps around it: hooks, a profiler's mark, and the import of its compiler,
+    which takes two seconds of every process. For a small network the wrapping costs as much as the step.
+    """
+    step = inspect.unwrap(type(optimizer).step)
+
+    def run() -> None:
+        with torch.no_grad():
+            step(optimizer)
+
+    return run
+
+
+def _spare_the_compiler() -> None:
+    """Lets a process have optimizers without importing torch's compiler.
+
+    torch imports it at their first use only to have it leave some functions uncompiled, and remembers what to call
+    instead under a name of its own. It has no setting for this; should the name change, processes start as slowly as
+    without.
+    """
+    optimizer = optim.Optimizer
+    for function in (optimizer.add_param_group, optimizer.state_dict, optimizer.load_state_dict):
+        plain = getattr(function, "__wrapped__", None)
+        if plain is not None and "torch._dynamo" not in sys.modules:
+            plain.__dynamo_disable = plain
 
 
 def learning_rate(h: Hyperparameters, epoch: int, max_epochs: int) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from hypertune.training.hyperparameters import CNNHyperparameters, Hyperparameters
 from hypertune.training.models import build_model
-from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer
+from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer, plain_step
 
 PLAIN = {
     "adam": torch.optim.Adam,
@@ -35,10 +38,11 @@ def test_the_flat_vector_trains_as_the_parameters_one_by_one(name: str) -> None:
     plain = PLAIN[name](plain_model.parameters(), lr=0.01, weight_decay=0.1)  # type: ignore[operator]
     for step in range(5):
         images = torch.randn(8, 3, 12, 12, generator=torch.Generator().manual_seed(step))
-        for trained, optimizer in ((flat_model, flat), (plain_model, plain)):
-            vector.grad.zero_() if trained is flat_model else optimizer.zero_grad()  # type: ignore[union-attr]
+        vector.grad.zero_()  # type: ignore[union-attr]
+        plain.zero_grad()
+        for trained, optimizer_step in ((flat_model, plain_step(flat)), (plain_model, plain.step)):
             trained(images).logsumexp(1).sum().backward()
-            optimizer.step()
+            optimizer_step()
     for one, other in zip(flat_model.parameters(), plain_model.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -51,6 +55,20 @@ def test_flattening_keeps_values_and_layout() -> None:
         assert torch.equal(one, other)
         assert one.stride() == other.stride()
         assert one.untyped_storage().data_ptr() == vector.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("name", list(PLAIN))
+def test_a_process_that_trains_does_not_import_torchs_compiler(name: str) -> None:
+    program = f"""
+import sys
+from hypertune.training.datasets import load_dataset
+from hypertune.training.loop import TrainingLoop
+loop = TrainingLoop("cnn", {{"optimizer": "{name}"}}, load_dataset("digits"), steps_per_epoch=2)
+loop.train_epoch()
+loop.load_state_dict(loop.state_dict())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_schedules() -> None:

@@ -148,9 +148,7 @@ def test_without_kernels_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_kernels_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kernels, "LIBRARY", tmp_path / "libkernels.so")
-    with pytest.warns(
-        UserWarning, match="libkernels.so is missing, so CNNs train at half"
-    ):
+    with pytest.warns(UserWarning, match="libkernels.so is missing, so CNNs train at half"):
         assert not kernels.available.__wrapped__()
 
 
