@@ -146,6 +146,8 @@ _TABLES: dict[str, tuple[str, ...]] = {
 
 def explain(message: str) -> str:
     """msgspec's message turned into `key: what is wrong`, with the known keys where one is unknown."""
+    # A key may be any text, and the message has to stay one line.
+    message = re.sub(r"[\x00-\x1f\x7f]", lambda control: repr(control[0])[1:-1], message)
     text, _, path = message.partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
     unknown = re.search(r"unknown field `(.*)`", text)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hypertune.cluster.ignored import Ignored
 from hypertune.study import Study
+from hypertune.training import KERNELS
 
 STUDY_FILE = "hypertune_study.toml"
 """Where the study's file lies in the job's working directory."""
@@ -139,10 +140,10 @@ def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         return
     for location in map(Path, locations):
-        if any(path.suffix in COMPILED for path in location.rglob("*")):
+        if any(path.suffix in COMPILED and path.name != KERNELS for path in location.rglob("*")):
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         else:
-            shipment.add_folder(location, below=f"{spec.name}/")
+            shipment.add_folder(location, below=f"{spec.name}/", include=(KERNELS,))
 
 
 def _plugins(study: Study) -> set[str]:

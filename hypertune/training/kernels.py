@@ -13,18 +13,25 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-LIBRARY = Path(__file__).with_name("libkernels.so")
+from hypertune.training import KERNELS
+
+LIBRARY = Path(__file__).with_name(KERNELS)
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 """How many pointers and how many numbers they take, in this order."""
 
 
 @functools.cache
 def available() -> bool:
-    """Whether they were compiled and this processor can run them: any of Arm, and on x86 those with AVX2."""
-    if not LIBRARY.is_file():
-        warnings.warn(f"{LIBRARY} is missing, so CNNs train at half the speed; install hypertune anew", stacklevel=2)
+    """Whether this machine can run them: any with an Arm processor, and on x86 those with AVX2."""
+    if platform.machine() in ("x86_64", "AMD64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return False
-    return platform.machine() not in ("x86_64", "AMD64") or torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+    try:
+        _library()
+    except OSError as error:
+        reason = f"the kernels cannot be used, so CNNs train at half the speed: {error}"
+        warnings.warn(f"{reason}; install hypertune anew on this machine", stacklevel=2)
+        return False
+    return True
 
 
 def convolve_and_pool(

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.sweep --data-dir DIR [--four]
 
-The same number of trials from the same space, the same epochs and data, each program a process of its own, one after
-the other; nothing is retrained. With `--four`, a study of four strategies against four calls of `tune.run`. Prints the
-best accuracies, and last one line of JSON.
+The same configurations, epochs and data, each program a process of its own, one after the other; nothing is retrained
+but, once, the winner for its weights. With `--four`, a study of four strategies against four calls of `tune.run`, whose
+other three searches draw from the same space. Prints the best accuracies, and last one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from hypertune import records
 from hypertune.study import Study
@@ -36,14 +37,28 @@ def ours(data_dir: Path, strategies: tuple[str, ...], trials: int, epochs: int) 
         return time.monotonic() - began, records.read(out)
 
 
-def tutorial(data_dir: Path, searches: tuple[str, ...], trials: int, epochs: int) -> tuple[float, dict[str, float]]:
-    """Seconds of the tutorial's script, and the best accuracy of each search."""
-    began = time.monotonic()
-    options = ["--search", ",".join(searches), "--trials", str(trials), "--epochs", str(epochs)]
-    command = [sys.executable, "-m", "tests.benchmarks.tutorial", "--data-dir", str(data_dir), *options]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def tutorial(
+    data_dir: Path, searches: tuple[str, ...], configs: list[dict[str, Any]], epochs: int
+) -> tuple[float, dict[str, float]]:
+    """Seconds of the tutorial's script with these configurations for random search, and each search's best accuracy."""
+    options = ["--search", ",".join(searches), "--trials", str(len(configs)), "--epochs", str(epochs)]
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder, "configs.json")
+        drawn.write_text(json.dumps(configs))
+        command = [sys.executable, "-m", "tests.benchmarks.tutorial", "--data-dir", str(data_dir), *options]
+        began = time.monotonic()
+        answer = subprocess.run([*command, "--configs", drawn], check=True, stdout=subprocess.PIPE, text=True).stdout
+        seconds = time.monotonic() - began
     best: dict[str, float] = json.loads(answer.strip().splitlines()[-1])["best"]
-    return time.monotonic() - began, best
+    return seconds, best
+
+
+def drawn_by_random_search(facts: records.Records) -> list[dict[str, Any]]:
+    """Its configurations: the hyperparameters of the space."""
+    rows = facts.trials[facts.trials["strategy"] == "random"]
+    return [
+        {"filters": int(f), "lr": float(lr)} for f, lr in zip(rows["config/filters"], rows["config/lr"], strict=True)
+    ]
 
 
 def main() -> None:
@@ -56,7 +71,7 @@ def main() -> None:
     strategies = FOUR if arguments.four else ("random",)
     mine, facts = ours(arguments.data_dir, strategies, arguments.trials, arguments.epochs)
     searches = tuple("optuna" if name == "bayes" else name for name in strategies)
-    theirs, best = tutorial(arguments.data_dir, searches, arguments.trials, arguments.epochs)
+    theirs, best = tutorial(arguments.data_dir, searches, drawn_by_random_search(facts), arguments.epochs)
     print("best accuracy, ours:", facts.trials.groupby("strategy")["valid_accuracy"].max().to_dict(), "theirs:", best)
     ledger = facts.sweeps
     print(f"workers busy: {ledger['busy_s'].sum() / (ledger['busy_s'].sum() + ledger['idle_s'].sum()):.0%}")

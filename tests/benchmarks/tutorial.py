@@ -3,7 +3,8 @@
     python -m tests.benchmarks.tutorial --data-dir DIR --search random --trials 6 --epochs 1
 
 torchvision's data set with ToTensor read by every trial, a DataLoader, a function trainable, plain `tune.run` with its
-defaults. Prints one line of JSON: the seconds of every search and the best accuracy.
+defaults. With `--configs FILE`, a JSON list, random search runs these configurations instead of drawing its own.
+Prints one line of JSON: the seconds of every search and the best accuracy.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ METRIC: dict[str, Any] = {"metric": "valid_accuracy", "mode": "max"}
 
 def train(config: dict[str, Any]) -> None:
     """One trial: everything anew, as a script that was wrapped in a function does it."""
+    config = config | config.get("drawn", {})
     with tempfile.TemporaryDirectory() as scratch:
         images = torchvision_images(Path(config["data_dir"]), scratch)
     train_split, valid_split = random_split(images, [54_000, 6_000], torch.Generator().manual_seed(0))
@@ -66,16 +68,20 @@ def main() -> None:
     parser.add_argument("--search", default="random", help=f"some of {','.join(SEARCHES)}")
     parser.add_argument("--trials", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--configs", type=Path, help="what random search runs, in place of --trials")
     arguments = parser.parse_args()
+    drawn = json.loads(arguments.configs.read_text()) if arguments.configs else None
     ray.init(address="local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
     constants = {"epochs": arguments.epochs, "data_dir": str(arguments.data_dir.resolve())}
     seconds, best = {}, {}
     for name in arguments.search.split(","):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
+            given = drawn is not None and name == "random"
+            space: dict[str, Any] = {"drawn": tune.grid_search(drawn)} if given else SPACE
             analysis = tune.run(
-                train, config={**SPACE, **constants}, num_samples=arguments.trials, storage_path=folder, verbose=0,
-                raise_on_failed_trial=True, **SEARCHES[name],
+                train, config={**space, **constants}, num_samples=1 if given else arguments.trials,
+                storage_path=folder, verbose=0, raise_on_failed_trial=True, **SEARCHES[name],
             )  # fmt: skip
             best[name] = float(analysis.dataframe("valid_accuracy", "max")["valid_accuracy"].max())
         seconds[name] = round(time.monotonic() - began, 1)

@@ -10,6 +10,7 @@ import pytest
 
 from hypertune.cluster.shipping import MOST_BYTES, STUDY_FILE, pack
 from hypertune.study import Study
+from hypertune.training import KERNELS
 
 OWN = """
 [study]
@@ -99,6 +100,10 @@ def test_compiled_code_has_to_be_installed_there(own: Study, tmp_path: Path, mon
     (package / "fast.so").write_bytes(b"\x7fELF")
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert pack(own, None).left_out["own_code"] == "compiled; install it on the cluster"
+
+
+def test_the_kernels_of_hypertune_are_sent_although_git_ignores_them() -> None:
+    assert f"hypertune/training/{KERNELS}" in pack(Study.load("digits_cnn"), None).files
 
 
 def test_too_much_is_refused_and_the_largest_named(tmp_path: Path) -> None:

@@ -146,9 +146,14 @@ def test_without_kernels_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert layer(x).grad_fn.name() != ours.grad_fn.name()
 
 
-def test_missing_kernels_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kernels, "LIBRARY", tmp_path / "libkernels.so")
-    with pytest.warns(UserWarning, match="libkernels.so is missing, so CNNs train at half"):
+@pytest.mark.parametrize("content", [None, b"of another machine"])
+def test_missing_kernels_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None) -> None:
+    library = tmp_path / "libkernels.so"
+    if content is not None:
+        library.write_bytes(content)
+    monkeypatch.setattr(kernels, "LIBRARY", library)
+    monkeypatch.setattr(kernels, "_library", kernels._library.__wrapped__)
+    with pytest.warns(UserWarning, match=r"so CNNs train at half the speed: .*libkernels\.so"):
         assert not kernels.available.__wrapped__()
 
 
