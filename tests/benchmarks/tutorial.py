@@ -70,14 +70,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--configs", type=Path, help="what random search runs, in place of --trials")
     arguments = parser.parse_args()
-    drawn = json.loads(arguments.configs.read_text()) if arguments.configs else None
+    drawn: list[dict[str, Any]] = json.loads(arguments.configs.read_text()) if arguments.configs else []
     ray.init(address="local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
     constants = {"epochs": arguments.epochs, "data_dir": str(arguments.data_dir.resolve())}
     seconds, best = {}, {}
     for name in arguments.search.split(","):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            given = drawn is not None and name == "random"
+            given = bool(drawn) and name == "random"
             space: dict[str, Any] = {"drawn": tune.grid_search(drawn)} if given else SPACE
             analysis = tune.run(
                 train, config={**space, **constants}, num_samples=1 if given else arguments.trials,
