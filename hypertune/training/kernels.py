@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from hypertune.training import KERNELS
 
+Result = TypeVar("Result")
 LIBRARY = Path(__file__).with_name(KERNELS)
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 """How many pointers and how many numbers they take, in this order."""
@@ -40,25 +42,29 @@ def convolve_and_pool(
     """3x3 convolution, 2x2 max-pooling and, if told so, ReLU.
 
     Args:
-        images: float32 [n, height, width, channels], as all tensors here without gaps.
-        weight: float32 [filters, 3, 3, channels].
+        images: float32 [n, channels, height, width]; like all images and weights here in channels_last layout.
+        weight: float32 [filters, channels, 3, 3].
         bias: float32 [filters].
         padding: zeros on each side.
         rectify: whether negative values become zero.
 
     Returns:
-        The pooled images, float32 [n, h, w, filters], and, as uint8, which position of its square each value came from;
+        The pooled images, float32 [n, filters, h, w], and, as uint8, which position of its square each value came from;
         4 where rectification left nothing of it.
     """
-    n, height, width, channels = images.shape
-    shape = (n, (height + 2 * padding - 2) // 2, (width + 2 * padding - 2) // 2, len(weight))
-    out, top = torch.empty(shape), torch.empty(shape, dtype=torch.uint8)
-    sizes = (height, width, channels, len(weight), padding, rectify)
+    n, channels, height, width = images.shape
+    filters = len(weight)
+    shape = (n, filters, (height + 2 * padding - 2) // 2, (width + 2 * padding - 2) // 2)
+    out = torch.empty(shape, memory_format=torch.channels_last)
+    top = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+    weights = weight.data_ptr(), bias.data_ptr()
 
-    def run(part: slice, _: int) -> None:
-        _call("convolve_and_pool", [images[part], weight, bias, out[part], top[part]], len(images[part]), *sizes)
+    def run(images: Tensor, out: Tensor, top: Tensor) -> None:
+        pointers = images.data_ptr(), *weights, out.data_ptr(), top.data_ptr()
+        sizes = len(images), height, width, channels, filters, padding, rectify
+        _check(_library().convolve_and_pool(*pointers, *sizes))
 
-    _in_threads(n, run)
+    _in_threads(run, images, out, top)
     return out, top
 
 
@@ -66,19 +72,23 @@ def convolve_and_pool_backward(
     gradient: Tensor, top: Tensor, images: Tensor, weight: Tensor, padding: int, *, of_images: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of the weights, the bias and, if told so, the images, given that of the pooled images."""
-    n, height, width, channels = images.shape
-    threads = _threads(n)
-    weights, biases = torch.zeros(threads, *weight.shape), torch.zeros(threads, len(weight))
+    _, channels, height, width = images.shape
+    filters = len(weight)
+
+    def run(gradient: Tensor, top: Tensor, images: Tensor, back: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        weights, bias = torch.zeros_like(weight), torch.zeros(filters)
+        inputs = gradient.data_ptr(), top.data_ptr(), images.data_ptr(), weight.data_ptr()
+        outputs = weights.data_ptr(), bias.data_ptr(), None if back is None else back.data_ptr()
+        sizes = len(images), height, width, channels, filters, padding
+        _check(_library().convolve_and_pool_backward(*inputs, *outputs, *sizes))
+        return weights, bias
+
     back = torch.empty_like(images) if of_images else None
-    sizes = (height, width, channels, len(weight), padding)
-
-    def run(part: slice, number: int) -> None:
-        tensors = [gradient[part], top[part], images[part], weight, weights[number], biases[number]]
-        to = back[part] if back is not None else None
-        _call("convolve_and_pool_backward", [*tensors, to], len(images[part]), *sizes)
-
-    _in_threads(n, run)
-    return weights.sum(0), biases.sum(0), back
+    sums = _in_threads(run, gradient, top, images, *([] if back is None else [back]))
+    if len(sums) == 1:
+        return *sums[0], back
+    weights, biases = zip(*sums, strict=True)
+    return torch.stack(weights).sum(0), torch.stack(biases).sum(0), back
 
 
 @functools.cache
@@ -89,26 +99,20 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _call(name: str, tensors: list[Tensor | None], *numbers: int) -> None:
-    pointers = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
-    if not getattr(_library(), name)(*pointers, *numbers):
-        raise MemoryError(f"{name}: no memory for one image and the weights")
+def _check(done: int) -> None:
+    if not done:
+        raise MemoryError("a convolution has no memory for one image and its weights")
 
 
-def _threads(images: int) -> int:
-    """As many as torch may use, and no more than there are images. The sums of a gradient depend on it."""
-    return max(1, min(torch.get_num_threads(), images))
+def _in_threads(run: Callable[..., Result], *tensors: Tensor) -> list[Result]:
+    """Calls `run` with the tensors' images shared out among as many threads as torch may use, without Python's lock.
 
-
-def _in_threads(images: int, run: Callable[[slice, int], None]) -> None:
-    """Calls `run` with the part of the images and the number of each thread; it lets go of Python's lock."""
-    threads = _threads(images)
-    if threads == 1:
-        return run(slice(None), 0)
-    size = -(-images // threads)
-    parts = [slice(start, start + size) for start in range(0, images, size)]
-    list(_pool(threads).map(run, parts, range(len(parts))))
-    return None
+    The results come in the order of the images: the same number of threads gives the same sums.
+    """
+    threads = min(torch.get_num_threads(), len(tensors[0]))
+    if threads <= 1:
+        return [run(*tensors)]
+    return list(_pool(threads).map(run, *(tensor.chunk(threads) for tensor in tensors)))
 
 
 @functools.cache

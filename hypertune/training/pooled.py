@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from hypertune.training.kernels import available, convolve_and_pool, convolve_and_pool_backward
 
+LAYOUT = torch.channels_last
+
 
 class PooledConvolution(nn.Conv2d):
     """A 3x3 convolution, 2x2 max-pooling and, if told so, ReLU: [n, channels, height, width] to half of both.
@@ -37,34 +39,27 @@ class PooledConvolution(nn.Conv2d):
         if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return False
         right = x.dim() == 4 and x.shape[1] == self.in_channels and min(x.shape[2:]) + 2 * int(self.padding[0]) >= 4
-        plain = x.dtype == self.weight.dtype == torch.float32 and x.device == self.weight.device == torch.device("cpu")
+        plain = x.is_cpu and self.weight.is_cpu and x.dtype == self.weight.dtype == torch.float32
         return right and plain and not torch.is_autocast_enabled("cpu") and available()
 
 
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, rectify: bool) -> Tensor:
-        images, weight = _pixels(x), _pixels(weight)
+        # No copies of what is channels_last, as a loop's model and images are.
+        images, weight = x.contiguous(memory_format=LAYOUT), weight.contiguous(memory_format=LAYOUT)
         out, top = convolve_and_pool(images, weight, bias, padding, rectify)
         ctx.save_for_backward(images, weight, top)
         ctx.padding = padding
-        return _channels(out)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight, top = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=LAYOUT)
         of_images: bool = ctx.needs_input_grad[0]
         weights, bias, back = convolve_and_pool_backward(
-            _pixels(gradient), top, images, weight, ctx.padding, of_images=of_images
+            gradient, top, images, weight, ctx.padding, of_images=of_images
         )
-        return None if back is None else _channels(back), _channels(weights), bias, None, None
-
-
-def _pixels(x: Tensor) -> Tensor:
-    """[n, channels, height, width] as [n, height, width, channels] without gaps; no copy if channels_last."""
-    return x.permute(0, 2, 3, 1).contiguous()
-
-
-def _channels(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2)
+        return back, weights, bias, None, None

@@ -174,5 +174,5 @@ def test_no_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kernels, "_library", Full)
     layer, x = make(SHAPES[0], rectify=True)
-    with pytest.raises(MemoryError, match="convolve_and_pool: no memory"):
+    with pytest.raises(MemoryError, match="has no memory for one image"):
         layer(x)
