@@ -18,6 +18,8 @@ from hypertune.training import KERNELS
 
 Result = TypeVar("Result")
 LIBRARY = Path(__file__).with_name(KERNELS)
+VERSION = 1
+"""That of `kernels.c`: an editable installation may hold what was compiled before the source changed."""
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 """How many pointers and how many numbers they take, in this order."""
 
@@ -94,6 +96,8 @@ def convolve_and_pool_backward(
 @functools.cache
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(LIBRARY))
+    if library.kernels_version() != VERSION:
+        raise OSError(f"{LIBRARY} was compiled from another version of kernels.c")
     for name, (pointers, numbers) in FUNCTIONS.items():
         getattr(library, name).argtypes = [ctypes.c_void_p] * pointers + [ctypes.c_long] * numbers
     return library

@@ -157,6 +157,13 @@ def test_missing_kernels_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert not kernels.available.__wrapped__()
 
 
+def test_kernels_of_another_version_are_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "VERSION", kernels.VERSION + 1)
+    monkeypatch.setattr(kernels, "_library", kernels._library.__wrapped__)
+    with pytest.warns(UserWarning, match=r"libkernels\.so was compiled from another version"):
+        assert not kernels.available.__wrapped__()
+
+
 def test_an_exported_model_has_torchs_own_operations() -> None:
     model = nn.Sequential(*[make((1, 1, 4, 8, 8, 1), rectify=True)[0]]).eval()
     images = torch.randn(3, 1, 8, 8)
