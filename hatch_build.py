@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,33 @@ class Kernels(BuildHookInterface[Any]):
         with tempfile.TemporaryDirectory() as cache:
             caches = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
             new = Path(cache, "new.so")
-            command = [sys.executable, "-m", "ziglang", "cc", *_target(), *OPTIONS, "-o", str(new), str(root / SOURCE)]
-            subprocess.run(command, check=True, env={**os.environ, **caches})
+            version = f"-DKERNELS_VERSION={zlib.crc32((root / SOURCE).read_bytes())}u"
+            command = [sys.executable, "-m", "ziglang", "cc", *_target(), *OPTIONS, version]
+            subprocess.run([*command, "-o", new, root / SOURCE], check=True, env={**os.environ, **caches})
             # Replaced in one step: another process may have the old one loaded.
             staged = root / f"{LIBRARY}.{os.getpid()}"
             staged.write_bytes(new.read_bytes())
             staged.replace(root / LIBRARY)
         build_data["artifacts"].append(str(LIBRARY))
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{next(sys_tags()).platform}"
+        build_data["tag"] = f"py3-none-{_platform()}"
+
+
+MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
 def _target() -> list[str]:
-    """On x86, what processors of the last ten years have; on Linux, no C library newer than torch needs itself."""
-    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    target = ["-target", f"{machine}-linux-gnu.{OLDEST_GLIBC}"] if sys.platform == "linux" else []
-    return [*target, "-mcpu=x86_64_v3"] if machine == "x86_64" else target
+    """Never this very processor: x86 ones of the last ten years, the first Macs with Arm, any other Arm."""
+    target = ["-target", f"{MACHINE}-linux-gnu.{OLDEST_GLIBC}"] if sys.platform == "linux" else []
+    if MACHINE == "x86_64":
+        target.append("-mcpu=x86_64_v3")
+    elif sys.platform == "darwin":
+        target.append("-mcpu=apple_m1")
+    return target
+
+
+def _platform() -> str:
+    """The oldest that can run it, as the tag of a wheel names it."""
+    if sys.platform == "linux":
+        return f"manylinux_{OLDEST_GLIBC.replace('.', '_')}_{MACHINE}"
+    return next(sys_tags()).platform

@@ -35,6 +35,7 @@ TOOLS = (
     ".coverage*", ".DS_Store", *IGNORE_FILES,
 )  # fmt: skip
 
+INSTALLED = {"site-packages", "dist-packages"}
 LARGEST = 10 * 2**20
 """Bytes of a file from which on it is taken for data, whatever it is called."""
 _PRIVATE_KEY = b"PRIVATE KEY"
@@ -120,7 +121,9 @@ def _ignored(path: Path, is_folder: bool, rules: _Rules) -> bool:
 
 
 def _outer_rules(root: Path) -> _Rules:
-    """Ignore files above `root`, up to the repository that it lies in."""
+    """Ignore files above `root`, up to the repository that it lies in, of which no installed package is a part."""
+    if INSTALLED.intersection(root.parts):
+        return ()
     above = list(root.parents)
     inside = next((number for number, folder in enumerate([root, *above]) if (folder / ".git").exists()), 0)
     return tuple(rule for folder in reversed(above[:inside]) for rule in _rules_in(folder))

@@ -139,11 +139,13 @@ def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
         else:
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         return
+    # Done without where they do not fit, so they need not be installed there.
+    optional = (KERNELS,) if spec.name == "hypertune" else ()
     for location in map(Path, locations):
-        if any(path.suffix in COMPILED and path.name != KERNELS for path in location.rglob("*")):
+        if any(path.suffix in COMPILED and path.name not in optional for path in location.rglob("*")):
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         else:
-            shipment.add_folder(location, below=f"{spec.name}/", include=(KERNELS,))
+            shipment.add_folder(location, below=f"{spec.name}/", include=optional)
 
 
 def _plugins(study: Study) -> set[str]:

@@ -14,8 +14,8 @@
 
 enum { LANES = 8, NOWHERE = 4, FEW_CHANNELS = 4 };
 
-/* Counts up whenever what kernels.py calls takes or does something else, so that it never calls an older library. */
-int kernels_version(void) { return 1; }
+/* A checksum of this file, by which kernels.py knows that the library was compiled from the source beside it. */
+unsigned kernels_version(void) { return KERNELS_VERSION; }
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef float unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -64,7 +64,7 @@ static void unframe(const float *framed, float *image, struct shape a)
 
 INLINE vector larger(vector best, vector next, integers *where, int position)
 {
-    integers better = next > best;
+    integers better = (next > best) | (next != next); /* what is not a number wins, as in torch */
     *where = (*where & ~better) | (better & position);
     return choose(better, next, best);
 }
@@ -95,8 +95,8 @@ INLINE void convolve_pixel(const float *patch, long row, long channels, const fl
         for (int position = 1; position < 4; position++)
             best = larger(best, sum[b][position], &where, position);
         if (rectify) {
-            integers alive = best > 0, dead = best < 0; /* neither, if it is not a number, which has to stay */
-            where = (where & alive) | (~alive & NOWHERE);
+            integers dead = best <= 0; /* false for what is not a number, which has to stay */
+            where = (where & ~dead) | (dead & NOWHERE);
             best = choose(dead, (vector){0}, best);
         }
         store(values + b * LANES, best);

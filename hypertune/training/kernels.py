@@ -6,6 +6,7 @@ import ctypes
 import functools
 import platform
 import warnings
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,7 @@ from hypertune.training import KERNELS
 
 Result = TypeVar("Result")
 LIBRARY = Path(__file__).with_name(KERNELS)
-VERSION = 1
-"""That of `kernels.c`: an editable installation may hold what was compiled before the source changed."""
+SOURCE = Path(__file__).with_name("kernels.c")
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 """How many pointers and how many numbers they take, in this order."""
 
@@ -32,8 +32,9 @@ def available() -> bool:
     try:
         _library()
     except OSError as error:
-        reason = f"the kernels cannot be used, so CNNs train at half the speed: {error}"
-        warnings.warn(f"{reason}; install hypertune anew on this machine", stacklevel=2)
+        reason = f"the kernels cannot be used, so CNNs train at less than half the speed: {error}"
+        remedy = "they are compiled where hypertune is installed (`uv sync --reinstall-package hypertune`)"
+        warnings.warn(f"{reason}; {remedy}", stacklevel=2)
         return False
     return True
 
@@ -96,8 +97,10 @@ def convolve_and_pool_backward(
 @functools.cache
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(LIBRARY))
-    if library.kernels_version() != VERSION:
-        raise OSError(f"{LIBRARY} was compiled from another version of kernels.c")
+    # An editable installation may hold what was compiled before the source changed.
+    library.kernels_version.restype = ctypes.c_uint
+    if library.kernels_version() != zlib.crc32(SOURCE.read_bytes()):
+        raise OSError(f"{LIBRARY} was compiled from another version of {SOURCE.name}")
     for name, (pointers, numbers) in FUNCTIONS.items():
         getattr(library, name).argtypes = [ctypes.c_void_p] * pointers + [ctypes.c_long] * numbers
     return library

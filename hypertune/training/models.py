@@ -49,9 +49,12 @@ def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Loads a state by the order of its tensors, since layers without weights change the names of those behind.
 
     Raises:
-        ValueError, RuntimeError: if there are more or fewer, or of another shape.
+        RuntimeError: if there are more or fewer, or of another shape.
     """
-    model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
+    names = list(model.state_dict())
+    if len(names) != len(state):
+        raise RuntimeError(f"{len(state)} tensors for a model of {len(names)}")
+    model.load_state_dict(dict(zip(names, state.values(), strict=True)))
 
 
 class SavedModel(nn.Module):
@@ -128,14 +131,16 @@ def load_model(path: Place) -> SavedModel:
     """
     try:
         saved = torch.load(_opened(path), map_location="cpu", weights_only=True)
-        if saved["format"] == FORMAT:
-            return SavedModel(saved).eval()
+        if saved["format"] != FORMAT:
+            raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
+        return SavedModel(saved).eval()
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; give the model.pt that a study wrote") from None
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        OSError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, pickle.UnpicklingError
+    ) as error:  # fmt: skip
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: not a model that hypertune saved ({reason})") from error
-    raise ValueError(f"{path}: has format {saved['format']}, this version reads format {FORMAT}")
 
 
 def _contents(loop: TrainingLoop) -> dict[str, Any]:

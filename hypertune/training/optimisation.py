@@ -69,7 +69,7 @@ def _spare_the_compiler() -> None:
 
     torch imports it at their first use only to have it leave some functions uncompiled, and remembers what to call
     instead under a name of its own. It has no setting for this; should the name change, processes start as slowly as
-    without.
+    without. Code in the same process that compiles later may then have these functions compiled, too.
     """
     optimizer = optim.Optimizer
     for function in (optimizer.add_param_group, optimizer.state_dict, optimizer.load_state_dict):

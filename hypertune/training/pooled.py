@@ -39,7 +39,9 @@ class PooledConvolution(nn.Conv2d):
         if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return False
         right = x.dim() == 4 and x.shape[1] == self.in_channels and min(x.shape[2:]) + 2 * int(self.padding[0]) >= 4
-        plain = x.is_cpu and self.weight.is_cpu and x.dtype == self.weight.dtype == torch.float32
+        tensors: tuple[Any, ...] = (x, self.weight, self.bias)
+        # No subclass: torch's own, as those that only pretend to hold numbers, have no memory to read.
+        plain = all(type(t) in (Tensor, nn.Parameter) and t.is_cpu and t.dtype == torch.float32 for t in tensors)
         return right and plain and not torch.is_autocast_enabled("cpu") and available()
 
 
@@ -48,7 +50,7 @@ class _Pooled(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, rectify: bool) -> Tensor:
         # No copies of what is channels_last, as a loop's model and images are.
         images, weight = x.contiguous(memory_format=LAYOUT), weight.contiguous(memory_format=LAYOUT)
-        out, top = convolve_and_pool(images, weight, bias, padding, rectify)
+        out, top = convolve_and_pool(images, weight, bias.contiguous(), padding, rectify)
         ctx.save_for_backward(images, weight, top)
         ctx.padding = padding
         return out

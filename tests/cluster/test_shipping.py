@@ -106,6 +106,19 @@ def test_the_kernels_of_hypertune_are_sent_although_git_ignores_them() -> None:
     assert f"hypertune/training/{KERNELS}" in pack(Study.load("digits_cnn"), None).files
 
 
+def test_an_installed_package_is_sent_whatever_the_repository_around_it_ignores(
+    own: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text(".venv/\n")
+    site = tmp_path / ".venv" / "lib" / "site-packages"
+    (site / "own_code" / "inner").mkdir(parents=True)
+    (site / "own_code" / "inner" / "__init__.py").write_text("x = 1\n")
+    (site / "own_code" / "__init__.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(site)
+    assert "own_code/inner/__init__.py" in pack(own, None).files
+
+
 def test_too_much_is_refused_and_the_largest_named(tmp_path: Path) -> None:
     for number in range(1 + MOST_BYTES // (9 * 2**20)):
         with (tmp_path / f"table{number}.csv").open("wb") as file:

@@ -81,6 +81,28 @@ def test_files_that_are_no_model(loop: TrainingLoop, tmp_path: Path) -> None:
     torch.save(saved | {"format": 2}, path)
     with pytest.raises(ValueError, match="has format 2, this version reads format 1"):
         load_model(path)
-    torch.save(saved | {"image_shape": (3, 8, 8)}, path)
-    with pytest.raises(ValueError, match=r"model\.pt: not a model that hypertune saved"):
-        load_model(path)
+    weights = saved["state_dict"]
+    fewer = dict(list(weights.items())[:-1])
+    for wrong in ({"image_shape": (3, 8, 8)}, {"state_dict": list(weights)}, {"state_dict": fewer}):
+        torch.save(saved | wrong, path)
+        with pytest.raises(ValueError, match=r"model\.pt: not a model that hypertune saved"):
+            load_model(path)
+
+
+def test_a_model_saved_under_other_names_of_its_layers_is_read(loop: TrainingLoop, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    save_model(path, loop)
+    saved = torch.load(path, weights_only=True)
+    renamed = {f"layer{number}": value for number, value in enumerate(saved["state_dict"].values())}
+    torch.save(saved | {"state_dict": renamed}, path)
+    images = loop.data.images[:4]
+    torch.testing.assert_close(
+        load_model(path)(torch.tensor(images)),
+        loop.model.eval()((torch.tensor(images).float() - loop.images.mean) * loop.images.scale),
+    )
+
+
+def test_a_url_with_a_password_is_refused_without_it() -> None:
+    with pytest.raises(ValueError, match="credentials") as refused:
+        load_model("s3://user:hunter2@bucket/model.pt")
+    assert "hunter2" not in str(refused.value)
