@@ -44,6 +44,9 @@ struct shape {
 INLINE long pooled(long side, long padding) { return (side + 2 * padding - 2) / 2; }
 INLINE long row_of(struct shape a) { return (a.width + 2 * a.padding) * a.channels; }
 INLINE long image_of(struct shape a) { return a.height * a.width * a.channels; }
+INLINE long pooled_of(struct shape a) { return pooled(a.height, a.padding) * pooled(a.width, a.padding) * a.filters; }
+/* Where line y of an image begins within its border. */
+INLINE long line_of(struct shape a, long y) { return (y + a.padding) * row_of(a) + a.padding * a.channels; }
 /* An image with its border, and LANES floats behind it, so that a vector may reach beyond the last row. */
 INLINE long framed_of(struct shape a) { return (a.height + 2 * a.padding) * row_of(a) + LANES; }
 
@@ -51,15 +54,13 @@ static void frame(const float *image, float *framed, struct shape a)
 {
     memset(framed, 0, framed_of(a) * sizeof(float));
     for (long y = 0; y < a.height; y++)
-        memcpy(framed + (y + a.padding) * row_of(a) + a.padding * a.channels, image + y * a.width * a.channels,
-               a.width * a.channels * sizeof(float));
+        memcpy(framed + line_of(a, y), image + y * a.width * a.channels, a.width * a.channels * sizeof(float));
 }
 
 static void unframe(const float *framed, float *image, struct shape a)
 {
     for (long y = 0; y < a.height; y++)
-        memcpy(image + y * a.width * a.channels, framed + (y + a.padding) * row_of(a) + a.padding * a.channels,
-               a.width * a.channels * sizeof(float));
+        memcpy(image + y * a.width * a.channels, framed + line_of(a, y), a.width * a.channels * sizeof(float));
 }
 
 INLINE vector larger(vector best, vector next, integers *where, int position)
@@ -131,8 +132,7 @@ int convolve_and_pool(const float *x, const float *weight, const float *bias, fl
                       long height, long width, long channels, long filters, long padding, int rectify)
 {
     struct shape a = {height, width, channels, filters, padding};
-    long lanes = up(filters), taps = 9 * channels;
-    long size = pooled(height, padding) * pooled(width, padding) * filters;
+    long lanes = up(filters), taps = 9 * channels, size = pooled_of(a);
     float *memory = calloc(framed_of(a) + (taps + 1) * lanes, sizeof(float));
     if (!memory)
         return 0;
@@ -246,9 +246,9 @@ static void scatter(const float *gradient, const uint8_t *top, const float *fram
             gather(rows_gradient + (f * 3 + u) * lanes, framed + u * row, lives + f * h * w, counts[f], lanes);
 }
 
-static void add_bias(const float *gradient, const uint8_t *top, float *bias_gradient, long pixels, long filters)
+static void add_bias(const float *gradient, const uint8_t *top, float *bias_gradient, long values, long filters)
 {
-    for (long pixel = 0; pixel < pixels; pixel++, gradient += filters, top += filters)
+    for (long value = 0; value < values; value += filters, gradient += filters, top += filters)
         for (long f = 0; f < filters; f++)
             bias_gradient[f] += top[f] == NOWHERE ? 0 : gradient[f];
 }
@@ -256,7 +256,7 @@ static void add_bias(const float *gradient, const uint8_t *top, float *bias_grad
 static int backward_of_weights(const float *gradient, const uint8_t *top, const float *x, float *weight_gradient,
                                long n, struct shape a)
 {
-    long size = pooled(a.height, a.padding) * pooled(a.width, a.padding) * a.filters;
+    long size = pooled_of(a);
     float *memory = calloc(framed_of(a) + (NOWHERE + 1) * a.filters * 16 * a.channels, sizeof(float));
     if (!memory)
         return 0;
@@ -277,10 +277,10 @@ static int backward_of_weights(const float *gradient, const uint8_t *top, const 
 static int backward_of_all(const float *gradient, const uint8_t *top, const float *x, const float *weight,
                            float *weight_gradient, float *image_gradient, long n, struct shape a)
 {
-    long size = pooled(a.height, a.padding) * pooled(a.width, a.padding) * a.filters;
+    long size = pooled_of(a);
     long taps = 3 * a.channels, lanes = up(taps), count = 3 * a.filters;
     float *memory = calloc(2 * framed_of(a) + 2 * count * lanes, sizeof(float));
-    struct live *lives = malloc((size + (NOWHERE + 1) * a.filters + 1) * sizeof(struct live));
+    struct live *lives = malloc((size + (NOWHERE + 1) * a.filters) * sizeof(struct live));
     long *counts = malloc(a.filters * sizeof(long));
     if (!memory || !lives || !counts) {
         free(memory), free(lives), free(counts);
@@ -310,7 +310,7 @@ int convolve_and_pool_backward(const float *gradient, const uint8_t *top, const 
                                long height, long width, long channels, long filters, long padding)
 {
     struct shape a = {height, width, channels, filters, padding};
-    add_bias(gradient, top, bias_gradient, n * pooled(height, padding) * pooled(width, padding), filters);
+    add_bias(gradient, top, bias_gradient, n * pooled_of(a), filters);
     if (channels <= FEW_CHANNELS && !image_gradient)
         return backward_of_weights(gradient, top, x, weight_gradient, n, a);
     return backward_of_all(gradient, top, x, weight, weight_gradient, image_gradient, n, a);

@@ -1,4 +1,4 @@
-"""Calls what `kernels.c` computes; it is compiled when the package is installed (`hatch_build.py`)."""
+"""Calls what `kernels.c` computes; it is compiled when the package is installed (`build_kernels.py`)."""
 
 from __future__ import annotations
 

@@ -56,14 +56,15 @@ def _blocks(h: CNNHyperparameters, image_shape: tuple[int, int, int]) -> Iterato
     for block in range(h.blocks):
         padding = 1 if block == 0 or min(size) < UNPADDED_FROM else 0
         size = [side - 2 + 2 * padding for side in size]
-        pooled, normalised = min(size) >= 2, h.norm != "none"
+        pooled = min(size) >= 2
+        rectified = pooled and h.norm == "none"
         if pooled:
-            yield PooledConvolution(channels, h.filters, padding=padding, rectify=not normalised)
+            yield PooledConvolution(channels, h.filters, padding=padding, rectify=rectified)
             size = [side // 2 for side in size]
         else:
             yield nn.Conv2d(channels, h.filters, 3, padding=padding)
         yield from _norm(h.norm, h.filters, images=True)
-        if normalised or not pooled:
+        if not rectified:
             yield nn.ReLU(inplace=True)
         channels = h.filters
 

@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 from hypertune.training.kernels import available, convolve_and_pool, convolve_and_pool_backward
 
-LAYOUT = torch.channels_last
-
 
 class PooledConvolution(nn.Conv2d):
     """A 3x3 convolution, 2x2 max-pooling and, if told so, ReLU: [n, channels, height, width] to half of both.
@@ -49,7 +47,10 @@ class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, rectify: bool) -> Tensor:
         # No copies of what is channels_last, as a loop's model and images are.
-        images, weight = x.contiguous(memory_format=LAYOUT), weight.contiguous(memory_format=LAYOUT)
+        images, weight = (
+            x.contiguous(memory_format=torch.channels_last),
+            weight.contiguous(memory_format=torch.channels_last),
+        )
         out, top = convolve_and_pool(images, weight, bias.contiguous(), padding, rectify)
         ctx.save_for_backward(images, weight, top)
         ctx.padding = padding
@@ -59,7 +60,7 @@ class _Pooled(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight, top = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=LAYOUT)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_images: bool = ctx.needs_input_grad[0]
         weights, bias, back = convolve_and_pool_backward(
             gradient, top, images, weight, ctx.padding, of_images=of_images

@@ -56,9 +56,7 @@ def tutorial(
 def drawn_by_random_search(facts: records.Records) -> list[dict[str, Any]]:
     """Its configurations: the hyperparameters of the space."""
     rows = facts.trials[facts.trials["strategy"] == "random"]
-    return [
-        {"filters": int(f), "lr": float(lr)} for f, lr in zip(rows["config/filters"], rows["config/lr"], strict=True)
-    ]
+    return [facts.configs[trial_id] for trial_id in rows["trial_id"]]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Compiles `hypertune/training/kernels.c` when the package is built or installed, editable or not.
+"""Compiles `kernels.c` when the package is built or installed, editable or not: hatchling calls it, nothing else does.
 
 The compiler comes as a package (ziglang), so that a machine needs none of its own, and the same source gives the same
 instructions everywhere.
@@ -20,6 +20,7 @@ from packaging.tags import sys_tags
 
 FOLDER = Path("hypertune", "training")
 SOURCE, LIBRARY = FOLDER / "kernels.c", FOLDER / "libkernels.so"
+MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 OLDEST_GLIBC = "2.17"
 OPTIONS = ["-O3", "-fno-sanitize=all", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]
 
@@ -33,23 +34,18 @@ class Kernels(BuildHookInterface[Any]):
         Raises:
             subprocess.CalledProcessError: if the compiler fails; what it said was printed.
         """
-        root = Path(self.root)
+        source, library = Path(self.root, SOURCE), Path(self.root, LIBRARY)
+        # Replaced in one step: another process may have the old one loaded.
+        new = library.with_name(f"{library.name}.{os.getpid()}")
+        checksum = f"-DKERNELS_VERSION={zlib.crc32(source.read_bytes())}u"
+        command = [sys.executable, "-m", "ziglang", "cc", *_target(), *OPTIONS, checksum, "-o", str(new), str(source)]
         with tempfile.TemporaryDirectory() as cache:
             caches = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-            new = Path(cache, "new.so")
-            version = f"-DKERNELS_VERSION={zlib.crc32((root / SOURCE).read_bytes())}u"
-            command = [sys.executable, "-m", "ziglang", "cc", *_target(), *OPTIONS, version]
-            subprocess.run([*command, "-o", new, root / SOURCE], check=True, env={**os.environ, **caches})
-            # Replaced in one step: another process may have the old one loaded.
-            staged = root / f"{LIBRARY}.{os.getpid()}"
-            staged.write_bytes(new.read_bytes())
-            staged.replace(root / LIBRARY)
+            subprocess.run(command, check=True, env={**os.environ, **caches})
+        new.replace(library)
         build_data["artifacts"].append(str(LIBRARY))
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{_platform()}"
-
-
-MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
 def _target() -> list[str]:
