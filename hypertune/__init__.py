@@ -8,19 +8,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hypertune import moved
+
 if TYPE_CHECKING:
     from hypertune.api import Result, compare
-    from hypertune.study import Study
+    from hypertune.study.study import Study
     from hypertune.training.models import load_model
 
 __all__ = ["Result", "Study", "compare", "load_model"]
 
 _HOMES = {
     "Result": "hypertune.api",
-    "Study": "hypertune.study",
+    "Study": "hypertune.study.study",
     "compare": "hypertune.api",
     "load_model": "hypertune.training.models",
 }
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from hypertune import records
-from hypertune.lineage import Schedule
-from hypertune.records import MODEL, Records, improves, write_atomically
-from hypertune.space import Config
-from hypertune.storage import Place
-from hypertune.study import Budget, Resources, Study, Training
-from hypertune.workspace import collect, workspace
+from hypertune.records import records
+from hypertune.records.lineage import Schedule
+from hypertune.records.records import MODEL, Records, improves, write_atomically
+from hypertune.space.space import Config
+from hypertune.storage.storage import Place
+from hypertune.storage.workspace import collect, workspace
+from hypertune.study.study import Budget, Resources, Study, Training
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -230,7 +230,7 @@ def find_best(facts: Records, folder: Path) -> Best | None:
 def _best_toml(study: Study, best: Best) -> str:
     import tomli_w
 
-    from hypertune.study import tomlable
+    from hypertune.study.study import tomlable
 
     facts = {
         "strategy": best.strategy, "seed": best.seed, "trial_id": best.trial_id, "epoch": best.epoch,
@@ -261,7 +261,7 @@ def _own_study(
         raise ValueError("compare needs a study, or a trainable and its space")
     if metric is None or mode not in ("min", "max"):
         raise ValueError('compare needs metric="..." and mode="min" or "max", as tune.TuneConfig does')
-    from hypertune.ray_space import from_ray
+    from hypertune.space.from_ray import from_ray
 
     searched = from_ray(space)
     return Study(

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "hypertune"
 HEAVY = ("ray", "torch", "torchvision")
 
 FORBIDDEN = {
-    "space": (*HEAVY, "hypertune.study"),
+    "space": (*HEAVY, "hypertune.study.study"),
     "domains": HEAVY,
     "study": (*HEAVY, "hypertune.strategies", "hypertune.tuning"),
     "records": (*HEAVY, "plotly"),

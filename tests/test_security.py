@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypertune import records
 from hypertune.api import write_outputs
-from hypertune.cli import main
+from hypertune.commands.cli import main
 from hypertune.comparison.export import export
+from hypertune.records import records
 from hypertune.report.html import render
 from hypertune.report.markdown import markdown_report
-from hypertune.study import Study
-from tests.test_records import recorded
+from hypertune.study.study import Study
+from tests.records.test_records import recorded
 
 PACKAGE = Path(__file__).parent.parent / "hypertune"
 UNSAFE = {

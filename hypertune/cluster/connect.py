@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.cluster.dashboard import make_token
-from hypertune.study import Resources
+from hypertune.study.study import Resources
 
 LOCALHOST = "127.0.0.1"
 QUIET = {

@@ -11,7 +11,7 @@ from ray.tune import PlacementGroupFactory
 from ray.util.placement_group import placement_group
 
 from hypertune.cluster.connect import fit
-from hypertune.study import Resources
+from hypertune.study.study import Resources
 
 
 def placed(resources: Resources) -> PlacementGroupFactory:

@@ -15,7 +15,7 @@ from importlib.metadata import Distribution, EntryPoint, distribution, entry_poi
 from pathlib import Path
 
 from hypertune.cluster.ignored import Ignored
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.training import KERNELS
 
 STUDY_FILE = "hypertune_study.toml"

@@ -18,9 +18,9 @@ from typing import Any
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import follow, require_job
 from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
-from hypertune.records import read
-from hypertune.storage import as_place, is_url
-from hypertune.study import NAME, Study
+from hypertune.records.records import read
+from hypertune.storage.storage import as_place, is_url
+from hypertune.study.study import NAME, Study
 
 STOP_SECONDS = 120
 """How long a stopped study may take to write its tables and report before it is killed."""
@@ -33,7 +33,7 @@ def submit(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    from hypertune.cli import DONE
+    from hypertune.commands.cli import DONE
 
     with jobs_client(arguments.address) as client:
         study, out, resumes = _resumed(arguments, client) if arguments.resume else _new(arguments)
@@ -53,8 +53,8 @@ def submit(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
+    from hypertune.commands.compare import overridden
     from hypertune.tuning.checks import check_names, check_strategies
-    from hypertune.tuning.session import overridden
 
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     check_names(study)
@@ -70,7 +70,7 @@ def _checked(out: str | None) -> str | None:
 
 def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bool]:
     """The study that a job has run, or that lies at a URL."""
-    from hypertune.tuning.session import OVERRIDES
+    from hypertune.commands.compare import OVERRIDES
 
     for name in ("study", "out", *OVERRIDES):
         if getattr(arguments, name) is not None:

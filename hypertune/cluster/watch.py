@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from hypertune.cluster.dashboard import TIMEOUT_S, find_address, token_headers
-from hypertune.live import Status
+from hypertune.records.live import Status
 
 STATUS_FILE = "hypertune-{study}.json"
 """Among Ray's logs of the driver's node, where the dashboard serves it."""

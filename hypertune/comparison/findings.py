@@ -21,7 +21,8 @@ from hypertune.comparison.numbers import setting
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.searched import Searched
 from hypertune.comparison.statistics import FEWEST_SEEDS, LEVEL, holm
-from hypertune.hypotheses import (
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import (
     VALUE,
     Better,
     Bound,
@@ -35,7 +36,6 @@ from hypertune.hypotheses import (
     Trend,
     Where,
 )
-from hypertune.records import Records
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 

@@ -12,8 +12,8 @@ from hypertune.comparison.numbers import configuration, decimals, duration, inte
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import FEWEST_SEEDS
 from hypertune.comparison.summary import experiment_summary, hyperparameters
-from hypertune.hypotheses import PARAMETERS, SECONDS
-from hypertune.records import Records
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import PARAMETERS, SECONDS
 
 UNITS = {"seconds": " s", "parameters": " weights"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import plotly.io
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.figures import figures
 
 FORMATS = ("svg", "png", "pdf")

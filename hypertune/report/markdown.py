@@ -14,7 +14,7 @@ from hypertune.comparison.outcomes import finished
 from hypertune.comparison.readable import readable
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.wording import strategy_sentences
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.captions import title_of
 from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of

@@ -17,7 +17,7 @@ from hypertune.comparison.readable import readable
 from hypertune.comparison.runs import runs
 from hypertune.comparison.table import table_of
 from hypertune.comparison.wording import strategy_sentences
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.captions import WIDE, caption_of, title_of
 from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from hypertune.records import Event
+from hypertune.records.records import Event
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Source
 from hypertune.simulation.runs import NOWHERE, ORIGINS, Run
-from hypertune.study import Study
-from hypertune.sweep import CONTINUE, PAUSE, Sweep
-from hypertune.trial import StubTrial
+from hypertune.study.study import Study
+from hypertune.sweep.sweep import CONTINUE, PAUSE, Sweep
+from hypertune.sweep.trial import StubTrial
 from hypertune.tuning.checks import build
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.api import write_outputs
-from hypertune.records import Records, now, write_atomically
+from hypertune.records.records import Records, now, write_atomically
 from hypertune.simulation.recordings import Recordings
 from hypertune.simulation.runner import Setting
 from hypertune.tuning import folder

@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from hypertune.records import Book, Records
+from hypertune.records.records import Book, Records
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.engine import Simulation
 from hypertune.simulation.lookup import Source
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.tuning.retraining import FIRST_SEED
 
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from hypertune.simulation.columns import CONFIG
 from hypertune.simulation.published import metric_name
-from hypertune.space import flatten
+from hypertune.space.space import flatten
 from hypertune.strategies.random import draw
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 ENDING = ".onnx"
 CONFIGS = 2000

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies.density import Density
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, FIDELITIES, searcher

@@ -13,8 +13,8 @@ import hyperopt as hpo
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.domains import Numeric
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 

@@ -11,8 +11,8 @@ from ray.tune.schedulers import TrialScheduler
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from hypertune.domains import Numeric
-from hypertune.space import Parameter, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter, Space
 from hypertune.strategies.pbt import PopulationScheduler
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Interval, Numbers, mutable

@@ -13,12 +13,12 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hypertune.domains import Numeric
-from hypertune.space import Parameter, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter, Space
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Explore, Interval, Numbers, Population, mutable
 from hypertune.strategies.score import score
-from hypertune.trial import Fork
+from hypertune.sweep.trial import Fork
 
 
 @dataclass(frozen=True, slots=True)

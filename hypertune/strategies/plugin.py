@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hypertune.space import Categorical, Parameter, Space
+from hypertune.space.space import Categorical, Parameter, Space
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler

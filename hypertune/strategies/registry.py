@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.plugin import FIDELITIES, SchedulerPlugin, SearcherPlugin, features
 
 if TYPE_CHECKING:

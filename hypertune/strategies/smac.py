@@ -14,7 +14,7 @@ import numpy as np
 from joblib import parallel_config
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tomli_w
 
-from hypertune.records import write_atomically
-from hypertune.study import tomlable
+from hypertune.records.records import write_atomically
+from hypertune.study.study import tomlable
 from hypertune.tracking.tracker import Facts
 
 

@@ -12,9 +12,9 @@ import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
-from hypertune.records import Book, Event
-from hypertune.space import flatten
-from hypertune.study import Study
+from hypertune.records.records import Book, Event
+from hypertune.space.space import flatten
+from hypertune.study.study import Study
 
 NEEDS = {
     "tensorboard": ("tensorboardX", "tensorboardX"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hypertune.storage import Place, Storage, is_url, split_url
+from hypertune.storage.storage import Place, Storage, is_url, split_url
 from hypertune.training.hyperparameters import read_hyperparameters
 from hypertune.training.networks import cnn, mlp
 

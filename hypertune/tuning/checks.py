@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies import registry
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.tracking import tracker
 from hypertune.tuning.trainables import Trainable
 

@@ -13,12 +13,12 @@ from ray.tune.result import DONE, NODE_IP, TIME_TOTAL_S, TRAINING_ITERATION
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
-from hypertune.trial import Report, StudyError
+from hypertune.sweep.trial import Report, StudyError
 from hypertune.tuning.housekeeping import in_batches, without_snapshots
 from hypertune.tuning.worker import RESERVED
 
 if TYPE_CHECKING:
-    from hypertune.trial import Checkpoint as Saved
+    from hypertune.sweep.trial import Checkpoint as Saved
     from hypertune.tuning.faults import Faults
     from hypertune.tuning.queue import Queue
 

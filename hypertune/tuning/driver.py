@@ -10,12 +10,12 @@ from typing import Any
 
 from hypertune.cluster import connect
 from hypertune.cluster.watch import STUDY
-from hypertune.records import MODEL, Event, Records, now
-from hypertune.study import Study
+from hypertune.records.records import MODEL, Event, Records, now
+from hypertune.storage.workspace import Workspace
+from hypertune.study.study import Study
 from hypertune.tuning import folder, trainables
 from hypertune.tuning.checks import check, check_names
 from hypertune.tuning.recording import Recorder
-from hypertune.workspace import Workspace
 
 Observer = Callable[[Event], None]
 

@@ -12,8 +12,8 @@ from ray.tune import CheckpointConfig
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from hypertune.cluster.placement import placed
-from hypertune.storage import RUN, Storage
-from hypertune.study import Study
+from hypertune.storage.storage import RUN, Storage
+from hypertune.study.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.faults import Faults
 from hypertune.tuning.housekeeping import ForgetEnded, without_telemetry

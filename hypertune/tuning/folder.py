@@ -16,8 +16,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hypertune.records import JOURNAL, LOCK, Records, now, write_atomically
-from hypertune.study import Study
+from hypertune.records.records import JOURNAL, LOCK, Records, now, write_atomically
+from hypertune.study.study import Study
 
 PACKAGES = (
     "hypertune", "ray", "torch", "torchvision", "hyperopt", "bayesian-optimization", "optuna", "scikit-learn",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hypertune.batches import batch_s
+from hypertune.sweep.batches import batch_s
 
 KEPT = 100
 """Trials that have ended and are still remembered, so that the list is not rewritten at every step."""

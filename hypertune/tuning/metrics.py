@@ -12,9 +12,9 @@ from ray.tune import Callback
 from ray.util.metrics import Gauge
 
 from hypertune.cluster.watch import STATUS_FILE
-from hypertune.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.records import Event, write_atomically
-from hypertune.study import Study
+from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
+from hypertune.records.records import Event, write_atomically
+from hypertune.study.study import Study
 
 EVERY_S = 1.0
 

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from hypertune.records import FINAL_STATUSES, Event, handle, improves
-from hypertune.study import Study
+from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
+from hypertune.study.study import Study
 
 FAILURES_TOLD = 2
 """Failed trials of one sweep that are told one by one."""

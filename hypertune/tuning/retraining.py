@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hypertune.lineage import Schedule
-from hypertune.records import Event
-from hypertune.space import Config
-from hypertune.sweep import CONTINUE, STOP
-from hypertune.trial import Report, Trial, View
+from hypertune.records.lineage import Schedule
+from hypertune.records.records import Event
+from hypertune.space.space import Config
+from hypertune.sweep.sweep import CONTINUE, STOP
+from hypertune.sweep.trial import Report, Trial, View
 
 FIRST_SEED = 10_000
 """Retraining seeds start here, far from any sweep's, and are the same for all strategies."""

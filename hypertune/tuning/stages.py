@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hypertune.records import MODEL, Event, improves, now
-from hypertune.study import Study
-from hypertune.sweep import Sweep
-from hypertune.trial import Checkpoint
+from hypertune.records.records import MODEL, Event, improves, now
+from hypertune.study.study import Study
+from hypertune.sweep.sweep import Sweep
+from hypertune.sweep.trial import Checkpoint
 from hypertune.tuning.checks import build
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder

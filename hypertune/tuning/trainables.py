@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 Trainable = type | Callable[..., Any]
 """A Ray Tune trainable: a class or a function."""

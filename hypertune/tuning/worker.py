@@ -16,7 +16,7 @@ from ray.tune import Trainable
 from ray.tune.result import DONE
 from ray.tune.trainable import wrap_function
 
-from hypertune.patience import patiently
+from hypertune.storage.patience import patiently
 
 FAILURE, TRACEBACK = "hypertune_failure", "hypertune_traceback"
 """Keys of the result that tells of a trial's error."""

@@ -29,7 +29,7 @@ from ray import tune
 
 from hypertune import compare
 from hypertune.cluster.connect import prepare_environment
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.tuning import controller
 
 EPOCHS = 3

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hypertune.cluster.placement import plain_places
-from hypertune.study import Resources
+from hypertune.study.study import Resources
 
 
 def node(name: str, *, alive: bool = True, **resources: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hypertune.cluster.shipping import MOST_BYTES, STUDY_FILE, pack
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.training import KERNELS
 
 OWN = """
@@ -50,7 +50,7 @@ def test_what_is_sent_runs_by_itself(tmp_path: Path) -> None:
         "assert hypertune.__file__.startswith(sys.argv[1]), hypertune.__file__\n"
         "assert 'random' in entry_points(group='hypertune.searchers').names\n"
         "assert str(distribution('hypertune')._path).startswith(sys.argv[1])\n"
-        "from hypertune.study import Study; Study.load(sys.argv[1] + '/hypertune_study.toml')\n"
+        "from hypertune.study.study import Study; Study.load(sys.argv[1] + '/hypertune_study.toml')\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=300, cwd=tmp_path)
 

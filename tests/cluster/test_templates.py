@@ -85,7 +85,7 @@ def test_the_job_and_the_cluster_run_on_the_same_nodes() -> None:
 
 
 def test_the_job_of_the_manifest_is_a_command_of_ours() -> None:
-    from hypertune.cli import _parser
+    from hypertune.commands.cli import _parser
 
     program, *arguments = loaded("kuberay-job")["spec"]["entrypoint"].split()
     assert program == "hypertune"

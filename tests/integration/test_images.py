@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hypertune import load_model, records
-from hypertune.cli import main
-from hypertune.study import Study
+from hypertune import load_model
+from hypertune.commands.cli import main
+from hypertune.records import records
+from hypertune.study.study import Study
 from hypertune.training.datasets import load_dataset
 
 pytestmark = pytest.mark.usefixtures("local_ray")

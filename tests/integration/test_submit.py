@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hypertune import records
+from hypertune.records import records
 
 STUDY = """
 [study]

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypertune.records import Event
+from hypertune.records.records import Event
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.engine import Simulation, stamp
 from hypertune.simulation.lookup import Nearest
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.asha import AshaScheduler
-from hypertune.study import Budget
-from tests.scripted import Runner, accuracy, make_study
+from hypertune.study.study import Budget
 from tests.simulation.tables import FREE, made_up, recorded, recordings, simulated
+from tests.sweep.scripted import Runner, accuracy, make_study
 
 STRATEGIES = ["random", "asha", "hyperband", "median", "hyperopt", "optuna", "bohb", "hyperopt+hyperband"]
 

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.tuning.progress import PLAIN_SECONDS, Progress
 
 
