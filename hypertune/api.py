@@ -12,8 +12,9 @@ import pandas as pd
 
 from hypertune.records import records
 from hypertune.records.lineage import Schedule
-from hypertune.records.records import MODEL, Records, improves, write_atomically
+from hypertune.records.records import Records, improves
 from hypertune.space.space import Config
+from hypertune.storage.files import MODEL, write_atomically
 from hypertune.storage.storage import Place
 from hypertune.storage.workspace import collect, workspace
 from hypertune.study.study import Budget, Resources, Study, Training
@@ -168,7 +169,8 @@ def compare(
     Raises:
         ValueError: one line saying what is wrong with the input and what would be right.
     """
-    from hypertune.tuning import driver, folder
+    from hypertune.records import folder
+    from hypertune.tuning import driver
 
     if study is None:
         study = _own_study(

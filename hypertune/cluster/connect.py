@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.cluster.dashboard import make_token
+from hypertune.records.provenance import machine
 from hypertune.study.study import Resources
 
 LOCALHOST = "127.0.0.1"
@@ -196,3 +197,18 @@ def fit(node: dict[str, Any], resources: Resources) -> int:
         if asked
     ]
     return math.floor(min(shares) + 1e-9)
+
+
+def hardware() -> dict[str, Any]:
+    """This machine, and what the connected cluster has in all."""
+    import ray
+
+    total = ray.cluster_resources()
+    return {
+        **machine(),
+        "cluster_nodes": sum(node["Alive"] for node in ray.nodes()),
+        "cluster_cpus": total.get("CPU", 0),
+        "cluster_gpus": total.get("GPU", 0),
+        "cluster_memory_gib": round(total.get("memory", 0) / 2**30, 1),
+        "accelerators": sorted(key.split(":", 1)[1] for key in total if key.startswith("accelerator_type:")),
+    }

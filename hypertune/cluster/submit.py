@@ -54,7 +54,7 @@ def submit(arguments: argparse.Namespace) -> int:
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
     from hypertune.commands.compare import overridden
-    from hypertune.tuning.checks import check_names, check_strategies
+    from hypertune.strategies.checks import check_names, check_strategies
 
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     check_names(study)

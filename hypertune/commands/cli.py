@@ -229,7 +229,7 @@ def _top(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from hypertune.comparison.export import export
     from hypertune.records import records
-    from hypertune.records.records import write_atomically
+    from hypertune.storage.files import write_atomically
 
     content = export(records.read(arguments.dir), arguments.format)
     if arguments.out:

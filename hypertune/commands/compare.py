@@ -88,7 +88,7 @@ def _print_result(result: Any, out: Place, console: Console) -> None:
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    from hypertune.tuning import folder
+    from hypertune.records import folder
 
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     return study, arguments.out or folder.default(study), arguments.data_dir

@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from hypertune.commands.compare import overridden
 from hypertune.comparison.capacity import capacity_table, default_target, rows_of, sentences
-from hypertune.records import records
+from hypertune.records import folder
 from hypertune.records.records import Records
 from hypertune.report.capacity import write_capacity
 from hypertune.simulation import outputs
@@ -25,9 +25,9 @@ from hypertune.simulation.engine import build_simulable
 from hypertune.simulation.recordings import Recordings, read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
+from hypertune.storage.files import now
+from hypertune.strategies.checks import check_strategies
 from hypertune.study.study import Study
-from hypertune.tuning import folder
-from hypertune.tuning.checks import check_strategies
 
 
 def simulate(arguments: argparse.Namespace) -> int:
@@ -127,7 +127,7 @@ class _Session:
     def _simulate(self, workers: int, pool: Executor | None) -> Records:
         facts = simulated(self.setting, workers, pool, self.console)
         simulation = {**self.provenance["simulation"], **facts.provenance}
-        told = {**self.provenance, "workers": workers, "simulation": simulation, "ended_at": records.now()}
+        told = {**self.provenance, "workers": workers, "simulation": simulation, "ended_at": now()}
         return replace(facts, provenance=told)
 
     def tell(self) -> None:

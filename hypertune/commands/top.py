@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.records.records import JOURNAL, LOCK
+from hypertune.storage.files import JOURNAL, LOCK
 from hypertune.study.study import Study
 
 EVERY_S = 1.0

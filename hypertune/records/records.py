@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import pandas as pd
 
 from hypertune.records.curves import Curves, columns_of, config_columns
 from hypertune.records.lineage import Lineage, Schedule
+from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
 
@@ -27,12 +26,8 @@ Event = dict[str, Any]
 """One line of the journal; `event` names its kind: sweep, trial, epoch, pause, unpause, checkpoint, end, closed, done,
 retrained."""
 
-JOURNAL = Path("sweeps") / "journal.jsonl"
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """What records are read from."""
-LOCK = JOURNAL.parent / ".lock"
-"""Held by the process that writes the study, for as long as it lives."""
-MODEL = "best/model.pt"
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
 
@@ -284,16 +279,3 @@ def _read_provenance(path: Path) -> Mapping[str, Any]:
     if not isinstance(provenance, dict):
         raise ValueError(f"{path}: holds no table; remove it to go on without it")
     return provenance
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes `path` in full or not at all, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
-
-
-def now() -> str:
-    """The time as recorded: ISO 8601, UTC, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -15,9 +15,9 @@ from markupsafe import Markup
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.numbers import MISSING, duration, number, share
-from hypertune.records.records import write_atomically
 from hypertune.report.payload import figure_json, plotly_script, script_json
 from hypertune.report.style import Style, finish, plain, styles, template
+from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study
 
 HEIGHT = 460

@@ -19,10 +19,10 @@ from hypertune.records.records import Event
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Source
 from hypertune.simulation.runs import NOWHERE, ORIGINS, Run
+from hypertune.strategies.checks import build
 from hypertune.study.study import Study
 from hypertune.sweep.sweep import CONTINUE, PAUSE, Sweep
 from hypertune.sweep.trial import StubTrial
-from hypertune.tuning.checks import build
 
 
 class Simulation:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.api import write_outputs
-from hypertune.records.records import Records, now, write_atomically
+from hypertune.records.provenance import machine, software, write_provenance
+from hypertune.records.records import Records
 from hypertune.simulation.recordings import Recordings
 from hypertune.simulation.runner import Setting
-from hypertune.tuning import folder
+from hypertune.storage.files import now, write_atomically
 
 
 def check_free(out: Path) -> None:
@@ -27,8 +28,8 @@ def check_free(out: Path) -> None:
 def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
     """What a reader needs to know to repeat the simulation and to judge it."""
     return {
-        **folder.software(),
-        "hardware": folder.machine(),
+        **software(),
+        "hardware": machine(),
         "seeds": list(setting.study.seeds),
         "started_at": now(),
         "ended_at": None,
@@ -52,7 +53,7 @@ def write_folder(out: Path, facts: Records) -> None:
     buffer = io.BytesIO()
     facts.curves.to_parquet(buffer, index=False)
     write_atomically(out / "curves.parquet", buffer.getvalue())
-    folder.write_provenance(out, facts.provenance, facts)
+    write_provenance(out, facts.provenance, facts)
     write_outputs(facts, out)
 
 

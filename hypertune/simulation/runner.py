@@ -24,7 +24,7 @@ from hypertune.simulation.costs import Costs
 from hypertune.simulation.engine import Simulation
 from hypertune.simulation.lookup import Source
 from hypertune.study.study import Study
-from hypertune.tuning.retraining import FIRST_SEED
+from hypertune.sweep.retraining import FIRST_SEED
 
 
 @dataclass(frozen=True, slots=True)

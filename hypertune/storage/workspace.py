@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypertune.records.records import JOURNAL, now
+from hypertune.storage.files import JOURNAL, now
 from hypertune.storage.patience import storage_patience_s
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, upload
 

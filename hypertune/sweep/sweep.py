@@ -58,7 +58,7 @@ class Sweep:
         self.trials: dict[str, TrialState] = {}
         self.running: set[str] = set()
         self.paused: set[str] = set()
-        self.saves, self.batches = Saves(strategy), Batches()
+        self.saves, self.batches = Saves(strategy), Batches(workers, study.training.max_epochs)
         self.spent_epochs, self.decision_s, self.closed = 0, 0.0, False
         self.name, self._who = f"{strategy}_s{seed}", {"strategy": strategy, "seed": seed}
         self._began = 0.0
@@ -168,7 +168,10 @@ class Sweep:
 
     def grant(self, trial_id: str) -> int:
         """How many reports a running trial may send together next; see `batches`."""
-        return self.batches.grant(self, trial_id)
+        state, upcoming = self.trials[trial_id], getattr(self.scheduler, "next_decision", None)
+        self.batches.forget(trial_id)
+        decision = upcoming(trial_id, state.epochs) if upcoming and state.epochs else state.epochs + 1
+        return self.batches.grant(trial_id, state, decision=decision, room=self.room())
 
     # What comes back ---------------------------------------------------------------------------------------------
 

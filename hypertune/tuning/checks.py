@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
 
 from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies import registry
+from hypertune.strategies.checks import check_names, check_strategies
 from hypertune.study.study import Study
 from hypertune.tracking import tracker
 from hypertune.tuning.trainables import Trainable
@@ -25,16 +25,6 @@ def check(study: Study, trainable: Trainable) -> None:
     _check_hyperparameters(study, trainable)
     check_strategies(study)
     _check_checkpoints(study, trainable)
-
-
-def check_strategies(study: Study) -> None:
-    """Checks that every strategy can be built and can search the space.
-
-    Raises:
-        ValueError: one line naming the strategy and what is wrong with it.
-    """
-    for name in study.strategies:
-        _check_strategy(study, name)
 
 
 def _check_hyperparameters(study: Study, trainable: Trainable) -> None:
@@ -74,44 +64,6 @@ def _check_checkpoints(study: Study, trainable: Trainable) -> None:
                 f"study.strategies: {name} pauses trials, and {trainable.__name__} cannot be saved; give it "
                 "save_checkpoint and load_checkpoint, or leave the strategy out"
             )
-
-
-def check_names(study: Study) -> None:
-    """Checks that the strategies exist, at once: no searcher is imported for it.
-
-    Raises:
-        ValueError: naming the unknown one and those there are.
-    """
-    for name in study.strategies:
-        try:
-            registry.parse_strategy(name)
-        except ValueError as error:
-            raise ValueError(f"study.strategies: {error}") from None
-
-
-def _check_strategy(study: Study, name: str) -> None:
-    strategy = registry.parse_strategy(name)
-    reason = registry.refusal(strategy, study.space)
-    if reason:
-        raise ValueError(f"study.strategies: {reason}")
-    build(study, name, study.seeds[0])
-
-
-def build(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
-    """Searcher and scheduler of one sweep.
-
-    Raises:
-        ValueError: for an unknown strategy or option.
-    """
-    return registry.build(
-        registry.parse_strategy(strategy),
-        study.space,
-        metric=study.metric,
-        mode=study.mode,
-        seed=seed,
-        max_epochs=study.training.max_epochs,
-        options=study.options.get(strategy, {}),
-    )
 
 
 def _check_data(study: Study, trainable: Trainable) -> None:

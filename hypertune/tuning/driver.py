@@ -10,11 +10,15 @@ from typing import Any
 
 from hypertune.cluster import connect
 from hypertune.cluster.watch import STUDY
-from hypertune.records.records import MODEL, Event, Records, now
+from hypertune.records import folder
+from hypertune.records.provenance import start_provenance, write_provenance
+from hypertune.records.records import Event, Records
+from hypertune.storage.files import MODEL, now
 from hypertune.storage.workspace import Workspace
+from hypertune.strategies.checks import check_names
 from hypertune.study.study import Study
-from hypertune.tuning import folder, trainables
-from hypertune.tuning.checks import check, check_names
+from hypertune.tuning import trainables
+from hypertune.tuning.checks import check
 from hypertune.tuning.recording import Recorder
 
 Observer = Callable[[Event], None]
@@ -91,8 +95,10 @@ def _run(
             connect.check_shared(out)
         workers = connect.workers(study.resources)
         trainable, data = preparing.result()
-    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir)
-    folder.write_provenance(out, provenance, recorder.book.records())
+    provenance = start_provenance(
+        study, hardware=connect.hardware(), workers=workers, address=cluster[0], data_dir=data_dir
+    )
+    write_provenance(out, provenance, recorder.book.records())
     for observer in observers:
         observer({"event": "connected", "dashboard": url, "workers": workers})
         for event in recorder.past:
@@ -131,7 +137,7 @@ def _run(
         pruner.tidy(runs.path)
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)
-    folder.write_provenance(out, provenance, records)
+    write_provenance(out, provenance, records)
     return Outcome(records, interrupted)
 
 

@@ -13,7 +13,8 @@ from ray.util.metrics import Gauge
 
 from hypertune.cluster.watch import STATUS_FILE
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.records.records import Event, write_atomically
+from hypertune.records.records import Event
+from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study
 
 EVERY_S = 1.0

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hypertune.sweep.retraining import Retraining
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint, Report
 from hypertune.tuning.controller import WARM_UP, SweepView, reported_by
-from hypertune.tuning.retraining import Retraining
 from hypertune.tuning.worker import FAILURE, RESERVED, TRACEBACK
 
 Stage = Sweep | Retraining

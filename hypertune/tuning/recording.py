@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypertune.records.records import FINAL_STATUSES, JOURNAL, Book, Event, Records, read_journal, write_atomically
+from hypertune.records.records import FINAL_STATUSES, Book, Event, Records, read_journal
+from hypertune.storage.files import JOURNAL, write_atomically
 from hypertune.storage.patience import patiently
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hypertune.records.records import MODEL, Event, improves, now
+from hypertune.records.records import Event, improves
+from hypertune.storage.files import MODEL, now
+from hypertune.strategies.checks import build
 from hypertune.study.study import Study
+from hypertune.sweep.retraining import FIRST_SEED, Incumbent, Job, Retraining
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint
-from hypertune.tuning.checks import build
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
-from hypertune.tuning.retraining import FIRST_SEED, Incumbent, Job, Retraining
 
 
 class Stages:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from hypertune.commands.cli import main
 from hypertune.commands.top import Folder
-from hypertune.records.records import JOURNAL
-from hypertune.tuning.folder import claim, write_provenance
+from hypertune.records.folder import claim
+from hypertune.records.provenance import write_provenance
+from hypertune.storage.files import JOURNAL
 from hypertune.tuning.recording import Recorder
 from tests.sweep.scripted import Runner, make_study
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypertune.records.records import JOURNAL
+from hypertune.storage.files import JOURNAL
 from tests.comparison.synthetic import make_events, make_study
 
 SCRIPT = """

@@ -17,7 +17,7 @@ from ray import tune
 
 from hypertune import compare
 from hypertune.records import records
-from hypertune.records.records import JOURNAL
+from hypertune.storage.files import JOURNAL
 from tests.integration import trainables
 
 pytestmark = pytest.mark.usefixtures("local_ray")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from hypertune.records import records
-from hypertune.records.records import JOURNAL
+from hypertune.storage.files import JOURNAL
 
 # Ray starts its own processes; two cores' worth are asked for whatever the machine has.
 ENVIRONMENT = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}', "PYTHONUNBUFFERED": "1"}

@@ -15,7 +15,7 @@ import pytest
 
 from hypertune import load_model
 from hypertune.records import records
-from hypertune.records.records import JOURNAL
+from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Storage
 
 SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]

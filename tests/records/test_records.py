@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from hypertune.records import records
-from hypertune.records.records import JOURNAL, improves
+from hypertune.records.records import improves
+from hypertune.storage.files import JOURNAL
 from hypertune.tuning.recording import Recorder
 from tests.sweep.scripted import Runner, make_study
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.records.records import JOURNAL, now
 from hypertune.storage import workspace as module
+from hypertune.storage.files import JOURNAL, now
 from hypertune.storage.storage import Storage, StorageError
 from hypertune.storage.workspace import LEASE, Mirror, workspace
 
@@ -88,7 +88,8 @@ def test_two_writers_are_refused_until_the_first_has_died(bucket: str) -> None:
 
 def test_what_a_killed_writer_had_not_copied_yet_is_found_again(bucket: str) -> None:
     script = (
-        "import os, sys\nfrom hypertune.storage import workspace as module\nfrom hypertune.records.records import JOURNAL\n"
+        "import os, sys\nfrom hypertune.storage import workspace as module\n"
+        "from hypertune.storage.files import JOURNAL\n"
         "module.INTERVAL_SECONDS = 1000.0\n"
         "with module.workspace(sys.argv[1], resume=False) as work:\n"
         "    (work.folder / JOURNAL.parent).mkdir()\n    (work.folder / JOURNAL).write_bytes(b'1\\n')\n"

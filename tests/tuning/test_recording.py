@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.records.records import JOURNAL, read_journal
+from hypertune.records.records import read_journal
 from hypertune.storage import patience
+from hypertune.storage.files import JOURNAL
 from hypertune.sweep.trial import StorageLost
 from hypertune.tuning.recording import Recorder
 from tests.sweep.scripted import Runner, make_study

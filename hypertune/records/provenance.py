@@ -1,4 +1,4 @@
-"""The output folder of a study: claimed for one process, never overwritten, with its provenance."""
+"""Where records come from: versions, hardware, command, seeds, times, and the ledger of what was spent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,9 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from hypertune.records.records import JOURNAL, LOCK, Records, now, write_atomically
+from hypertune.records.records import Records
+from hypertune.storage.files import now, write_atomically
 from hypertune.study.study import Study
 
 PACKAGES = (
@@ -25,57 +23,13 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
-    """Makes `folder` this process's own until the lock is released, and writes `study.toml` into a new one.
-
-    Raises:
-        ValueError: if the folder holds something else, or another process is writing it.
-    """
-    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"--out {folder}: holds {_what_it_holds(folder)} already; choose another folder, "
-            f"or go on with it by --resume {folder}"
-        )
-    try:
-        (folder / JOURNAL.parent).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"--out {folder}: another hypertune is writing to it") from None
-    except OSError as error:
-        raise ValueError(f"--out {folder}: cannot be written ({error.strerror})") from None
-    if not resume:
-        write_atomically(folder / "study.toml", study.to_toml())
-    return lock
-
-
-def holds_events(folder: Path) -> bool:
-    """Whether the study in `folder` has begun."""
-    journal = folder / JOURNAL
-    return journal.exists() and journal.stat().st_size > 0
-
-
-def discard(folder: Path) -> None:
-    """Removes what `claim` and a run that never began have left, so that the next try finds the place free."""
-    shutil.rmtree(folder)
-
-
-def _what_it_holds(folder: Path) -> str:
-    return "another study" if (folder / "study.toml").exists() else "files that are no study"
-
-
-def default(study: Study) -> Path:
-    """Where a study goes without `--out`: `hypertune-out/NAME`, numbered where that exists already."""
-    base = Path("hypertune-out")
-    candidates = [base / study.name, *(base / f"{study.name}-{n}" for n in range(2, 10_000))]
-    return next(path for path in candidates if not path.exists())
-
-
-def start_provenance(study: Study, *, workers: int, address: str | None, data_dir: Path | None) -> dict[str, Any]:
+def start_provenance(
+    study: Study, *, hardware: Mapping[str, Any], workers: int, address: str | None, data_dir: Path | None
+) -> dict[str, Any]:
     """What a reader needs to know to repeat the study: versions, hardware, command, seeds."""
     return {
         **software(),
-        "hardware": _hardware(),
+        "hardware": dict(hardware),
         "workers": workers,
         "address": address,
         "data_dir": str(data_dir.resolve()) if data_dir else None,
@@ -133,20 +87,6 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _hardware() -> dict[str, Any]:
-    import ray
-
-    total = ray.cluster_resources()
-    return {
-        **machine(),
-        "cluster_nodes": sum(node["Alive"] for node in ray.nodes()),
-        "cluster_cpus": total.get("CPU", 0),
-        "cluster_gpus": total.get("GPU", 0),
-        "cluster_memory_gib": round(total.get("memory", 0) / 2**30, 1),
-        "accelerators": sorted(key.split(":", 1)[1] for key in total if key.startswith("accelerator_type:")),
-    }
 
 
 def _processor() -> str:
