@@ -12,6 +12,9 @@ from types import ModuleType
 MOVED = {
     "batches": "sweep.batches",
     "cli": "commands.cli",
+    "cluster.commands": "commands.jobs",
+    "cluster.connect": "tuning.connect",
+    "cluster.placement": "tuning.placement",
     "curves": "records.curves",
     "design": "study.design",
     "domains": "space.domains",
@@ -21,9 +24,16 @@ MOVED = {
     "patience": "storage.patience",
     "ray_space": "space.from_ray",
     "saves": "sweep.saves",
+    "simulation.advice": "commands.advise",
+    "simulation.capacity": "comparison.capacity",
+    "simulation.capacity_page": "report.capacity",
+    "simulation.session": "commands.simulate",
     "study_file": "study.file",
     "top": "commands.top",
     "trial": "sweep.trial",
+    "tuning.folder": "records.folder",
+    "tuning.retraining": "sweep.retraining",
+    "tuning.session": "commands.compare",
     "workspace": "storage.workspace",
 }
 """Name before version 0.2 to the name today, both within `hypertune`."""

@@ -15,6 +15,12 @@ RATE_WINDOW_S = 60.0
 """The epochs per second are those of the last minute of the sweep that runs."""
 
 
+STATUS_FILE = "hypertune-{study}.json"
+"""Among Ray's logs of the driver's node, where the dashboard serves it."""
+STUDY = "study"
+"""Key of a job's metadata that holds its study's name."""
+
+
 class StrategyStatus(msgspec.Struct, kw_only=True):
     """One strategy, over all of its sweeps so far."""
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypertune.cluster import connect
-from hypertune.cluster.watch import STUDY
 from hypertune.records import folder
+from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.workspace import Workspace
 from hypertune.strategies.checks import check_names
 from hypertune.study.study import Study
-from hypertune.tuning import trainables
+from hypertune.tuning import connect, trainables
 from hypertune.tuning.checks import check
 from hypertune.tuning.recording import Recorder
 

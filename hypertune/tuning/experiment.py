@@ -11,7 +11,6 @@ from ray import tune
 from ray.tune import CheckpointConfig
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from hypertune.cluster.placement import placed
 from hypertune.storage.storage import RUN, Storage
 from hypertune.study.study import Study
 from hypertune.tuning.controller import StudyScheduler, StudySearch
@@ -19,6 +18,7 @@ from hypertune.tuning.faults import Faults
 from hypertune.tuning.housekeeping import ForgetEnded, without_telemetry
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
+from hypertune.tuning.placement import placed
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
 from hypertune.tuning.trainables import Trainable

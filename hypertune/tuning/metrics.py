@@ -11,8 +11,7 @@ import msgspec
 from ray.tune import Callback
 from ray.util.metrics import Gauge
 
-from hypertune.cluster.watch import STATUS_FILE
-from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
+from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, StrategyStatus
 from hypertune.records.records import Event
 from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study

@@ -28,9 +28,9 @@ import ray
 from ray import tune
 
 from hypertune import compare
-from hypertune.cluster.connect import prepare_environment
 from hypertune.records.records import Records
 from hypertune.tuning import controller
+from hypertune.tuning.connect import prepare_environment
 
 EPOCHS = 3
 REQUIRED_REPORTS = 1000

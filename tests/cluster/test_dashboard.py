@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hypertune.cluster import dashboard
-from hypertune.cluster.dashboard import find_address, find_token, jobs_client, make_token
+from hypertune.cluster.dashboard import find_address, jobs_client
+from hypertune.tuning.token import find_token, make_token
 
 
 @pytest.fixture(autouse=True)

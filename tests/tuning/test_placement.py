@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hypertune.cluster.placement import plain_places
 from hypertune.study.study import Resources
+from hypertune.tuning.placement import plain_places
 
 
 def node(name: str, *, alive: bool = True, **resources: float) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hypertune.cluster.dashboard import make_token
 from hypertune.records.provenance import machine
 from hypertune.study.study import Resources
+from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
 QUIET = {

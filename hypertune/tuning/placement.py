@@ -10,8 +10,8 @@ import ray
 from ray.tune import PlacementGroupFactory
 from ray.util.placement_group import placement_group
 
-from hypertune.cluster.connect import fit
 from hypertune.study.study import Resources
+from hypertune.tuning.connect import fit
 
 
 def placed(resources: Resources) -> PlacementGroupFactory:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hypertune.cluster import connect, dashboard
-from hypertune.cluster.connect import check_shared, unseen
+from hypertune.cluster import dashboard
+from hypertune.tuning import connect
+from hypertune.tuning.connect import check_shared, unseen
 
 
 class Started(BaseException):
