@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypertune.strategies import registry
 from hypertune.study.study import Study
+from hypertune.sweep.strategy import BuiltStrategy
 
 
 def check_strategies(study: Study) -> None:
@@ -39,13 +38,13 @@ def _check_strategy(study: Study, name: str) -> None:
     build(study, name, study.seeds[0])
 
 
-def build(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
-    """Searcher and scheduler of one sweep.
+def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
+    """The strategy, made for one sweep.
 
     Raises:
         ValueError: for an unknown strategy or option.
     """
-    return registry.build(
+    searcher, scheduler = registry.build(
         registry.parse_strategy(strategy),
         study.space,
         metric=study.metric,
@@ -54,3 +53,4 @@ def build(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
         max_epochs=study.training.max_epochs,
         options=study.options.get(strategy, {}),
     )
+    return BuiltStrategy(strategy, seed, searcher, scheduler)

@@ -12,7 +12,6 @@ ask for trials of its own, which go on from another trial's checkpoint (`Fork`);
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,46 +20,40 @@ from hypertune.space.space import Config
 from hypertune.study.study import Study
 from hypertune.sweep.batches import Batches
 from hypertune.sweep.saves import Saves
+from hypertune.sweep.strategy import BuiltStrategy, Clocks
 from hypertune.sweep.trial import Checkpoint, Fork, Report, Trial, TrialState, View
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"
+REAL_TIME = Clocks()
 
 
 class Sweep:
     """Runs one strategy within one budget and tells `emit` every event.
 
     Args:
-        searcher, scheduler: as `strategies.registry.build` makes them.
+        built: the strategy, as `strategies.checks.build` makes it.
         workers: trials that can run at the same time.
         emit: receives each event of the journal.
-        clock: seconds since some fixed moment; real or virtual.
-        timer: what the strategy's own decisions are timed with.
-        stamp: the time of day that events carry.
     """
 
     def __init__(
         self,
         study: Study,
-        strategy: str,
-        seed: int,
-        searcher: Any,
-        scheduler: Any,
+        built: BuiltStrategy,
         *,
         workers: int,
         emit: Callable[[Event], None],
-        clock: Callable[[], float] = time.monotonic,
-        timer: Callable[[], float] = time.perf_counter,
-        stamp: Callable[[], str] = lambda: "",
+        clocks: Clocks = REAL_TIME,
     ) -> None:
-        self.study, self.strategy, self.seed = study, strategy, seed
-        self.searcher, self.scheduler, self.workers = searcher, scheduler, workers
-        self.emit, self.clock, self.timer, self.stamp = emit, clock, timer, stamp
+        self.study, self.strategy, self.seed = study, built.name, built.seed
+        self.searcher, self.scheduler, self.workers = built.searcher, built.scheduler, workers
+        self.emit, self.clock, self.timer, self.stamp = emit, clocks.clock, clocks.timer, clocks.stamp
         self.trials: dict[str, TrialState] = {}
         self.running: set[str] = set()
         self.paused: set[str] = set()
-        self.saves, self.batches = Saves(strategy), Batches(workers, study.training.max_epochs)
+        self.saves, self.batches = Saves(built.name), Batches(workers, study.training.max_epochs)
         self.spent_epochs, self.decision_s, self.closed = 0, 0.0, False
-        self.name, self._who = f"{strategy}_s{seed}", {"strategy": strategy, "seed": seed}
+        self.name, self._who = f"{built.name}_s{built.seed}", built.facts()
         self._began = 0.0
 
     def begin(self, wall_s: float = 0.0) -> None:

@@ -12,6 +12,7 @@ from hypertune.storage.files import MODEL, now
 from hypertune.strategies.checks import build
 from hypertune.study.study import Study
 from hypertune.sweep.retraining import FIRST_SEED, Incumbent, Job, Retraining
+from hypertune.sweep.strategy import Clocks
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
@@ -55,8 +56,8 @@ class Stages:
         return [*stages, self._retraining] if left or self._jobs() else []
 
     def _sweep(self, strategy: str, seed: int) -> Sweep:
-        searcher, scheduler = build(self.study, strategy, seed)
-        return Sweep(self.study, strategy, seed, searcher, scheduler, workers=self.workers, emit=self.emit, stamp=now)
+        built = build(self.study, strategy, seed)
+        return Sweep(self.study, built, workers=self.workers, emit=self.emit, clocks=Clocks(stamp=now))
 
     def _fresh(self, strategy: str, seed: int, make_trial: MakeTrial) -> Begun:
         sweep = self._sweep(strategy, seed)

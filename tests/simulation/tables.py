@@ -12,7 +12,7 @@ import pytest
 
 from hypertune.records.records import Book
 from hypertune.simulation.costs import Costs
-from hypertune.simulation.engine import Simulation
+from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Nearest, Source
 from hypertune.simulation.recordings import Recordings, from_frame
 from hypertune.strategies.random import draw
@@ -75,9 +75,7 @@ def simulated(
         study,
         strategy,
         seed,
-        source=source or Nearest(recordings(study), study),
-        workers=workers,
-        costs=costs,
+        cluster=VirtualCluster(source or Nearest(recordings(study), study), workers, costs),
         emit=book.apply,
     )
     simulation.run()

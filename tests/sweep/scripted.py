@@ -6,8 +6,9 @@ from typing import Any, Self
 
 from hypertune.records.records import Book, Event
 from hypertune.space.space import Space
-from hypertune.strategies import registry
+from hypertune.strategies.checks import build
 from hypertune.study.study import Budget, Study, Training
+from hypertune.sweep.strategy import Clocks
 from hypertune.sweep.sweep import PAUSE, STOP, Sweep
 from hypertune.sweep.trial import Report, StubTrial
 
@@ -44,17 +45,12 @@ class Runner:
         self.study, self.curve, self.saves = study, curve, True
         self.events: list[Event] = []
         self.now = 0.0
-        searcher, scheduler = registry.build(
-            registry.parse_strategy(strategy),
-            study.space,
-            metric=study.metric,
-            mode=study.mode,
-            seed=seed,
-            max_epochs=study.training.max_epochs,
-            options=study.options.get(strategy, {}),
-        )
         self.sweep = Sweep(
-            study, strategy, seed, searcher, scheduler, workers=workers, emit=self.events.append, clock=lambda: self.now
+            study,
+            build(study, strategy, seed),
+            workers=workers,
+            emit=self.events.append,
+            clocks=Clocks(clock=lambda: self.now),
         )
         self.trials: dict[str, Any] = {}
         self.stopped: list[str] = []
