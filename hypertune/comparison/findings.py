@@ -143,8 +143,8 @@ class Judge:
         levels = self.source.factor(claim.factor).levels
         return self._evidence(
             trend, f"fitted change from {levels[0]} to {levels[-1]}",
-            (up if claim.rising else down, min(down if claim.rising else up, len(wrong) * min(wrong))), len(self.source.rows(())), claim.factor,
-            claim.outcome,
+            (up if claim.rising else down, min(down if claim.rising else up, len(wrong) * min(wrong))),
+            len(self.source.rows(())), claim.factor, claim.outcome,
         )  # fmt: skip
 
     @weigh.register
