@@ -6,19 +6,20 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hypertune.training.datasets import RawImages
+from hypertune.training.raw import RawImages
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read_npz(path: Path) -> RawImages:
-    """Reads the arrays `x_train`, `y_train`, `x_test`, `y_test` and, where there, `classes`. Never unpickles.
+    """Reads the arrays `x_train`, `y_train` and, where there, `x_test`, `y_test` and `classes`. Never unpickles.
 
     Raises:
         ValueError: naming the file and the key that is missing, damaged or pickled.
@@ -32,7 +33,8 @@ def read_npz(path: Path) -> RawImages:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{path}: holds a single array; write all of {', '.join(ARRAYS)} with numpy.savez")
     with archive:
-        arrays = {key: _read(archive, key, path) for key in ARRAYS}
+        split = any(key in archive for key in ARRAYS[2:])
+        arrays = {key: _read(archive, key, path) for key in (ARRAYS if split else ARRAYS[:2])}
         classes = _read(archive, "classes", path) if "classes" in archive else np.empty(0, str)
     if classes.ndim != 1:
         raise ValueError(f"{path}: classes must be one list of names, not of shape {list(classes.shape)}")
@@ -41,11 +43,17 @@ def read_npz(path: Path) -> RawImages:
 
 def write_npz(path: Path, raw: RawImages) -> None:
     """Writes what `read_npz` reads. A reader sees either all of the file or none of it."""
+    arrays = {key: array for key in ARRAYS if (array := getattr(raw, key)) is not None}
+    write_whole(path, lambda file: np.savez(file, **arrays, classes=np.array(raw.classes, dtype=str)))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Lets `write` fill a file that appears at `path` once it is whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **{key: getattr(raw, key) for key in ARRAYS}, classes=np.array(raw.classes, dtype=str))
+            write(file)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
