@@ -71,14 +71,17 @@ def default(study: Study) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def start_provenance(study: Study, *, workers: int, address: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """What a reader needs to know to repeat the study: versions, hardware, command, seeds."""
+def start_provenance(
+    study: Study, *, workers: int, address: str | None, data_dir: Path | None, images: Mapping[str, int]
+) -> dict[str, Any]:
+    """What a reader needs to know to repeat the study: versions, hardware, command, seeds, images of each split."""
     return {
         **software(),
         "hardware": _hardware(),
         "workers": workers,
         "address": address,
         "data_dir": str(data_dir.resolve()) if data_dir else None,
+        "images": dict(images),
         "seeds": list(study.seeds),
         "started_at": now(),
         "ended_at": None,
