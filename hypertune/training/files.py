@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import statistics
 import warnings
@@ -22,6 +23,9 @@ from hypertune.training.pixels import DAMAGE, Form, Head, read_head, read_pixels
 Told = Callable[[int, int], None]
 """Called with the number of images read so far and that of all; what it raises ends the reading."""
 Made = TypeVar("Made")
+
+# Without a handler, what Pillow logs of damaged files would go to the terminal, beside what is said of them here.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MOST_SHOWN = 10
 """Faulty files that one line names."""

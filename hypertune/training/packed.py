@@ -33,8 +33,11 @@ def read_npz(path: Path) -> RawImages:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{path}: holds a single array; write all of {', '.join(ARRAYS)} with numpy.savez")
     with archive:
-        split = any(key in archive for key in ARRAYS[2:])
-        arrays = {key: _read(archive, key, path) for key in (ARRAYS if split else ARRAYS[:2])}
+        wanted = ARRAYS if any(key in archive for key in ARRAYS[2:]) else ARRAYS[:2]
+        if missing := [key for key in wanted if key not in archive]:
+            names = f"array{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}"
+            raise ValueError(f"{path}: has no {names}, only {', '.join(archive.files) or 'nothing'}")
+        arrays = {key: _read(archive, key, path) for key in wanted}
         classes = _read(archive, "classes", path) if "classes" in archive else np.empty(0, str)
     if classes.ndim != 1:
         raise ValueError(f"{path}: classes must be one list of names, not of shape {list(classes.shape)}")
@@ -63,8 +66,6 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 def _read(archive: Any, key: str, path: Path) -> NDArray[Any]:
     try:
         return np.asarray(archive[key])
-    except KeyError:
-        raise ValueError(f"{path}: has no array {key!r}, only {', '.join(archive.files) or 'nothing'}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {key} cannot be read ({_line(error)}); save plain arrays, not objects") from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -97,12 +97,10 @@ def _run(
         except BaseException:
             reading.stop()  # else leaving the block would wait for the last image
             raise
-    images = data.sizes() if data is not None else {}
-    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir, images=images)
+    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir, data=data)
     folder.write_provenance(out, provenance, recorder.book.records())
-    notes = list(data.notes) if data is not None else []
     for observer in observers:
-        observer({"event": "connected", "dashboard": url, "workers": workers, "notes": notes})
+        observer({"event": "connected", "dashboard": url, "workers": workers, "notes": provenance["notes"]})
         for event in recorder.past:
             observer(event)
     from hypertune.tracking.tracker import Tracker
