@@ -68,8 +68,9 @@ def _parser() -> _Parser:
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
     top.add_argument("--once", action="store_true", help="print it once and exit")
-    validate = _add(commands, "validate", _validate, "check a study file without running it")
+    validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
+    validate.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
     return parser
 
 
@@ -242,11 +243,6 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from hypertune.study import Study
-    from hypertune.tuning.checks import check
-    from hypertune.tuning.trainables import resolve
+    from hypertune.tuning.validation import validate
 
-    study = Study.load(arguments.study)
-    check(study, resolve(study.training.trainable))
-    print(f"{arguments.study}: valid")
-    return DONE
+    return validate(arguments)

@@ -121,6 +121,12 @@ def _check_data(study: Study, trainable: Trainable) -> None:
             f"training.steps_per_epoch: is for the built-in models; {study.training.trainable} decides itself what an "
             "epoch is, and reports one"
         )
+    for key in ("image_size", "channels", "test_fraction"):
+        if getattr(study.training, key) is not None and not needs_data:
+            raise ValueError(
+                f"training.{key}: is for the built-in models; {study.training.trainable} loads its own data, so that "
+                "it has no use; leave it out"
+            )
     if needs_data and study.training.dataset is None:
         raise ValueError(f'training.dataset: {study.training.trainable} needs one, e.g. dataset = "digits"')
     if not needs_data and study.training.dataset is not None:

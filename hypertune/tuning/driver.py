@@ -14,6 +14,7 @@ from hypertune.records import MODEL, Event, Records, now
 from hypertune.study import Study
 from hypertune.tuning import folder, trainables
 from hypertune.tuning.checks import check, check_names
+from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
 from hypertune.workspace import Workspace
 
@@ -85,16 +86,21 @@ def _run(
     with ThreadPoolExecutor(1) as pool:
         # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
         # that Ray takes to start.
-        preparing = pool.submit(_prepare, study, trainable, data_dir)
-        url = connect.connect(*cluster, metadata=_job_metadata(study))
-        if work.storage is None:
-            connect.check_shared(out)
-        workers = connect.workers(study.resources)
-        trainable, data = preparing.result()
-    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir)
+        reading = Reading(_to_all(*observers))
+        preparing = pool.submit(_prepare, study, trainable, data_dir, reading)
+        try:
+            url = connect.connect(*cluster, metadata=_job_metadata(study))
+            if work.storage is None:
+                connect.check_shared(out)
+            workers = connect.workers(study.resources)
+            trainable, data = preparing.result()
+        except BaseException:
+            reading.stop()  # else leaving the block would wait for the last image
+            raise
+    provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir, data=data)
     folder.write_provenance(out, provenance, recorder.book.records())
     for observer in observers:
-        observer({"event": "connected", "dashboard": url, "workers": workers})
+        observer({"event": "connected", "dashboard": url, "workers": workers, "notes": provenance["notes"]})
         for event in recorder.past:
             observer(event)
     from hypertune.tracking.tracker import Tracker
@@ -155,8 +161,8 @@ def _to_all(*receivers: Observer) -> Observer:
 
 
 def _prepare(
-    study: Study, trainable: trainables.Trainable | None, data_dir: Path | None
+    study: Study, trainable: trainables.Trainable | None, data_dir: Path | None, reading: Reading
 ) -> tuple[trainables.Trainable, Any]:
     trainable = trainable or trainables.resolve(study.training.trainable)
     check(study, trainable)
-    return trainable, trainables.load_data(study, data_dir)
+    return trainable, trainables.load_data(study, data_dir, reading)

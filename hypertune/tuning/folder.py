@@ -12,12 +12,15 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from hypertune.records import JOURNAL, LOCK, Records, now, write_atomically
 from hypertune.study import Study
+
+if TYPE_CHECKING:
+    from hypertune.training.datasets import ImageData
 
 PACKAGES = (
     "hypertune", "ray", "torch", "torchvision", "hyperopt", "bayesian-optimization", "optuna", "scikit-learn",
@@ -71,14 +74,18 @@ def default(study: Study) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def start_provenance(study: Study, *, workers: int, address: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """What a reader needs to know to repeat the study: versions, hardware, command, seeds."""
+def start_provenance(
+    study: Study, *, workers: int, address: str | None, data_dir: Path | None, data: ImageData | None
+) -> dict[str, Any]:
+    """What a reader needs to know to repeat the study: versions, hardware, command, seeds, images of each split."""
     return {
         **software(),
         "hardware": _hardware(),
         "workers": workers,
         "address": address,
         "data_dir": str(data_dir.resolve()) if data_dir else None,
+        "images": data.sizes() if data is not None else {},
+        "notes": list(data.notes) if data is not None else [],
         "seeds": list(study.seeds),
         "started_at": now(),
         "ended_at": None,

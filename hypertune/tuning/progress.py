@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hypertune.records import FINAL_STATUSES, Event, handle, improves
 from hypertune.study import Study
+from hypertune.tuning.reading import reading_line
 
 FAILURES_TOLD = 2
 """Failed trials of one sweep that are told one by one."""
@@ -57,6 +58,7 @@ class Progress:
         self.total = len(study.strategies) * len(study.seeds)
         self.finished = 0
         self.current: SweepProgress | None = None
+        self.reading = ""
         self.retraining: list[int] | None = None
         self._owner: dict[str, SweepProgress] = {}
         self._began: float | None = None
@@ -78,7 +80,14 @@ class Progress:
 
     # Events ------------------------------------------------------------------------------------------------------
 
+    def _on_reading(self, event: Event) -> None:
+        self.reading = reading_line(event)
+        self._plain()
+
     def _on_connected(self, event: Event) -> None:
+        self.reading = ""
+        for note in event.get("notes", ()):
+            self.console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
         self.console.print(f"Ray is up: {event['workers']} trials at a time, {place}", highlight=False, soft_wrap=True)
 
@@ -157,7 +166,7 @@ class Progress:
     def _plain(self) -> None:
         if self.console.is_terminal or self.clock() < self._plain_due:
             return
-        line = self._retraining_line()
+        line = self._retraining_line() or self.reading or None
         if line is None and self.current is not None:
             line = f"{self._line(self.current)}, {self._left(self._share())}"
         if line is not None:
@@ -199,7 +208,7 @@ class Progress:
             overall = f"{self.finished} of {self.total} sweeps, {self._left(self._share())}"
             table.add_row(ProgressBar(total=1, completed=self._share(), width=24), overall)
         elif self.finished < self.total:
-            table.add_row("starting workers ...")
+            table.add_row(self.reading or "starting workers ...")
         return table
 
 

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypertune.study import Study
+
+if TYPE_CHECKING:
+    from hypertune.training.datasets import ImageData
 
 Trainable = type | Callable[..., Any]
 """A Ray Tune trainable: a class or a function."""
@@ -48,8 +51,8 @@ def _import(name: str) -> Trainable:
     return found  # type: ignore[no-any-return]
 
 
-def load_data(study: Study, data_dir: Path | None) -> Any | None:
-    """The study's data set, or None where the trainable brings its own."""
+def load_data(study: Study, data_dir: Path | None, told: Callable[[int, int], None] | None = None) -> ImageData | None:
+    """The study's data set, or None where the trainable brings its own; `told` is that of `load_dataset`."""
     training = study.training
     if training.dataset is None:
         return None
@@ -60,6 +63,10 @@ def load_data(study: Study, data_dir: Path | None) -> Any | None:
         data_dir=data_dir,
         path=training.path,
         classes=training.classes,
+        image_size=training.image_size,
+        channels=training.channels,
         validation_fraction=training.validation_fraction,
+        test_fraction=training.test_fraction,
         split_seed=training.split_seed,
+        told=told,
     )
