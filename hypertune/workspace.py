@@ -148,7 +148,7 @@ class Mirror:
     def __init__(self, folder: Path, storage: Storage, *, tell: Callable[[str], None] | None = None) -> None:
         self.folder, self.storage = folder, storage
         self.known: dict[str, tuple[int, int]] = {}
-        self._tell = tell or _to_stderr
+        self._tell = tell or tell_user
         self._failing = False
         self._last, self._copied = -math.inf, threading.Condition()
         self._ended = threading.Event()
@@ -213,8 +213,9 @@ class Mirror:
             self._tell(line)
 
 
-def _to_stderr(line: str) -> None:
-    print(f"hypertune: {line}", file=sys.stderr)
+def tell_user(line: str) -> None:
+    """One line beside whatever a command prints; never to its output, which may be read by a program."""
+    print(f"hypertune: {line}", file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:

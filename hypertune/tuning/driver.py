@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from hypertune.tuning import folder, trainables
 from hypertune.tuning.checks import check, check_names
 from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
-from hypertune.workspace import Workspace
+from hypertune.workspace import Workspace, tell_user
 
 Observer = Callable[[Event], None]
 
@@ -27,11 +29,13 @@ class Outcome:
 
     Attributes:
         records: everything that was recorded, from earlier attempts too.
-        interrupted: whether it was stopped by Ctrl-C and can be resumed.
+        interrupted: whether it was stopped by Ctrl-C, or by the death of Ray, and can be resumed.
+        trouble: what went wrong in Ray itself, in one line.
     """
 
     records: Records
     interrupted: bool
+    trouble: str | None = None
 
 
 def run(
@@ -109,6 +113,7 @@ def _run(
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
     from hypertune.tuning.stages import Stages
+    from hypertune.tuning.watchdog import INTERRUPTED
 
     retrains = bool(getattr(trainable, "needs_data", False))
     storage = work.storage
@@ -125,9 +130,20 @@ def _run(
     queue = Queue(stages, constants=study.training.config, told=told)
     runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
+
+    def stuck(reason: str) -> None:
+        """Ends the process, whose study hangs in a call into a Ray that has died; the journal holds everything."""
+        tell_user(experiment.ray_died(reason))
+        recorder.close()
+        work.copied(time.monotonic())
+        tell_user(f"go on with: hypertune compare --resume {work.place}")
+        os._exit(INTERRUPTED)
+
+    ending = experiment.Ending(interrupted=False)
     try:
-        interrupted = bool(stages) and experiment.run(study, runs, trainable, data, queue, callbacks, workers=workers)
-        if not interrupted:
+        if stages:
+            ending = experiment.run(study, runs, trainable, data, queue, callbacks, workers=workers, stuck=stuck)
+        if not ending.interrupted:
             pruner.crown(out / "best" / "checkpoint")
     except KeyboardInterrupt:
         pruner.leave()  # told a second time to stop: a resume tidies up
@@ -135,10 +151,12 @@ def _run(
     finally:
         tracker.close()
         pruner.tidy(runs.path)
+    if ending.trouble:
+        tell_user(ending.trouble)
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)
     folder.write_provenance(out, provenance, records)
-    return Outcome(records, interrupted)
+    return Outcome(records, ending.interrupted, ending.trouble)
 
 
 def _job_metadata(study: Study) -> dict[str, str]:

@@ -13,6 +13,8 @@ from rich.console import Console
 
 from hypertune.storage import Place
 from hypertune.study import Budget, Logging, Study
+from hypertune.tuning.interrupts import sigterm_as_ctrl_c
+from hypertune.tuning.watchdog import leave
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
@@ -37,7 +39,8 @@ def compare(arguments: argparse.Namespace) -> int:
             f"{sweeps} sweeps; results go to {out}",
             soft_wrap=True,
         )
-    return _run(study, out, data_dir, arguments, console)
+    with sigterm_as_ctrl_c():
+        return leave(_run(study, out, data_dir, arguments, console))
 
 
 def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
