@@ -94,7 +94,7 @@ def _run(
     provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir)
     folder.write_provenance(out, provenance, recorder.book.records())
     for observer in observers:
-        observer({"event": "connected", "dashboard": url, "workers": workers})
+        observer({"event": "connected", "dashboard": url, "workers": workers, "past": len(recorder.past)})
         for event in recorder.past:
             observer(event)
     from hypertune.tracking.tracker import Tracker

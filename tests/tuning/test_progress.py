@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from hypertune.study import Study
-from hypertune.tuning.progress import PLAIN_SECONDS, Progress
+from hypertune.tuning.display import PLAIN_SECONDS, Progress
 
 
 def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
