@@ -8,6 +8,7 @@ nothing up: what is missing follows when it answers again.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import hashlib
 import json
 import math
@@ -24,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hypertune.patience import storage_patience_s
-from hypertune.records import JOURNAL, now
+from hypertune.records import JOURNAL, LOCK, now
 from hypertune.storage import Place, Storage, StorageError, is_url, upload
 
 LEASE = "sweeps/lease.json"
@@ -114,8 +115,8 @@ def take_lease(storage: Storage) -> None:
     held = storage.read(LEASE)
     if held is not None:
         owner = json.loads(held)
-        age = (datetime.now(UTC) - datetime.fromisoformat(owner["at"])).total_seconds()
-        if age < LEASE_SECONDS and not _has_died(owner):
+        age = _age_s(owner)
+        if age < LEASE_SECONDS and not (_has_died(owner) or _is_us(owner)):
             raise ValueError(
                 f"{storage}: another hypertune is writing to it (process {owner['pid']} on {owner['host']}, "
                 f"{age:.0f} s ago); if that one was killed, try again in {LEASE_SECONDS - age:.0f} s"
@@ -131,7 +132,36 @@ def _has_died(owner: dict[str, str | int]) -> bool:
         os.kill(int(owner["pid"]), 0)
     except ProcessLookupError:
         return True
-    return int(owner["pid"]) == os.getpid()
+    return False
+
+
+def _is_us(owner: dict[str, str | int]) -> bool:
+    return owner["host"] == socket.gethostname() and int(owner["pid"]) == os.getpid()
+
+
+def _age_s(owner: dict[str, str | int]) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(str(owner["at"]))).total_seconds()
+
+
+def is_running(place: Place) -> bool:
+    """Whether a process is writing the study at `place`: it holds a lock or, at a URL, a lease as long as it lives.
+
+    Raises:
+        ValueError: if a storage does not answer.
+    """
+    if is_url(place):
+        held = Storage(str(place)).read(LEASE)
+        owner = json.loads(held) if held is not None else None
+        return owner is not None and _age_s(owner) < LEASE_SECONDS and not _has_died(owner)
+    lock = Path(place) / LOCK
+    if not lock.exists():
+        return False
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
 
 def _write_lease(storage: Storage) -> None:

@@ -104,7 +104,10 @@ def _run(
     provenance = folder.start_provenance(study, workers=workers, address=cluster[0], data_dir=data_dir, data=data)
     folder.write_provenance(out, provenance, recorder.book.records())
     for observer in observers:
-        observer({"event": "connected", "dashboard": url, "workers": workers, "notes": provenance["notes"]})
+        observer({
+            "event": "connected", "dashboard": url, "workers": workers, "past": len(recorder.past),
+            "notes": provenance["notes"],
+        })  # fmt: skip
         for event in recorder.past:
             observer(event)
     from hypertune.tracking.tracker import Tracker

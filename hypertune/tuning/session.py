@@ -46,15 +46,15 @@ def compare(arguments: argparse.Namespace) -> int:
 def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
     from hypertune import api
     from hypertune.cli import DONE, INTERRUPTED, PARTLY_FAILED
-    from hypertune.tuning.progress import Progress
+    from hypertune.tuning.display import Progress
 
     display: Any = contextlib.nullcontext() if arguments.quiet else Progress(study, console)
     go_on = f"Interrupted. Go on with: hypertune compare --resume {out}"
     try:
         with display as progress:
-            result = api.compare(
+            result = api.run(
                 study,
-                out=out,
+                out,
                 data_dir=data_dir,
                 address=arguments.address,
                 dashboard_host=arguments.dashboard_host,

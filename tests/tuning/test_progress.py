@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import CancelledError
+from datetime import datetime, timedelta
 
 import pytest
 from rich.console import Console
 
 from hypertune.records import Event
 from hypertune.study import Study
-from hypertune.tuning.progress import PLAIN_SECONDS, Progress
+from hypertune.tuning.display import PLAIN_SECONDS, Progress
 from hypertune.tuning.reading import Reading
 
 
 def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
     now, text = [0.0], io.StringIO()
-    progress = Progress(Study.load("digits_cnn"), Console(file=text, width=200), clock=lambda: now[0])
+    noon = datetime(2026, 5, 4, 12, 0)
+    progress = Progress(
+        Study.load("digits_cnn"),
+        Console(file=text, width=200),
+        clock=lambda: now[0],
+        now=lambda: noon + timedelta(seconds=now[0]),
+    )
     progress({"event": "retraining", "jobs": 4})
     for _ in range(4):
         now[0] += PLAIN_SECONDS
         progress({"event": "retrained"})
     lines = [line.strip() for line in text.getvalue().splitlines()]
     assert lines[1:] == [
-        "retraining 1 of 4, about 30 s left",
-        "retraining 2 of 4, about 20 s left",
-        "retraining 3 of 4, about 10 s left",
+        "retraining 1 of 4, about 30 s left, until 12:00",
+        "retraining 2 of 4, about 20 s left, until 12:00",
+        "retraining 3 of 4, about 10 s left, until 12:00",
     ]
 
 
