@@ -1,5 +1,11 @@
 """hypertune compares hyperparameter search strategies fairly on Ray Tune and says which differences are real.
 
+    import hypertune
+
+    result = hypertune.compare("digits_cnn")  # a study file, a shipped study, or a Ray Tune trainable of your own
+    result.conclusion                         # what can be said, in plain words
+    hypertune.load("hypertune-out/digits_cnn")  # the same, of any study there is
+
 The public names load on first use, so that `hypertune --help` does not wait for Ray or torch.
 """
 
@@ -11,16 +17,20 @@ from typing import TYPE_CHECKING, Any
 from hypertune import moved
 
 if TYPE_CHECKING:
-    from hypertune.api import Result, compare
+    from hypertune.api import compare
+    from hypertune.result import Result, load
     from hypertune.study.study import Study
     from hypertune.training.models import load_model
 
-__all__ = ["Result", "Study", "compare", "load_model"]
+    __version__: str
+
+__all__ = ["Result", "Study", "__version__", "compare", "load", "load_model"]
 
 _HOMES = {
-    "Result": "hypertune.api",
+    "Result": "hypertune.result",
     "Study": "hypertune.study.study",
     "compare": "hypertune.api",
+    "load": "hypertune.result",
     "load_model": "hypertune.training.models",
 }
 
@@ -30,4 +40,12 @@ moved.install()
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hypertune")
     raise AttributeError(f"module 'hypertune' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,297 +2,263 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
-from hypertune.records import records
-from hypertune.records.lineage import Schedule
-from hypertune.records.records import Records, improves
-from hypertune.space.space import Config
-from hypertune.storage.files import MODEL, write_atomically
-from hypertune.storage.storage import Place
+from hypertune.arguments import shortened
+from hypertune.asked import as_arguments, in_python, names_checked, study_of
+from hypertune.records.records import Event
+from hypertune.report.outputs import write_outputs
+from hypertune.result import Result, load
+from hypertune.space.space import Space
+from hypertune.storage.files import MODEL
+from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
-from hypertune.study.study import Budget, Resources, Study, Training
+from hypertune.study.file import Budget, Resources
+from hypertune.study.study import Study
+from hypertune.tuning.driver import Circumstances
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    from hypertune.tuning.display import Progress
+    from hypertune.tuning.reading import Reading
 
-    from hypertune.comparison.findings import Finding
+__all__ = ["Result", "compare", "load", "run", "write_outputs"]
 
-DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best trial of a study, by the validation data.
-
-    Attributes:
-        config: its hyperparameters.
-        schedule: configurations by their first epoch, where they changed while its weights were trained (`pbt`).
-        value: the metric at its best epoch.
-        model_path: the retrained weights for `hypertune.load_model`; None if the trainable is your own.
-    """
-
-    strategy: str
-    seed: int
-    trial_id: str
-    config: Config
-    value: float
-    epoch: int
-    model_path: Path | None
-    schedule: Schedule = ()
+Trainable = type | Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Result:
-    """A study's outcome, from its output folder.
-
-    Attributes:
-        folder: where everything has been written; of a study at a URL a copy that lives as long as this process.
-        records: the facts as tables.
-        interrupted: whether the study was stopped by Ctrl-C; `compare(..., resume=True)` goes on.
-    """
-
-    folder: Path
-    records: Records
-    interrupted: bool = False
-
-    @property
-    def study(self) -> Study:
-        return self.records.study
-
-    @property
-    def trials(self) -> pd.DataFrame:
-        """One row per trial, as `trials.csv`."""
-        return self.records.trials
-
-    @property
-    def curves(self) -> pd.DataFrame:
-        """One row per trial and epoch, as `curves.parquet`."""
-        return self.records.curves
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """The method-comparison table, one row per strategy, as `comparison.csv`."""
-        from hypertune.comparison.table import comparison_table
-
-        return comparison_table(self.records)
-
-    @cached_property
-    def conclusion(self) -> str:
-        """What can be concluded, in plain words."""
-        from hypertune.comparison.verdict import conclusion
-
-        return conclusion(self.records)
-
-    @cached_property
-    def best(self) -> Best | None:
-        """The overall winner; None if no trial has reported a finite value."""
-        return find_best(self.records, self.folder)
-
-    def figures(self) -> dict[str, go.Figure]:
-        """Every figure of the report by its name."""
-        from hypertune.report.figures import figures
-
-        return figures(self.records)
-
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        """One row per configuration, as `experiment_summary.csv`."""
-        from hypertune.comparison.summary import experiment_summary
-
-        return experiment_summary(self.records).copy()
-
-    @cached_property
-    def findings(self) -> list[Finding]:
-        """What became of each of the study's hypotheses."""
-        from hypertune.comparison.findings import findings
-
-        return findings(self.records)
-
-    def heatmap(self, x: str | None = None, y: str | None = None) -> go.Figure:
-        """Two factors of a design against each other; a ValueError says why other records have none."""
-        from hypertune.report.designs import heatmap
-
-        return heatmap(self.records, x, y)
-
-
+@names_checked
 def compare(
-    study: Study | None = None,
+    study: Study | str | os.PathLike[str] | None = None,
     *,
-    trainable: type | Callable[..., Any] | None = None,
-    space: Mapping[str, Any] | None = None,
-    strategies: Iterable[str] = DEFAULT_STRATEGIES,
-    seeds: int | Iterable[int] = 3,
-    budget: Mapping[str, float] | None = None,
+    trainable: Trainable | str | None = None,
+    space: Mapping[str, Any] | Space | None = None,
+    strategies: str | Iterable[str] | None = None,
+    seeds: int | Iterable[int] | None = None,
+    budget: Mapping[str, float] | Budget | str | None = None,
     metric: str | None = None,
     mode: Literal["min", "max"] | None = None,
-    max_epochs: int = 10,
-    resources: Mapping[str, float] | None = None,
+    max_epochs: int | None = None,
+    resources: Mapping[str, float] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
     out: Place | None = None,
-    data_dir: str | Path | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     address: str | None = None,
     dashboard_host: str | None = None,
     resume: bool = False,
-    observers: tuple[Callable[[records.Event], None], ...] = (),
+    progress: Literal["auto"] | bool = "auto",
+    observers: Iterable[Callable[[Event], None]] = (),
 ) -> Result:
     """Compares search strategies, on a study or on a Ray Tune trainable of your own.
 
+    Examples:
+        >>> compare("digits_cnn", strategies="random,asha", seeds=5)
+        >>> compare(trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, metric="loss", mode="min")
+
     Args:
-        study: what to run; with it only the arguments from `out` on are used, and `trainable` if the study names none
-            that can be imported.
-        trainable: a Ray Tune trainable, function or class, as you would give it to `tune.Tuner`.
+        study: a `Study`, a study file or the name of a shipped study; what is given besides takes the place of what
+            the study says, as on the command line.
+        trainable: a Ray Tune trainable, function or class, as you would give it to `tune.Tuner`, or where to import it
+            from, `package.module:attribute`. It needs `space`, `metric` and `mode`, unless there is a study.
         space: its `param_space`, unchanged: domains of Ray Tune and constants.
-        strategies: names as `random` or `hyperopt+asha`.
-        seeds: how many sweeps per strategy, or their seeds.
+        strategies: names as `random` or `hyperopt+asha`, in a list or with commas between them; by default `random`,
+            `bayes`, `hyperband`, `hyperopt`, `asha` and `optuna`.
+        seeds: how many sweeps per strategy, or their seeds; by default 3.
         budget: what each sweep may spend: `{"epochs": 200}`, `{"trials": 20}` or `{"seconds": 600}`; by default 20
             full trainings' worth of epochs.
         metric, mode: the reported number to optimise, and whether to `"max"` or `"min"` it.
-        max_epochs: reports of a full training.
-        resources: `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
-        options: strategy name to its options.
+        max_epochs: reports of a full training; by default 10.
+        resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
+        options: strategy name to its options; `hypertune strategies` lists them.
+        name: what to call the study; by default as the trainable.
         out: output folder, or its URL on shared storage (`s3://bucket/path`); by default a new one under
             `hypertune-out`.
         data_dir: where the data sets lie already.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
         dashboard_host: where the dashboard of a Ray that starts here listens; by default on this machine alone.
-        resume: go on with the study that `out` holds.
-        observers: called with every event of the journal, e.g. a `tuning.progress` display.
+        resume: go on with the study that `out` holds, as it was; of the rest only a trainable that cannot be imported
+            has to be given again.
+        progress: shows how far the study is, how long it will take and what failed: a bar in a terminal, a display that
+            updates itself in a notebook, lines elsewhere; all on stderr. False shows nothing; True is `"auto"`.
+        observers: called with every event of the journal.
+
+    Returns:
+        What came of it. Ctrl-C ends the study early, but in order: see `Result.interrupted`.
 
     Raises:
-        ValueError: one line saying what is wrong with the input and what would be right.
+        ValueError: one line saying what is wrong with the input and what would be right; before Ray is started, but for
+            what only a running cluster can tell.
+        TypeError: for an argument that there is not.
     """
+    place, watching = _place(out), _observers(observers)
+    _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
+    given = {
+        "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
+        "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
+    }  # fmt: skip
+    asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, **given)
+    changed = space is not None or any(value is not None for value in given.values())
+    trained = _check(asked, trainable, changed=changed, own=study is None)
     from hypertune.records import folder
-    from hypertune.tuning import driver
 
-    if study is None:
-        study = _own_study(
-            trainable, space, strategies=strategies, seeds=seeds, budget=budget, metric=metric, mode=mode,
-            max_epochs=max_epochs, resources=resources, options=options, name=name,
-        )  # fmt: skip
-    with workspace(out if out is not None else folder.default(study), resume=resume) as work:
-        outcome = driver.run(
-            study,
-            work.folder,
-            trainable=trainable,
-            data_dir=Path(data_dir) if data_dir is not None else None,
-            address=address,
-            dashboard_host=dashboard_host,
-            resume=resume,
-            observers=observers,
-            work=work,
-        )
+    place = place if place is not None else folder.default(asked)
+    try:
+        with _display(asked, shown=progress is not False) as display:
+            if display is not None:
+                watching = (display, *watching)
+                display.tell(f"{asked.name}: {asked.outline()}; results go to {place}")
+            circumstances = Circumstances(
+                address=address,
+                dashboard_host=dashboard_host,
+                data_dir=Path(data_dir) if data_dir is not None else None,
+                resume=resume,
+                observers=watching,
+            )
+            result = run(asked, place, circumstances, trained)
+            if display is not None:
+                for line in _closing(result):
+                    display.tell(line)
+    except ValueError as error:
+        error.args = (in_python(str(error)),)
+        raise
+    return result
+
+
+def run(study: Study, out: Place, circumstances: Circumstances, trainable: Trainable | None = None) -> Result:
+    """Runs a study and writes all that is concluded from it: `compare` without its arguments' defaults and its display.
+
+    Args:
+        trainable: in place of the one that the study names.
+
+    Raises:
+        ValueError: as `driver.run`.
+    """
+    from hypertune.training import registry
+    from hypertune.tuning import checks, driver
+
+    def prepare(reading: Reading) -> tuple[Trainable, Any]:
+        found = trainable or registry.resolve(study.training.trainable)
+        checks.check(study, found)
+        return found, registry.load_data(study.training, circumstances.data_dir, reading)
+
+    with workspace(out, resume=circumstances.resume) as work:
+        outcome = driver.run(study, work, prepare, circumstances)
         collect(work, MODEL)
         write_outputs(outcome.records, work.folder)
-    return Result(work.folder, outcome.records, outcome.interrupted)
+    return Result(work.folder, outcome.records, outcome.interrupted, place=out)
 
 
-def write_outputs(facts: Records, folder: Path) -> None:
-    """Writes the tables, the report and `best/config.toml` from the records."""
-    from hypertune.comparison.export import write_tables
-    from hypertune.report.html import write_report
-    from hypertune.report.markdown import markdown_report
-
-    write_tables(facts, folder)
-    write_atomically(folder / "report.md", markdown_report(facts, folder))
-    best = find_best(facts, folder)
-    if best is not None:
-        write_atomically(folder / "best" / "config.toml", _best_toml(facts.study, best))
-    write_report([facts], folder / "report.html")
-
-
-def find_best(facts: Records, folder: Path) -> Best | None:
-    """The trial with the best finite value, the earliest of equals."""
-    metric, best = facts.study.metric, None
-    for row in facts.trials.to_dict("records"):
-        if improves(row[metric], best[metric] if best else None, facts.study.mode):
-            best = row
-    if best is None:
+def _place(out: Any) -> Place | None:
+    if out is None:
         return None
-    model_path = folder / MODEL
-    return Best(
-        strategy=best["strategy"],
-        seed=int(best["seed"]),
-        trial_id=best["trial_id"],
-        config=facts.configs[best["trial_id"]],
-        value=float(best[metric]),
-        epoch=int(best["best_epoch"]),
-        model_path=model_path if model_path.exists() else None,
-        schedule=facts.schedules.get(best["trial_id"], ()),
-    )
+    if not isinstance(out, str | os.PathLike) or not str(out):
+        raise ValueError(f'out: a folder or its URL, e.g. out="hypertune-out/first", got {shortened(out)}')
+    place = as_place(os.fspath(out) if isinstance(out, os.PathLike) else out)
+    if isinstance(place, Path) and place.is_file():
+        raise ValueError(f"out: {place} is a file; give a folder, which may be new")
+    return place
 
 
-def _best_toml(study: Study, best: Best) -> str:
-    import tomli_w
+def _observers(observers: Any) -> tuple[Callable[[Event], None], ...]:
+    if callable(observers) or not isinstance(observers, Iterable) or not all(map(callable, items := tuple(observers))):
+        raise ValueError(f"observers: functions of an event, e.g. observers=[print], got {shortened(observers)}")
+    return items
 
+
+def _check_call(data_dir: Any, progress: Any, others: Mapping[str, Any]) -> None:
+    """Checks what says how to run a study, not which."""
+    if data_dir is not None and not (isinstance(data_dir, str | os.PathLike) and Path(data_dir).is_dir()):
+        raise ValueError(f"data_dir: no such folder, {data_dir}; leave it out to download the data set")
+    if not isinstance(progress, bool) and progress != "auto":
+        raise ValueError(f'progress: "auto", True or False, got {shortened(progress)}')
+    if not isinstance(others["resume"], bool):
+        raise ValueError(f'resume: True or False, and the study\'s folder as out="...", got {others["resume"]!r}')
+    for name in ("address", "dashboard_host"):
+        if others[name] is not None and not isinstance(others[name], str):
+            example = {"address": '"auto" or "HOST:6379"', "dashboard_host": '"127.0.0.1"'}[name]
+            raise ValueError(f"{name}: text, e.g. {example}, got {shortened(others[name])}")
+
+
+def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], place: Place | None) -> Study:
+    """The study that is stored at `place`; with its constants as given, since a file cannot hold them all.
+
+    Raises:
+        ValueError: if there is none, or another one is asked for.
+    """
+    if place is None:
+        raise ValueError('resume: of which study? Give its folder or URL, e.g. out="hypertune-out/first"')
+    with local_copy(place, "study.toml") as folder:
+        if not (folder / "study.toml").is_file():
+            raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
+        stored = Study.load(folder / "study.toml")
+    base = stored if study is None and (trainable is None or space is None) else study
+    asked = study_of(base, trainable, space, **given)
+    changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
+    if changes:
+        raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")
+    return asked
+
+
+def _essence(study: Study) -> dict[str, Any]:
+    """What a study cannot change half-way, by the argument it is."""
     from hypertune.study.study import tomlable
 
-    facts = {
-        "strategy": best.strategy, "seed": best.seed, "trial_id": best.trial_id, "epoch": best.epoch,
-        study.metric: best.value,
-    }  # fmt: skip
-    constants = study.training.config
-    tables: dict[str, Any] = {"config": {**constants, **best.config}}
-    if best.schedule:
-        tables["schedule"] = [{"from_epoch": at, "config": {**constants, **config}} for at, config in best.schedule]
-    return tomli_w.dumps(tomlable({**facts, **tables}))
+    return {
+        "strategies": study.strategies,
+        "seeds": study.seeds,
+        "budget": study.budget,
+        "metric": study.metric,
+        "mode": study.mode,
+        "max_epochs": study.training.max_epochs,
+        "space": study.space.parameters(),
+        "options": {name: tomlable(options) for name, options in study.options.items()},
+    }
 
 
-def _own_study(
-    trainable: type | Callable[..., Any] | None,
-    space: Mapping[str, Any] | None,
-    *,
-    strategies: Iterable[str],
-    seeds: int | Iterable[int],
-    budget: Mapping[str, float] | None,
-    metric: str | None,
-    mode: Literal["min", "max"] | None,
-    max_epochs: int,
-    resources: Mapping[str, float] | None,
-    options: Mapping[str, Mapping[str, Any]] | None,
-    name: str | None,
-) -> Study:
-    if trainable is None or space is None:
-        raise ValueError("compare needs a study, or a trainable and its space")
-    if metric is None or mode not in ("min", "max"):
-        raise ValueError('compare needs metric="..." and mode="min" or "max", as tune.TuneConfig does')
-    from hypertune.space.from_ray import from_ray
+def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:
+    """Checks what can be checked before Ray starts, of a study that was not read from a file as it is.
 
-    searched = from_ray(space)
-    return Study(
-        name=name or _name_of(trainable),
-        strategies=tuple(strategies),
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        budget=Budget(**(budget or {"epochs": 20 * max_epochs})),  # type: ignore[arg-type]
-        metric=metric,
-        mode=mode,
-        training=Training(trainable=_path_of(trainable), max_epochs=max_epochs),
-        space=searched,
-        resources=Resources(**(resources or _resources_of(trainable))),
-        options=options or {},
-    )
+    A study's own trainable is imported later, while Ray starts, since that takes seconds.
+    """
+    from hypertune.training import registry
+    from hypertune.tuning import checks
+
+    with as_arguments() if own else nullcontext():
+        found: Trainable | None = registry.resolve(trainable) if isinstance(trainable, str) else trainable
+        if found is None:
+            if changed:
+                checks.check_strategies(study)
+            return None
+        if bool(getattr(found, "needs_data", False)) != (study.training.dataset is not None):
+            kind = "a built-in model needs one that names its data" if study.training.dataset is None else (
+                f"{study.name} trains {study.training.trainable} on {study.training.dataset}"
+            )  # fmt: skip
+            raise ValueError(f'trainable: goes with another study; {kind}, e.g. compare("digits_cnn")')
+        checks.check(study, found)
+    return found
 
 
-def _name_of(trainable: Any) -> str:
-    return str(getattr(trainable, "__name__", "study")).strip("_<>") or "study"
+def _display(study: Study, *, shown: bool) -> AbstractContextManager[Progress | None]:
+    if not shown:
+        return nullcontext()
+    from hypertune.tuning.display import Progress, target_here
+
+    return Progress(study, target_here())
 
 
-def _path_of(trainable: Any) -> str:
-    return f"{getattr(trainable, '__module__', '__main__')}:{getattr(trainable, '__qualname__', 'trainable')}"
+def _closing(result: Result) -> Iterator[str]:
+    """What a display says last."""
+    from hypertune.comparison.assessment import assess
+    from hypertune.comparison.wording import sentences
 
-
-def _resources_of(trainable: Any) -> dict[str, float]:
-    """What `tune.with_resources` attached to the trainable."""
-    asked = getattr(trainable, "_resources", None)
-    asked = getattr(asked, "required_resources", asked)
-    if not isinstance(asked, Mapping):
-        return {}
-    amounts = {key.lower(): amount for key, amount in asked.items()}
-    return {"cpus_per_trial": amounts.get("cpu", 0), "gpus_per_trial": amounts.get("gpu", 0)}
+    yield sentences(assess(result.records))[0]
+    lost = int(result.records.sweeps["failed"].sum())
+    if lost:
+        yield f"{lost} trial(s) failed; their reasons stand in {result.place}/sweeps/journal.jsonl"
+    yield f"Report: {result.place}/report.html"
+    if result.interrupted:
+        yield f'Interrupted. Go on with: compare(out="{result.place}", resume=True)'

@@ -152,7 +152,7 @@ def advise(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    from hypertune.commands.cli import DONE
+    from hypertune.commands.exit_codes import DONE
 
     plan = planned(arguments)
     console = Console(highlight=False, quiet=arguments.quiet)

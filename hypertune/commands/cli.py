@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from hypertune.commands.jobs import add_commands
 
-DONE, PARTLY_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
 
@@ -23,7 +23,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 partly failed, 2 wrong input, 130 interrupted."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
     except ValueError as error:
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> _Parser:
+def parser() -> argparse.ArgumentParser:
+    """What the command line may say."""
     parser = _Parser(
         prog="hypertune",
         description="Compares hyperparameter search strategies fairly on Ray Tune, with error bars.",
@@ -68,8 +69,9 @@ def _parser() -> _Parser:
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
     top.add_argument("--once", action="store_true", help="print it once and exit")
-    validate = _add(commands, "validate", _validate, "check a study file without running it")
+    validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
+    validate.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
     return parser
 
 
@@ -242,11 +244,6 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from hypertune.study.study import Study
-    from hypertune.tuning.checks import check
-    from hypertune.tuning.trainables import resolve
+    from hypertune.commands.validate import validate
 
-    study = Study.load(arguments.study)
-    check(study, resolve(study.training.trainable))
-    print(f"{arguments.study}: valid")
-    return DONE
+    return validate(arguments)

@@ -13,12 +13,12 @@ Add = Callable[..., argparse.ArgumentParser]
 
 def add_commands(commands: Any, add: Add, add_overrides: Callable[[argparse.ArgumentParser], None]) -> None:
     """Adds `submit`, `jobs`, `logs`, `stop` and `fetch` to the subparsers `commands` by means of `add`."""
-    submit = add(commands, "submit", _runs("submit", "submit"), "run a study on a Ray cluster, as a job")
+    submit = add(commands, "submit", _runs("commands.submit", "submit"), "run a study on a Ray cluster, as a job")
     _add_submit(submit, add_overrides)
-    listed = add(commands, "jobs", _runs("jobs", "jobs"), "list the studies submitted to a Ray cluster")
-    logs = add(commands, "logs", _runs("jobs", "logs"), "print what a submitted study says")
-    stop = add(commands, "stop", _runs("jobs", "stop"), "stop a submitted study; it can be resumed")
-    fetch = add(commands, "fetch", _runs("fetch", "fetch"), "copy a submitted study's output folder here")
+    listed = add(commands, "jobs", _runs("cluster.jobs", "jobs"), "list the studies submitted to a Ray cluster")
+    logs = add(commands, "logs", _runs("cluster.jobs", "logs"), "print what a submitted study says")
+    stop = add(commands, "stop", _runs("cluster.jobs", "stop"), "stop a submitted study; it can be resumed")
+    fetch = add(commands, "fetch", _runs("cluster.fetch", "fetch"), "copy a submitted study's output folder here")
     for parser in (logs, stop, fetch):
         parser.add_argument("id", metavar="ID", help="the job's id, or its beginning")
     for parser in (submit, listed, logs, stop, fetch):
@@ -48,7 +48,7 @@ def _add_submit(parser: argparse.ArgumentParser, add_overrides: Callable[[argpar
 
 
 def _job_name(text: str) -> str:
-    from hypertune.cluster.submit import job_name
+    from hypertune.commands.submit import job_name
 
     try:
         return job_name(text)
@@ -58,6 +58,6 @@ def _job_name(text: str) -> str:
 
 def _runs(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     def command(arguments: argparse.Namespace) -> int:
-        return int(getattr(import_module(f"hypertune.cluster.{module}"), function)(arguments))
+        return int(getattr(import_module(f"hypertune.{module}"), function)(arguments))
 
     return command

@@ -14,11 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from hypertune.commands.compare import overridden
+from hypertune.commands.options import overridden
 from hypertune.comparison.capacity import capacity_table, default_target, rows_of, sentences
 from hypertune.records import folder
 from hypertune.records.records import Records
 from hypertune.report.capacity import write_capacity
+from hypertune.report.outputs import write_outputs
 from hypertune.simulation import outputs
 from hypertune.simulation.costs import parse_costs
 from hypertune.simulation.engine import build_simulable
@@ -36,7 +37,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    from hypertune.commands.cli import DONE
+    from hypertune.commands.exit_codes import DONE
 
     if arguments.out:
         outputs.check_free(arguments.out)  # before the curves are read and a look-up is fitted to them
@@ -118,6 +119,7 @@ class _Session:
             facts = self._simulate(workers, pool)
             place = self.out if len(counts) == 1 else self.out / f"workers_{workers}"
             outputs.write_folder(place, facts)
+            write_outputs(facts, place)
             if len(counts) == 1:
                 self.only = facts
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.storage.files import JOURNAL, LOCK
+from hypertune.storage.files import JOURNAL
+from hypertune.storage.workspace import is_running
 from hypertune.study.study import Study
 
 EVERY_S = 1.0
@@ -73,7 +73,7 @@ class Folder:
 
     def look(self) -> tuple[list[tuple[Status, str]], bool]:
         """Takes in what is new."""
-        held = self._is_held()  # before the journal is read: what is done by then stands in it
+        held = is_running(self._folder)  # before the journal is read: what is done by then stands in it
         if not held and not (self._folder / JOURNAL).exists():
             return [(_finished(self._folder), self._done())], False
         self._take_in()
@@ -96,18 +96,6 @@ class Folder:
                     break
                 self._read += len(line)
                 self._live(json.loads(line))
-
-    def _is_held(self) -> bool:
-        """Whether a process is writing the study: it holds the lock for as long as it lives."""
-        lock = self._folder / LOCK
-        if not lock.exists():
-            return False
-        with lock.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
 
 
 def _finished(folder: Path) -> Status:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hypertune.comparison.coarseness import coarse
 from hypertune.comparison.findings import UNDECIDED, Finding, findings
 from hypertune.comparison.numbers import configuration, decimals, duration, interval_of, listing, number, setting
 from hypertune.comparison.outcomes import finished
@@ -25,7 +26,7 @@ def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
     found = findings(records)
     lead = [_verdicts(found)] if found else []
     each = [finding_sentence(finding) for finding in found] if one_by_one else []
-    return [*lead, recommendation(records), *each, *_lost(records), *_unfinished(records)]
+    return [*lead, recommendation(records), *each, *coarse(records), *_lost(records), *_unfinished(records)]
 
 
 def _verdicts(found: list[Finding]) -> str:

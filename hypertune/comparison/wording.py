@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hypertune.comparison.assessment import Assessment
+from hypertune.comparison.coarseness import coarse
 from hypertune.comparison.findings import findings
 from hypertune.comparison.narrative import design_sentences, finding_sentence
 from hypertune.comparison.numbers import count, duration, listing, number, with_interval
@@ -29,17 +30,18 @@ def sentences(assessment: Assessment) -> list[str]:
 
 def strategy_sentences(assessment: Assessment) -> list[str]:
     """What can be concluded about the strategies of a study without a design."""
-    facts = assessment.outcomes
+    facts, grain = assessment.outcomes, coarse(assessment.records)
     if not facts.seeds:
         return [_nothing_finished(assessment), *_those(assessment, _missing, _failures)]
     if assessment.leader is None:
         return ["No trial reported a finite value: there is nothing to compare.", *_those(assessment, _failures)]
     if len(facts.strategies) == 1:
-        return [_alone(assessment), *_those(assessment, _optimism, _missing, _failures)]
+        return [_alone(assessment), *grain, *_those(assessment, _optimism, _missing, _failures)]
     if len(facts.seeds) == 1:
-        return [_one_seed(assessment), *_those(assessment, _missing, _failures)]
+        return [_one_seed(assessment), *grain, *_those(assessment, _missing, _failures)]
     return [
         _ranking(assessment),
+        *grain,
         *_those(assessment, _against_random, _speed, _more_seeds, _optimism, _found_nothing, _missing, _failures),
     ]
 

@@ -23,16 +23,15 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def start_provenance(
-    study: Study, *, hardware: Mapping[str, Any], workers: int, address: str | None, data_dir: Path | None
-) -> dict[str, Any]:
-    """What a reader needs to know to repeat the study: versions, hardware, command, seeds."""
+def start_provenance(study: Study, circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader needs to know to repeat the study: versions, command, seeds, and under which circumstances it runs.
+
+    Args:
+        circumstances: `hardware`, `workers`, `address`, `data_dir`, `images` of each split, `notes` on the data.
+    """
     return {
         **software(),
-        "hardware": dict(hardware),
-        "workers": workers,
-        "address": address,
-        "data_dir": str(data_dir.resolve()) if data_dir else None,
+        **circumstances,
         "seeds": list(study.seeds),
         "started_at": now(),
         "ended_at": None,

@@ -50,13 +50,13 @@ class Records:
     """
 
     study: Study
-    trials: pd.DataFrame
-    curves: pd.DataFrame
-    sweeps: pd.DataFrame
-    retrained: pd.DataFrame
-    provenance: Mapping[str, Any]
-    configs: Mapping[str, dict[str, Any]]
-    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    trials: pd.DataFrame = field(repr=False)
+    curves: pd.DataFrame = field(repr=False)
+    sweeps: pd.DataFrame = field(repr=False)
+    retrained: pd.DataFrame = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+    configs: Mapping[str, dict[str, Any]] = field(repr=False)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
 
     def incumbent_configs(self) -> dict[str, dict[str, Any]]:
         """The configurations of the sweeps' incumbents."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.coarseness import validation_images
 from hypertune.comparison.effects import main_effects
 from hypertune.comparison.export import markdown_table, without_markup
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested, recommendation
@@ -49,8 +50,9 @@ def _setup(records: Records) -> str:
         f"Judged by `{study.metric}`"
     )  # fmt: skip
     if training.dataset:
-        share = f"{100 * training.validation_fraction:g} %"
-        words += f", on {share} of the training data held out for validation"
+        images = validation_images(records)
+        share = f"{100 * training.validation_fraction:g} % of the training data"
+        words += f", on {share if images is None else f'{images:,} images'} held out for validation"
     return words + "."
 
 

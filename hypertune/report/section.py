@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.coarseness import coarseness
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested
 from hypertune.comparison.numbers import MISSING, listing, number, share
@@ -134,6 +135,7 @@ def _design_notes(records: Records) -> list[str]:
         "was stopped early; effects are worked out within each seed. The p-values of the hypotheses are corrected for "
         "their number by Holm's method, the intervals are not.",
         epoch_note(records),
+        coarseness(records),
     ]
     return [note for note in notes if note]
 
@@ -172,6 +174,7 @@ def _notes(assessment: Assessment) -> list[str]:
     study, target = assessment.records.study, assessment.seconds
     notes = [
         *([note] if (note := epoch_note(assessment.records)) else []),
+        *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % bootstrap intervals over seeds. With fewer than ten seeds they come out too narrow "
         "(they cover the true mean in about 74 % of cases with three seeds, 86 % with five), so the verdicts rest on "
         "tests paired by seed and corrected for their number, not on overlapping intervals.",

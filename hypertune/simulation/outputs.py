@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-from hypertune.api import write_outputs
 from hypertune.records.provenance import machine, software, write_provenance
 from hypertune.records.records import Records
 from hypertune.simulation.recordings import Recordings
@@ -47,14 +46,13 @@ def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
 
 
 def write_folder(out: Path, facts: Records) -> None:
-    """Writes everything that `hypertune report` and `hypertune export` read, and what they make of it."""
+    """Writes everything that `hypertune report` and `hypertune export` read."""
     write_atomically(out / "study.toml", facts.study.to_toml())
     write_atomically(out / "trials.csv", facts.trials.to_csv(index=False))
     buffer = io.BytesIO()
     facts.curves.to_parquet(buffer, index=False)
     write_atomically(out / "curves.parquet", buffer.getvalue())
     write_provenance(out, facts.provenance, facts)
-    write_outputs(facts, out)
 
 
 def _digest(path: Path) -> str | None:

@@ -8,6 +8,7 @@ nothing up: what is missing follows when it answers again.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import hashlib
 import json
 import math
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypertune.storage.files import JOURNAL, now
+from hypertune.storage.files import JOURNAL, LOCK, now
 from hypertune.storage.patience import storage_patience_s
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, upload
 
@@ -114,8 +115,8 @@ def take_lease(storage: Storage) -> None:
     held = storage.read(LEASE)
     if held is not None:
         owner = json.loads(held)
-        age = (datetime.now(UTC) - datetime.fromisoformat(owner["at"])).total_seconds()
-        if age < LEASE_SECONDS and not _has_died(owner):
+        age = _age_s(owner)
+        if age < LEASE_SECONDS and not (_has_died(owner) or _is_us(owner)):
             raise ValueError(
                 f"{storage}: another hypertune is writing to it (process {owner['pid']} on {owner['host']}, "
                 f"{age:.0f} s ago); if that one was killed, try again in {LEASE_SECONDS - age:.0f} s"
@@ -131,7 +132,36 @@ def _has_died(owner: dict[str, str | int]) -> bool:
         os.kill(int(owner["pid"]), 0)
     except ProcessLookupError:
         return True
-    return int(owner["pid"]) == os.getpid()
+    return False
+
+
+def _is_us(owner: dict[str, str | int]) -> bool:
+    return owner["host"] == socket.gethostname() and int(owner["pid"]) == os.getpid()
+
+
+def _age_s(owner: dict[str, str | int]) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(str(owner["at"]))).total_seconds()
+
+
+def is_running(place: Place) -> bool:
+    """Whether a process is writing the study at `place`: it holds a lock or, at a URL, a lease as long as it lives.
+
+    Raises:
+        ValueError: if a storage does not answer.
+    """
+    if is_url(place):
+        held = Storage(str(place)).read(LEASE)
+        owner = json.loads(held) if held is not None else None
+        return owner is not None and _age_s(owner) < LEASE_SECONDS and not _has_died(owner)
+    lock = Path(place) / LOCK
+    if not lock.exists():
+        return False
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
 
 def _write_lease(storage: Storage) -> None:
@@ -148,7 +178,7 @@ class Mirror:
     def __init__(self, folder: Path, storage: Storage, *, tell: Callable[[str], None] | None = None) -> None:
         self.folder, self.storage = folder, storage
         self.known: dict[str, tuple[int, int]] = {}
-        self._tell = tell or _to_stderr
+        self._tell = tell or tell_user
         self._failing = False
         self._last, self._copied = -math.inf, threading.Condition()
         self._ended = threading.Event()
@@ -213,8 +243,9 @@ class Mirror:
             self._tell(line)
 
 
-def _to_stderr(line: str) -> None:
-    print(f"hypertune: {line}", file=sys.stderr)
+def tell_user(line: str) -> None:
+    """One line beside whatever a command prints; never to its output, which may be read by a program."""
+    print(f"hypertune: {line}", file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:

@@ -53,10 +53,18 @@ class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """Where the data of `npz` and `image_folder` lie."""
     classes: list[str] | None = None
     """Keep these classes only, in this order."""
+    image_size: Positive | Annotated[list[Positive], Meta(min_length=2, max_length=2)] | None = None
+    """Pixels to resize all images to: one number for squares, or `[height, width]`. An image is scaled, keeping its
+    proportions, until it covers that, and what juts out is cut off evenly. Without, all images must have one size."""
+    channels: Literal[1, 3] | None = None
+    """1 makes all images grey, 3 gives all of them three channels. Without, all must be grey or all in colour."""
     validation_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    """Share of the training data held out for selection."""
+    """Share of the training data held out for selection, where the data set has no validation split."""
+    test_fraction: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Share of the data held out for the final scores where the data set has no test split, and only there; without
+    0.2."""
     split_seed: Seed = 0
-    """Seed of that split; the same for all sweeps, so that they are judged on the same images."""
+    """Seed of both; the same for all sweeps, so that they are judged on the same images."""
     max_epochs: Positive = 10
     """Epochs of a full training."""
     steps_per_epoch: Positive | None = None

@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Study:
     """One comparison: strategies x seeds on one search space and one budget.
 
@@ -74,6 +74,15 @@ class Study:
         if self.design is not None:
             _check_design(self, self.design)
         self.claims()
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.space.entries)
+        return f"Study({self.name}: {self.outline()}; {self.mode} {self.metric} of {self.training.trainable}; {names})"
+
+    def outline(self) -> str:
+        """What is compared, in words: `random, asha; 5 seeds; 200 epochs each`."""
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
+        return f"{', '.join(self.strategies)}; {seeds}; {self.budget} each"
 
     def factors(self) -> tuple[Factor, ...]:
         """What the design varies; nothing without one."""

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.records.provenance import machine
-from hypertune.study.study import Resources
+from hypertune.storage.workspace import tell_user
+from hypertune.study.file import Resources
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
+UV_HOOK = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 QUIET = {
     # Our records replace Ray Tune's JSON, CSV and TensorBoard files, which halve the trial rate.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -30,7 +32,7 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Under `uv run` Ray would copy the current folder and make a whole environment in it for each study's workers.
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    UV_HOOK: "0",
 }
 """Ray's settings, set only where the user has not set them."""
 
@@ -40,9 +42,14 @@ def prepare_environment() -> None:
 
     Containers often forbid that, to keep an image small; every one of Ray's processes would then compile torch's and
     Ray's sources anew, which doubles and trebles its start (5.6 s of imports instead of 2.3 s).
+
+    It holds where Ray has been imported already, too: of these settings Ray reads one as it is imported.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    constants = sys.modules.get("ray._private.ray_constants")
+    if constants is not None:
+        constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = os.environ[UV_HOOK].lower() in ("1", "true")  # type: ignore[attr-defined]
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
 
@@ -66,9 +73,11 @@ def connect(
     import ray
     from ray.job_config import JobConfig
 
-    if not ray.is_initialized():
+    if ray.is_initialized():
+        _tell_what_stays()
+    else:
         try:
-            with _any_agent_port():
+            with _any_agent_port(), _in_a_group_of_its_own():
                 ray.init(
                     address=address or "local",
                     job_config=JobConfig(metadata=metadata),
@@ -83,6 +92,18 @@ def connect(
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
     url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
     return f"http://{url}" if url else None
+
+
+def _tell_what_stays() -> None:
+    """Says what a Ray that was initialised before hypertune had a say keeps doing."""
+    import ray
+
+    python: str = ray.get_runtime_context().runtime_env.get("py_executable") or ""
+    if python.startswith("uv "):
+        tell_user(
+            f"Ray was initialised before hypertune, under `uv run`: its workers start through {python!r}, which takes "
+            f"long; set {UV_HOOK}=0 before Ray is imported, or leave ray.init to hypertune"
+        )
 
 
 def _no_ray(address: str | None, error: Exception) -> str:
@@ -108,6 +129,22 @@ def _any_agent_port() -> Iterator[None]:
         yield
     finally:
         parameter.RayParams = fixed
+
+
+@contextmanager
+def _in_a_group_of_its_own() -> Iterator[None]:
+    """Keeps the signals that are meant for this process from those of a Ray that starts here.
+
+    `timeout`, a shell and many a batch system send SIGTERM to the whole process group. Ray's processes, which heed it,
+    would be gone before the study has ended. They still die when this process does: Ray asks the kernel for that.
+    """
+    services: Any = import_module("ray._private.services")
+    before = services.ConsolePopen
+    services.ConsolePopen = partial(before, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:

@@ -22,9 +22,23 @@ class ForgetEnded(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """`trials` is the controller's own list."""
-        ended = sum(trial.is_finished() for trial in trials) if len(trials) > KEPT else 0
-        if ended > KEPT:
-            trials[:] = [trial for trial in trials if not trial.is_finished()]
+        ended = [trial for trial in trials if trial.is_finished()] if len(trials) > KEPT else []
+        if len(ended) > KEPT:
+            # One stays: `tune.run` takes an empty list for one that has to be read from a snapshot.
+            trials[:] = [trial for trial in trials if not trial.is_finished() or trial is ended[-1]]
+
+
+def release(controller: Any) -> None:
+    """Lets go of the workers of a controller that raised before it came to that, so that they hold no CPUs."""
+    if controller is None:
+        return
+    controller = getattr(controller, "_tune_controller", controller)
+    for clean_up in (controller.cleanup, controller._actor_manager.cleanup):
+        try:
+            clean_up()
+            break
+        except Exception:  # noqa: BLE001 -- it may be just this that raises; the second is what the first ends with
+            continue
 
 
 def without_telemetry() -> None:

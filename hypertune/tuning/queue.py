@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from hypertune.sweep.retraining import Retraining
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint, Report
-from hypertune.tuning.controller import WARM_UP, SweepView, reported_by
-from hypertune.tuning.worker import FAILURE, RESERVED, TRACEBACK
+from hypertune.tuning.reports import reported_by
+from hypertune.tuning.view import SweepView
+from hypertune.tuning.worker import FAILURE, RESERVED, TRACEBACK, WARM_UP
 
 Stage = Sweep | Retraining
 """What occupies the cluster at one time."""

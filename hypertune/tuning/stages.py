@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hypertune.records.records import Event, improves
@@ -27,23 +26,21 @@ class Stages:
         recorder: the study's records so far.
         workers: trials that the cluster can run at the same time.
         emit: receives every event.
-        retrains: whether the trainable can be retrained and scored on a test split.
-        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it.
+        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it; None for a
+            trainable that cannot be retrained and scored on a test split.
     """
 
     def __init__(
         self,
         study: Study,
-        out: Path,
         recorder: Recorder,
         *,
         workers: int,
         emit: Callable[[Event], None],
-        retrains: bool,
-        model_place: str,
+        model_place: str | None,
     ) -> None:
-        self.study, self.out, self.recorder = study, out, recorder
-        self.workers, self.emit, self.retrains, self.model_place = workers, emit, retrains, model_place
+        self.study, self.recorder = study, recorder
+        self.workers, self.emit, self.model_place = workers, emit, model_place
 
     def plan(self) -> list[StartStage]:
         """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
@@ -95,12 +92,12 @@ class Stages:
         return Begun(stage)
 
     def _jobs(self) -> list[Job]:
-        if not self.retrains:
+        if self.model_place is None:
             return []
         incumbents = self._incumbents()
         best = self._best(incumbents)
         done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
-        if (self.out / MODEL).exists():
+        if (self.recorder.folder / MODEL).exists():
             best = None
         jobs = []
         for incumbent in incumbents:

@@ -23,6 +23,8 @@ FAILURE, TRACEBACK = "hypertune_failure", "hypertune_traceback"
 RESERVED = "hypertune"
 """Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
 
+WARM_UP = "warm_up"
+"""What the ids of trials begin with that only start a process."""
 WARM_UP_STEP_S = 0.05
 """How long a warm worker waits before it asks again whether the others are there too."""
 

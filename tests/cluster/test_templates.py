@@ -85,11 +85,11 @@ def test_the_job_and_the_cluster_run_on_the_same_nodes() -> None:
 
 
 def test_the_job_of_the_manifest_is_a_command_of_ours() -> None:
-    from hypertune.commands.cli import _parser
+    from hypertune.commands.cli import parser
 
     program, *arguments = loaded("kuberay-job")["spec"]["entrypoint"].split()
     assert program == "hypertune"
-    assert _parser().parse_args(arguments).address == "auto"
+    assert parser().parse_args(arguments).address == "auto"
 
 
 def test_the_slurm_script_is_sound() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypertune.commands.cli import main
 from hypertune.records import records
 from hypertune.study.study import Study
-from hypertune.tuning.trainables import resolve
+from hypertune.training.registry import resolve
 from tests.simulation.tables import made_up
 from tests.sweep.scripted import make_study
 

@@ -1,4 +1,4 @@
-"""Finds the trainable of a study and hands it the data set through Ray's object store."""
+"""Finds the trainable that a study names, and loads its data set."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hypertune.study.study import Study
+if TYPE_CHECKING:
+    from hypertune.study.file import Training
+    from hypertune.training.datasets import ImageData
 
 Trainable = type | Callable[..., Any]
 """A Ray Tune trainable: a class or a function."""
@@ -48,9 +50,10 @@ def _import(name: str) -> Trainable:
     return found  # type: ignore[no-any-return]
 
 
-def load_data(study: Study, data_dir: Path | None) -> Any | None:
-    """The study's data set, or None where the trainable brings its own."""
-    training = study.training
+def load_data(
+    training: Training, data_dir: Path | None, told: Callable[[int, int], None] | None = None
+) -> ImageData | None:
+    """The data set of `[training]`, None where the trainable has its own; `told` is that of `load_dataset`."""
     if training.dataset is None:
         return None
     from hypertune.training.datasets import load_dataset
@@ -60,6 +63,10 @@ def load_data(study: Study, data_dir: Path | None) -> Any | None:
         data_dir=data_dir,
         path=training.path,
         classes=training.classes,
+        image_size=training.image_size,
+        channels=training.channels,
         validation_fraction=training.validation_fraction,
+        test_fraction=training.test_fraction,
         split_seed=training.split_seed,
+        told=told,
     )

@@ -33,7 +33,7 @@ def submit(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    from hypertune.commands.cli import DONE
+    from hypertune.commands.exit_codes import DONE
 
     with jobs_client(arguments.address) as client:
         study, out, resumes = _resumed(arguments, client) if arguments.resume else _new(arguments)
@@ -53,7 +53,7 @@ def submit(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
-    from hypertune.commands.compare import overridden
+    from hypertune.commands.options import overridden
     from hypertune.strategies.checks import check_names, check_strategies
 
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
@@ -70,7 +70,7 @@ def _checked(out: str | None) -> str | None:
 
 def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bool]:
     """The study that a job has run, or that lies at a URL."""
-    from hypertune.commands.compare import OVERRIDES
+    from hypertune.commands.options import OVERRIDES
 
     for name in ("study", "out", *OVERRIDES):
         if getattr(arguments, name) is not None:

@@ -1,0 +1,249 @@
+"""The arguments of `hypertune.compare` that describe a study, each checked by itself; errors name it and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import operator
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from typing import Any, Literal
+
+import msgspec
+
+from hypertune.space.domains import NUMERIC_KINDS
+from hypertune.space.space import Space
+from hypertune.study.file import Budget, Resources
+from hypertune.study.study import NAME
+
+
+def _strategies(value: Any) -> tuple[str, ...]:
+    example = 'e.g. strategies=["random", "hyperopt+asha"]'
+    names = value.split(",") if isinstance(value, str) else _items("strategies", value, example)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"strategies: names, {example}, got {shortened(name)}")
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise ValueError(f"strategies: names none; {example}")
+    from hypertune.strategies.registry import parse_strategy
+
+    for name in names:
+        try:
+            parse_strategy(name)
+        except ValueError as error:
+            raise ValueError(f"strategies: {error}") from None
+    return _once("strategies", names)
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    example = "a number of seeds or a list of them, e.g. seeds=5 or seeds=[0, 1, 2]"
+    if isinstance(value, str | bool):
+        raise ValueError(f"seeds: {example}, got {shortened(value)}")
+    number = _integer(value)
+    if number is not None:
+        if number < 1:
+            raise ValueError(f"seeds: at least 1; {example}, got {number}")
+        return tuple(range(number))
+    seeds = [(_integer(seed), seed) for seed in _items("seeds", value, example)]
+    for seed, given in seeds:
+        if seed is None or seed < 0:
+            raise ValueError(f"seeds: integers from 0 on; {example}, got {shortened(given)}")
+    if not seeds:
+        raise ValueError(f"seeds: names none; {example}")
+    return _once("seeds", [seed for seed, _ in seeds if seed is not None])
+
+
+def _budget(value: Any) -> Budget:
+    example = 'budget={"epochs": 200}, {"trials": 20} or {"seconds": 600}, for each sweep'
+    if isinstance(value, Budget):
+        return value
+    if isinstance(value, str):
+        unit, _, amount = value.partition("=")
+        try:
+            value = {unit.strip(): json.loads(amount)}
+        except ValueError:
+            raise ValueError(f"budget: {example}, got {value!r}") from None
+    if not isinstance(value, Mapping):
+        raise ValueError(f"budget: of what? {example}, got {shortened(value)}")
+    _known("budget", value, Budget.__struct_fields__)
+    plain = {name: _integer(amount, whole=True) or amount for name, amount in value.items()}
+    try:
+        return msgspec.convert(plain, Budget)
+    except msgspec.ValidationError:
+        raise ValueError(
+            f"budget: one of them, above 0, whole but for seconds: {example}, got {shortened(value)}"
+        ) from None
+
+
+def _metric(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'metric: the name of a reported number, e.g. metric="accuracy", got {shortened(value)}')
+    return value
+
+
+def _mode(value: Any) -> Literal["min", "max"]:
+    if value == "min" or value == "max":
+        return "min" if value == "min" else "max"
+    close = {"mi": 'did you mean mode="min"? ', "ma": 'did you mean mode="max"? '}.get(str(value).lower()[:2], "")
+    raise ValueError(
+        f'mode: {close}"max" where more of the metric is better, "min" where less is, got {shortened(value)}'
+    )
+
+
+def _max_epochs(value: Any) -> int:
+    number = _integer(value)
+    if number is None or number < 1:
+        raise ValueError(
+            f"max_epochs: epochs of a full training, at least 1, e.g. max_epochs=10, got {shortened(value)}"
+        )
+    return number
+
+
+def _resources(value: Any) -> dict[str, Any]:
+    example = 'resources={"cpus_per_trial": 1, "gpus_per_trial": 0}'
+    if isinstance(value, Resources):
+        return {name: getattr(value, name) for name in Resources.__struct_fields__}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"resources: {example}, got {shortened(value)}")
+    _known("resources", value, Resources.__struct_fields__)
+    try:
+        msgspec.convert({**msgspec.to_builtins(Resources()), **value}, Resources)
+    except msgspec.ValidationError as error:
+        raise ValueError(
+            f"resources: {str(error).partition(' - at ')[0]}; e.g. {example}, got {shortened(value)}"
+        ) from None
+    return dict(value)
+
+
+def _options(value: Any) -> dict[str, dict[str, Any]]:
+    example = 'options={"asha": {"grace_period": 2}}'
+    if not isinstance(value, Mapping) or not all(isinstance(inner, Mapping) for inner in value.values()):
+        raise ValueError(f"options: each strategy's own, e.g. {example}, got {shortened(value)}")
+    return {name: dict(inner) for name, inner in value.items()}
+
+
+def check_options(options: Mapping[str, Any], strategies: Iterable[str]) -> None:
+    for name in options:
+        if name not in strategies:
+            hint = close_to(name, strategies)
+            raise ValueError(f"options: {name!r} is none of the strategies; {hint}they are {', '.join(strategies)}")
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError(
+            f"name: letters, digits, '.', '_' and '-' only, e.g. name=\"my_study\", got {shortened(value)}"
+        )
+    return value
+
+
+def read_space(value: Any) -> Space:
+    if isinstance(value, Space):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f'space: hyperparameters by name, e.g. space={{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(value)}'
+        )
+    for name in value:
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f'space: names are text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
+            )
+    from hypertune.space.from_ray import from_ray
+
+    space = from_ray(value)
+    if not space.parameters():
+        remedy = next((told for name, entry in value.items() if (told := _as_domain(name, entry))), None)
+        raise ValueError(
+            remedy or 'space: has nothing to search, constants alone; e.g. {"lr": tune.loguniform(1e-4, 1e-1)}'
+        )
+    for name, entry in value.items():
+        if isinstance(entry, tuple) and (told := _as_domain(name, entry)):
+            warnings.warn(told, stacklevel=6)  # where `compare` is called
+    return space
+
+
+def _as_domain(name: str, entry: Any) -> str | None:
+    """What to write instead of an entry that looks as if it were meant as a domain; None where it does not."""
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        kind, args = next(iter(entry.items()))
+        if kind in (*NUMERIC_KINDS, "choice") and isinstance(args, list | tuple):
+            inner = ", ".join(map(repr, args)) if kind in NUMERIC_KINDS else repr(list(args))
+            return f"space: {name} is written as in a study file; here it is tune.{kind}({inner})"
+    if not isinstance(entry, list | tuple) or not entry:
+        return None
+    constant = f"space: {name}={entry!r} is a constant, handed to every trial as it is;"
+    pair = len(entry) == 2 and all(isinstance(n, Real) and not isinstance(n, bool) for n in entry)
+    if pair and entry[0] < entry[1]:
+        low, high = entry
+        whole = all(isinstance(n, int) for n in entry)
+        scale = f"tune.randint({low}, {high + 1})" if whole else f"tune.uniform({low!r}, {high!r})"
+        log = f"tune.loguniform({low!r}, {high!r}) or " if low > 0 and not whole else ""
+        return f"{constant} for a range write {log}{scale}, for these two values tune.choice({list(entry)!r})"
+    if isinstance(entry, list):
+        return f"{constant} to search these values write tune.choice({shortened(entry)})"
+    return None
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "strategies": _strategies,
+    "seeds": _seeds,
+    "budget": _budget,
+    "metric": _metric,
+    "mode": _mode,
+    "max_epochs": _max_epochs,
+    "resources": _resources,
+    "options": _options,
+    "name": _name,
+}
+
+
+def _integer(value: Any, *, whole: bool = False) -> int | None:
+    """A whole number of whatever type, numpy's too, as an int; None for anything else, a bool among it.
+
+    Args:
+        whole: whether a float that is whole counts as one.
+    """
+    if isinstance(value, bool):
+        return None
+    if whole and isinstance(value, float) and value.is_integer():
+        return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _items(name: str, value: Any, example: str) -> list[Any]:
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise ValueError(f"{name}: {example}, got {shortened(value)}")
+    return list(value)
+
+
+def _once(name: str, values: list[Any]) -> tuple[Any, ...]:
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{name}: each one once, got {twice!r} more often")
+    return tuple(values)
+
+
+def _known(name: str, value: Mapping[Any, Any], known: Iterable[str]) -> None:
+    for key in value:
+        if key not in known:
+            raise ValueError(f"{name}: unknown {key!r}; {close_to(key, known)}known: {', '.join(known)}")
+
+
+def close_to(name: object, known: Iterable[str]) -> str:
+    """`did you mean NAME? ` if one is close or begins with it, else nothing."""
+    names = list(known)
+    begins = [other for other in names if other.startswith(str(name))]
+    close = begins or difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def shortened(value: Any) -> str:
+    """Its `repr` on one line, cut after some 80 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,207 @@
+"""The study that the arguments of `hypertune.compare` describe."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+
+from hypertune.arguments import READERS, check_options, close_to, read_space, shortened
+from hypertune.study.file import Budget, Resources, Training
+from hypertune.study.study import Study
+
+DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
+DEFAULT_SEEDS = 3
+DEFAULT_MAX_EPOCHS = 10
+FULL_TRAININGS = 20
+"""Full trainings' worth of epochs that a sweep may spend by default."""
+
+EXAMPLE = (
+    'compare(trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, metric="accuracy", mode="max", max_epochs=10)'
+)
+ELSEWHERE = {
+    "num_samples": 'budget={"trials": 20}',
+    "time_budget_s": 'budget={"seconds": 600}',
+    "search_alg": 'strategies=["hyperopt"]; `hypertune strategies` lists what there is',
+    "scheduler": 'strategies=["random+asha"]; `hypertune strategies` lists what there is',
+    "param_space": "space=...",
+    "config": "space=...",
+    "resources_per_trial": 'resources={"cpus_per_trial": 1, "gpus_per_trial": 0}',
+    "storage_path": 'out="folder or URL"',
+    "local_dir": 'out="folder"',
+    "direction": 'mode="min" or mode="max"',
+    "n_trials": 'budget={"trials": 20}',
+    "stop": "max_epochs=...",
+    "seed": "seeds=[0]",
+    "epochs": "max_epochs=... for one training, budget=... for a sweep",
+    "trials": 'budget={"trials": 20}',
+    "quiet": "progress=False",
+    "verbose": "progress=True or False",
+}
+"""What others call what has another name here."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def names_checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Says what an unknown argument is called here, where Python says only that it is unknown."""
+    known = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) > 1:
+            raise TypeError(f"compare: the study alone is given without its name; write e.g. {EXAMPLE}")
+        for name in kwargs:
+            if name not in known:
+                remedy = ELSEWHERE.get(name)
+                told = f"it is {remedy} here" if remedy else f"{close_to(name, known)}known: {', '.join(known)}"
+                raise TypeError(f"compare: no argument is called {name}; {told}")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def in_python(message: str) -> str:
+    """A message about an option of the command line or a key of a study file, as one about the argument it is here."""
+    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs"
+    message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
+    return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
+
+
+@contextmanager
+def as_arguments() -> Iterator[None]:
+    """Names the argument in the errors of a study that was built from arguments, where they name a key of a file."""
+    try:
+        yield
+    except ValueError as error:
+        message = in_python(str(error))
+        message = re.sub(r"^strategies\.([^:.]+)\.(\w+):", r'options["\1"]["\2"]:', message)
+        message = re.sub(r"^strategies\.([^:]+):", r'options["\1"]:', message)
+        raise ValueError(re.sub(r"^(study|training)\.", "", message)) from None
+
+
+def study_of(
+    study: Study | str | os.PathLike[str] | None,
+    trainable: Any,
+    space: Any,
+    *,
+    strategies: Any,
+    seeds: Any,
+    budget: Any,
+    metric: Any,
+    mode: Any,
+    max_epochs: Any,
+    resources: Any,
+    options: Any,
+    name: Any,
+) -> Study:
+    """The study to run: the given one with whatever else is given in its place, or one around the trainable.
+
+    Raises:
+        ValueError: one line that names the argument and what would be right.
+    """
+    given = {
+        "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
+        "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
+    }  # fmt: skip
+    values = {key: READERS[key](value) for key, value in given.items() if value is not None}
+    if study is None:
+        return _own(trainable, space, values)
+    changed = _existing(study)
+    if space is not None:
+        values["space"] = read_space(space)
+    return _replaced(changed, values) if values else changed
+
+
+def _existing(study: Any) -> Study:
+    if isinstance(study, Study):
+        return study
+    if isinstance(study, str | os.PathLike):
+        return Study.load(Path(study) if isinstance(study, os.PathLike) else study)
+    if callable(study):
+        name = getattr(study, "__name__", "train")
+        raise ValueError(
+            f"study: {name} is a trainable; give it by its name, {EXAMPLE.replace('=train,', f'={name},', 1)}"
+        )
+    raise ValueError(f'study: a Study, a study file or a shipped name, e.g. "digits_cnn", got {shortened(study)}')
+
+
+def _replaced(study: Study, values: dict[str, Any]) -> Study:
+    training = {"max_epochs": values.pop("max_epochs")} if "max_epochs" in values else {}
+    if "resources" in values:
+        values["resources"] = _with(study.resources, values["resources"])
+    if "options" in values:
+        strategies = values.get("strategies", study.strategies)
+        check_options(values["options"], strategies)
+        kept = {name: study.options[name] for name in study.options if name in strategies}
+        values["options"] = {**kept, **values["options"]}
+    if training:
+        values["training"] = msgspec.structs.replace(study.training, **training)
+    return study.replace(**values)
+
+
+def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
+    if trainable is None and space is None and not values:
+        raise ValueError(f'compare: nothing to compare; give a study, compare("digits_cnn"), or your own: {EXAMPLE}')
+    needed = {"trainable": trainable, "space": space, "metric": values.get("metric"), "mode": values.get("mode")}
+    missing = [name for name, value in needed.items() if value is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise ValueError(f"compare: {_listing(missing)} {verb} missing, or else a study; e.g. {EXAMPLE}")
+    if not (callable(trainable) or isinstance(trainable, str)):
+        raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
+    max_epochs = values.pop("max_epochs", DEFAULT_MAX_EPOCHS)
+    defaults = {
+        "name": _name_of(trainable),
+        "strategies": DEFAULT_STRATEGIES,
+        "seeds": tuple(range(DEFAULT_SEEDS)),
+        "budget": Budget(epochs=FULL_TRAININGS * max_epochs),
+        "options": {},
+    }
+    asked = values.pop("resources", None) or _resources_of(trainable)
+    fields = {**defaults, **values}
+    check_options(fields["options"], fields["strategies"])
+    return Study(
+        **fields,
+        training=Training(trainable=_path_of(trainable), max_epochs=max_epochs),
+        space=read_space(space),
+        resources=_with(Resources(), asked),
+    )
+
+
+def _with(resources: Resources, changes: Mapping[str, Any]) -> Resources:
+    return msgspec.structs.replace(resources, **changes)
+
+
+def _listing(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _name_of(trainable: Any) -> str:
+    """What to call the study: as the trainable, in the letters that a study's name may have."""
+    name = trainable.rpartition(":")[2] if isinstance(trainable, str) else getattr(trainable, "__name__", "")
+    return re.sub(r"[^A-Za-z0-9._-]", "", str(name)).lstrip("._-") or "study"
+
+
+def _path_of(trainable: Any) -> str:
+    if isinstance(trainable, str):
+        return trainable
+    return f"{getattr(trainable, '__module__', '__main__')}:{getattr(trainable, '__qualname__', 'trainable')}"
+
+
+def _resources_of(trainable: Any) -> dict[str, float]:
+    """What `tune.with_resources` attached to the trainable."""
+    asked = getattr(trainable, "_resources", None)
+    asked = getattr(asked, "required_resources", asked)
+    if not isinstance(asked, Mapping):
+        return {}
+    amounts = {key.lower(): amount for key, amount in asked.items()}
+    return {"cpus_per_trial": amounts.get("cpu", 0), "gpus_per_trial": amounts.get("gpu", 0)}

@@ -1,0 +1,96 @@
+"""Shows a study's progress in a notebook: one output of the cell that is kept up to date, with nothing to install.
+
+IPython's own displays work in Jupyter, VS Code and Colab alike, and leave one output in the saved notebook; widgets
+need a package and an extension.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from hypertune.tuning.progress import Page
+
+EVERY_S = 0.5
+"""Least seconds between two updates."""
+
+
+class Cell:
+    """An output of the notebook's cell that is running, made when it is first shown and replaced from then on."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    @staticmethod
+    def is_here() -> bool:
+        """Whether this code runs in a notebook's kernel."""
+        # Who runs in a kernel has imported IPython; nobody else has to wait for it.
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython is not None else None
+        return getattr(shell, "kernel", None) is not None
+
+    def show(self, html: str, text: str) -> None:
+        from IPython.display import display
+
+        content = {"text/html": html, "text/plain": text}
+        if self._handle is None:
+            self._handle = display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
+
+
+class NotebookScreen:
+    """The lines that stay, and below them bars, in the notebook's own colours."""
+
+    def __init__(self, cell: Cell, clock: Callable[[], float]) -> None:
+        self._cell, self._clock = cell, clock
+        self._lines: list[tuple[str, str]] = []
+        self._bars: list[tuple[float, str]] = []
+        self._waiting = ""
+        self._due = 0.0
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        self._bars, self._waiting = [], ""
+        self._cell.show(self._html(), self._text())
+
+    def tell(self, line: str, style: str) -> None:
+        self._lines.append((line, style))
+
+    def update(self, page: Callable[[], Page | None], waiting: str) -> None:
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due, self._waiting = now + EVERY_S, waiting
+        shown = page()
+        self._bars = shown.bars if shown is not None else []
+        self._cell.show(self._html(), self._text())
+
+    def _html(self) -> str:
+        lines = "".join(f"<div{_STYLES.get(style, '')}>{linked(line)}</div>" for line, style in self._lines)
+        bars = "".join(
+            f'<div><progress value="{share:.4f}" style="vertical-align: middle"></progress> {escape(words)}</div>'
+            for share, words in self._bars
+        )
+        below = bars or f"<div>{escape(self._waiting)}</div>"
+        box = "max-height: 24em; overflow-y: auto; white-space: pre-wrap"
+        return f'<div style="font-family: monospace"><div style="{box}">{lines}</div>{below}</div>'
+
+    def _text(self) -> str:
+        return "\n".join([*(line for line, _ in self._lines), *(words for _, words in self._bars)])
+
+
+_STYLES = {"red": ' style="color: #d33"', "bold": ' style="font-weight: bold"'}
+
+
+def linked(line: str) -> str:
+    """The line as HTML, web addresses in it as links."""
+    parts = re.split(r"(https?://[^\s<>\"']+)", line)
+    return "".join(
+        f'<a href="{escape(part)}" target="_blank" rel="noopener">{escape(part)}</a>' if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )

@@ -1,0 +1,239 @@
+"""How long a study will still take: from its budget, and from what its epochs have cost since this run of it began."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hypertune.records.records import Event, handle, improves
+from hypertune.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds that are left; `least` where a part that cannot be estimated yet comes on top."""
+
+    seconds: float
+    least: bool = False
+
+    def text(self, now: datetime) -> str:
+        """E.g. `about 3 min left, until 14:32`, with the date where that is not today."""
+        end = now + timedelta(seconds=self.seconds)
+        clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"
+        if self.least:
+            return f"at least {rough(self.seconds)} left, until {clock} or later"
+        return f"about {rough(self.seconds)} left, until {clock}"
+
+
+def rough(seconds: float) -> str:
+    """A duration as exactly as an estimate is: `40 s`, `3 min`, `2 h 05 min`, `3 d 4 h`."""
+    if seconds < 100:
+        return f"{max(seconds, 0):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+class Pace:
+    """What one unit of work takes, an epoch or a retraining, while several are under way at the same time.
+
+    What is under way counts by the share of a unit's usual duration that has passed, so that the first unit done by one
+    of a hundred workers does not make the others look idle.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._began = clock, clock()
+        self._since: dict[object, float] = {}
+        self._seconds, self.done = 0.0, 0
+
+    def begin(self, key: object) -> None:
+        self._since[key] = self._clock()
+
+    def end(self, key: object) -> None:
+        self._since.pop(key, None)
+
+    def advance(self, key: object, units: int = 1) -> None:
+        """`key`, which is under way, has done so much more."""
+        now = self._clock()
+        self._seconds += now - self._since.get(key, now)
+        self._since[key] = now
+        self.done += units
+
+    def restart(self) -> None:
+        """Forgets what has been done, not what is under way."""
+        self._began, self._seconds, self.done = self._clock(), 0.0, 0
+        self._since = dict.fromkeys(self._since, self._began)
+
+    def seconds_of_one(self) -> float | None:
+        """Seconds that a worker takes for one unit; None before the first is done."""
+        return self._seconds / self.done if self.done else None
+
+    def under_way(self, one: float | None) -> float:
+        """Units that have been worked on but not been done, each counted in part, where one takes `one` seconds."""
+        now = self._clock()
+        return sum(min((now - since) / one, 1.0) for since in self._since.values()) if one else 0.0
+
+    def seconds(self, units: float) -> float | None:
+        """Seconds that all workers together take for the next `units`; None before the first is done."""
+        if not self.done:
+            return None
+        under_way = self.under_way(self.seconds_of_one())
+        return max(units - under_way, 0.0) * (self._clock() - self._began) / (self.done + under_way)
+
+
+class TimeLeft:
+    """Follows a study's events and estimates how long the rest takes, its retrainings included.
+
+    A resumed study begins with the events of the past, as many as `connected` says: they tell what is done, not how
+    long it takes now.
+
+    Args:
+        clock: seconds since some fixed moment.
+    """
+
+    def __init__(self, study: Study, clock: Callable[[], float]) -> None:
+        self.study, self.clock = study, clock
+        self.past = 0
+        self._workers = 1
+        self._pace = Pace(clock)
+        self._current: tuple[str, int] | None = None
+        self._wall_s, self._wall_at = 0.0, 0.0
+        self._epochs: Counter[tuple[str, int]] = Counter()
+        self._ended: Counter[str] = Counter()
+        self._finished: set[tuple[str, int]] = set()
+        self._owner: dict[str, tuple[str, int]] = {}
+        self._incumbent: dict[tuple[str, int], tuple[float, int]] = {}
+        self._jobs, self._retraining, self._under_way = 0, Pace(clock), deque[int]()
+
+    def __call__(self, event: Event) -> None:
+        handle(self, event)
+        if self.past and event["event"] != "connected":
+            self.past -= 1
+            if not self.past:
+                self._wall_at = self.clock()
+                self._pace.restart()
+                self._retraining.restart()
+
+    def estimate(self) -> Estimate | None:
+        """What is left; None while nothing is known, which is before the first epoch but for a budget of seconds."""
+        if self._jobs:
+            return self._of_jobs(self._jobs, self._retraining.seconds_of_one() or self._seconds_of_job())
+        sweeps, after = self._of_sweeps(), self._of_retraining()
+        if sweeps is None:
+            return None
+        return Estimate(sweeps, least=True) if after is None else Estimate(sweeps + after.seconds)
+
+    # Events ------------------------------------------------------------------------------------------------------
+
+    def _on_connected(self, event: Event) -> None:
+        self._workers, self.past = event["workers"], event.get("past", 0)
+
+    def _on_sweep(self, event: Event) -> None:
+        if self._current is None and not self._finished:
+            self._pace.restart()  # Ray's start is over
+        self._current = (event["strategy"], event["seed"])
+        self._wall_s, self._wall_at = 0.0, self.clock()
+
+    def _on_trial(self, event: Event) -> None:
+        self._owner[event["trial_id"]] = (event["strategy"], event["seed"])
+        self._pace.begin(event["trial_id"])
+
+    def _on_epoch(self, event: Event) -> None:
+        sweep = self._owner.get(event["trial_id"])
+        if sweep is None:
+            return
+        self._spend(event["trial_id"], sweep, event["spent"])
+        self._wall_s, self._wall_at = event["wall_s"], self.clock()
+        value = event["metrics"].get(self.study.metric)
+        best = self._incumbent.get(sweep)
+        if improves(value, best[0] if best else None, self.study.mode):
+            self._incumbent[sweep] = (value, event["epoch"])
+
+    def _spend(self, trial_id: str, sweep: tuple[str, int], epochs: int) -> None:
+        self._epochs[sweep] += epochs
+        if epochs:
+            self._pace.advance(trial_id, epochs)
+
+    def _on_pause(self, event: Event) -> None:
+        self._pace.end(event["trial_id"])
+
+    def _on_unpause(self, event: Event) -> None:
+        self._pace.begin(event["trial_id"])
+
+    def _on_end(self, event: Event) -> None:
+        sweep = self._owner.pop(event["trial_id"], None)
+        if sweep is not None:
+            self._ended[sweep[0]] += 1
+            self._spend(event["trial_id"], sweep, event.get("spent", 0))
+            self._pace.end(event["trial_id"])
+
+    def _on_done(self, event: Event) -> None:
+        self._finished.add((event["strategy"], event["seed"]))
+        self._current = None
+
+    def _on_retraining(self, event: Event) -> None:
+        self._jobs, self._retraining = event["jobs"], Pace(self.clock)
+        self._under_way = deque(range(min(self._workers, self._jobs)))
+        for key in self._under_way:
+            self._retraining.begin(key)
+
+    def _on_retrained(self, event: Event) -> None:
+        """Which one it was does not matter: whatever began first ends first, and the next one begins."""
+        if not self._jobs:
+            return
+        self._jobs -= 1
+        key = self._under_way.popleft()
+        self._retraining.advance(key)
+        if self._jobs > len(self._under_way):
+            self._under_way.append(key)
+        else:
+            self._retraining.end(key)
+
+    # Estimates ---------------------------------------------------------------------------------------------------
+
+    def _of_sweeps(self) -> float | None:
+        sweeps = [(name, seed) for name in self.study.strategies for seed in self.study.seeds]
+        left = [sweep for sweep in sweeps if sweep not in self._finished]
+        if self.study.budget.unit == "seconds":
+            spent = min(self._wall(), self.study.budget.amount)
+            return len(left) * self.study.budget.amount - spent
+        if not left:
+            return 0.0
+        epochs = sum(max(self._epochs_of(name) - self._epochs[name, seed], 0.0) for name, seed in left)
+        return self._pace.seconds(epochs)
+
+    def _wall(self) -> float:
+        return self._wall_s + self.clock() - self._wall_at if self._current is not None else 0.0
+
+    def _epochs_of(self, strategy: str) -> float:
+        """Epochs that a sweep of the strategy takes; of so many trials, as many as its trials took until now."""
+        budget, most = self.study.budget, self.study.training.max_epochs
+        if budget.unit == "epochs":
+            return budget.amount
+        spent = sum(epochs for (name, _), epochs in self._epochs.items() if name == strategy)
+        ended = self._ended[strategy]
+        return budget.amount * (min(spent / ended, most) if ended else most)
+
+    def _of_retraining(self) -> Estimate | None:
+        """What comes after the sweeps."""
+        if self.study.training.dataset is None:  # the built-in models alone have a data set and are retrained
+            return Estimate(0.0)
+        jobs = self.study.retrain * len(self.study.strategies) * len(self.study.seeds) or 1
+        return self._of_jobs(jobs, self._seconds_of_job())
+
+    def _seconds_of_job(self) -> float | None:
+        """What a retraining takes by what epochs have cost: as many as the incumbents needed for their best value."""
+        epochs = [self._incumbent[sweep][1] for sweep in self._finished if sweep in self._incumbent]
+        mean = sum(epochs) / len(epochs) if epochs else self.study.training.max_epochs
+        one = self._pace.seconds_of_one()
+        return one * mean if one is not None else None
+
+    def _of_jobs(self, jobs: int, one: float | None) -> Estimate | None:
+        if one is None:
+            return None
+        left = max(jobs - self._retraining.under_way(one), 0.0)
+        return Estimate(left * one / max(min(self._workers, jobs), 1))

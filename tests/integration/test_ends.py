@@ -1,0 +1,185 @@
+"""How a study ends: whatever Ray does after the last trial, and however its processes are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from ray import tune
+from ray.tune.analysis import experiment_analysis
+from ray.tune.execution.tune_controller import TuneController
+
+from hypertune import compare
+from hypertune.records import records
+from hypertune.tuning import connect, housekeeping
+from tests.integration.test_resume import ENVIRONMENT, finish, wait_for_epochs
+
+SLOW = pytest.mark.slow
+
+
+def once(config: dict[str, Any]) -> None:
+    tune.report({"loss": config["lr"]})
+
+
+def study(out: Path, trials: int, **changes: Any) -> Any:
+    arguments: dict[str, Any] = {
+        "trainable": once,
+        "space": {"lr": tune.loguniform(1e-4, 1e-1)},
+        "strategies": ["random"],
+        "metric": "loss",
+        "mode": "min",
+        "max_epochs": 1,
+        "budget": {"trials": trials},
+        "seeds": 1,
+        "out": out,
+    }
+    return compare(**{**arguments, **changes})
+
+
+def complete(result: Any, trials: int) -> None:
+    assert list(result.trials["status"]) == ["completed"] * trials
+    assert not result.interrupted
+    assert (result.folder / "report.html").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize("kept", [5, pytest.param(3, marks=SLOW), pytest.param(4, marks=SLOW)])  # 2 warm-up trials
+def test_a_study_of_any_number_of_trials_ends(tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials that have ended are forgotten now and then; one of these numbers leaves none when the last one ends."""
+    monkeypatch.setattr(housekeeping, "KEPT", kept)
+    complete(study(tmp_path / "out", 4), 4)
+
+
+@SLOW
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize("cpus", [2, 1, 0.5])  # 1, 2 and 4 workers
+@pytest.mark.parametrize("trials", range(90, 121))
+def test_a_study_of_about_a_hundred_trials_ends(tmp_path: Path, cpus: float, trials: int) -> None:
+    complete(study(tmp_path / "out", trials, resources={"cpus_per_trial": cpus}), trials)
+
+
+STAGES = [
+    pytest.param(TuneController, "checkpoint", marks=SLOW),
+    pytest.param(TuneController, "get_trials", marks=SLOW),
+    pytest.param(TuneController, "cleanup", marks=SLOW),
+    (TuneController, "_cleanup_trials"),
+    pytest.param(TuneController, "end_experiment_callbacks", marks=SLOW),
+    pytest.param(experiment_analysis.ExperimentAnalysis, "__init__", marks=SLOW),
+]
+
+
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize(("owner", "method"), STAGES, ids=lambda value: getattr(value, "__name__", value))
+def test_what_ray_raises_after_the_last_trial_costs_no_outcome(
+    tmp_path: Path, owner: Any, method: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("a bug of Ray's")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(owner, method, fail)
+        complete(study(tmp_path / "out", 2), 2)
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("hypertune: ")]
+    if method != "checkpoint":  # which Ray catches itself
+        assert len(told) == 1
+        assert "RuntimeError: a bug of Ray's (after the last trial, nothing is lost" in told[0]
+        assert "a bug of Ray's" in (tmp_path / "out" / "sweeps" / "ray_error.txt").read_text()
+    complete(study(tmp_path / "again", 2), 2)  # and the workers are free again
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_what_ray_raises_in_the_midst_leaves_something_resumable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps = TuneController.step
+    left = [12]
+
+    def step(self: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("no more")
+        steps(self)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(TuneController, "step", step)
+        result = study(tmp_path / "out", 40)
+    assert result.interrupted
+    assert "OSError: no more (everything reported so far is recorded" in capfd.readouterr().err
+    complete(study(tmp_path / "out", 40, resume=True), 40)
+
+
+def processes(driver: subprocess.Popen[str], *names: str) -> list[psutil.Process]:
+    children = psutil.Process(driver.pid).children(recursive=True)
+    return [child for child in children if any(name in child.name() for name in names)]
+
+
+@pytest.mark.parametrize(
+    "what", ["group", pytest.param("all", marks=SLOW), pytest.param("gcs_server", marks=SLOW),
+             pytest.param("raylet", marks=SLOW)]
+)  # fmt: skip
+def test_a_study_whose_processes_are_killed_ends_soon_and_resumes(tmp_path: Path, what: str) -> None:
+    out = tmp_path / "out"
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.killed", str(out)],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for_epochs(out, 20, driver)
+    if what == "group":  # as `timeout` and shells do
+        os.killpg(driver.pid, signal.SIGTERM)
+    elif what == "all":  # as systemd and batch systems do
+        for process in [*psutil.Process(driver.pid).children(recursive=True), psutil.Process(driver.pid)]:
+            process.send_signal(signal.SIGTERM)
+    else:
+        for process in processes(driver, what):
+            process.kill()
+    killed_at = time.monotonic()
+    output, _ = driver.communicate(timeout=120)
+    took = time.monotonic() - killed_at
+    assert driver.returncode == 130, output
+    assert took < 30, output  # ten seconds on a machine that is not busy; Ray itself would take sixty
+    assert "Failed to connect to GCS" not in output
+    assert ("Ray has died under the study" in output) == (what != "group")
+    left = len(records.read(out).curves)
+    if what == "group":
+        return  # `test_resume` goes on from there
+    code, output = finish(out, "resume")
+    assert code == 0, output
+    resumed = records.read(out)
+    assert len(resumed.curves) == 120 >= left
+    assert resumed.sweeps["finished"].all()
+
+
+def test_settings_hold_where_ray_was_imported_first() -> None:
+    """Under `uv run`, Ray's hook would start each worker through it; the setting is read as Ray is imported."""
+    script = (
+        "import ray; from ray._private import ray_constants, worker\n"
+        "assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV\n"
+        "from hypertune.tuning.connect import prepare_environment; prepare_environment()\n"
+        "from ray._private.runtime_env import uv_runtime_env_hook as hook\n"
+        "hook._get_uv_run_cmdline = lambda: ['uv', 'run', 'x.py']\n"
+        "assert worker._maybe_modify_runtime_env({}, False) == {}\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != connect.UV_HOOK}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+
+
+def test_what_cannot_be_undone_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    context = SimpleNamespace(runtime_env={"py_executable": "uv run --with x"})
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+    connect._tell_what_stays()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'uv run --with x'" in line
+    assert f"{connect.UV_HOOK}=0" in line
