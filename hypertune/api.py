@@ -42,6 +42,7 @@ def compare(
     metric: str | None = None,
     mode: Literal["min", "max"] | None = None,
     max_epochs: int | None = None,
+    give_up_after: int | None = None,
     resources: Mapping[str, float] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
@@ -71,7 +72,8 @@ def compare(
         budget: what each sweep may spend: `{"epochs": 200}`, `{"trials": 20}` or `{"seconds": 600}`; by default 20
             full trainings' worth of epochs.
         metric, mode: the reported number to optimise, and whether to `"max"` or `"min"` it.
-        max_epochs: reports of a full training; by default 10.
+        max_epochs: reports of a full training; by default 10. A trainable that would go on is stopped there.
+        give_up_after: trials that may fail before one has reported anything; by default 10, 0 for any number.
         resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
         options: strategy name to its options; `hypertune strategies` lists them.
         name: what to call the study; by default as the trainable.
@@ -98,9 +100,10 @@ def compare(
     _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
     given = {
         "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-        "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
+        "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
+        "name": name,
     }  # fmt: skip
-    asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, **given)
+    asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
     changed = space is not None or any(value is not None for value in given.values())
     trained = _check(asked, trainable, changed=changed, own=study is None)
     from hypertune.records import folder
@@ -196,7 +199,7 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
             raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
         stored = Study.load(folder / "study.toml")
     base = stored if study is None and (trainable is None or space is None) else study
-    asked = study_of(base, trainable, space, **given)
+    asked = study_of(base, trainable, space, given)
     changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
     if changes:
         raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")
@@ -253,12 +256,12 @@ def _display(study: Study, *, shown: bool) -> AbstractContextManager[Progress | 
 def _closing(result: Result) -> Iterator[str]:
     """What a display says last."""
     from hypertune.comparison.assessment import assess
+    from hypertune.comparison.failures import told_failures
     from hypertune.comparison.wording import sentences
 
     yield sentences(assess(result.records))[0]
-    lost = int(result.records.sweeps["failed"].sum())
-    if lost:
-        yield f"{lost} trial(s) failed; their reasons stand in {result.place}/sweeps/journal.jsonl"
+    yield from told_failures(result.records, str(result.place))
     yield f"Report: {result.place}/report.html"
     if result.interrupted:
-        yield f'Interrupted. Go on with: compare(out="{result.place}", resume=True)'
+        told = "Mend the trainable and go on" if result.records.gave_up else "Interrupted. Go on"
+        yield f'{told} with: compare(out="{result.place}", resume=True)'

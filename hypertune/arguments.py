@@ -92,6 +92,15 @@ def _mode(value: Any) -> Literal["min", "max"]:
     )
 
 
+def _give_up_after(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(
+            "give_up_after: trials that may fail before one has reported anything, 0 for any number, e.g. "
+            f"give_up_after=10, got {shortened(value)}"
+        )
+    return value
+
+
 def _max_epochs(value: Any) -> int:
     number = _integer(value)
     if number is None or number < 1:
@@ -194,6 +203,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "metric": _metric,
     "mode": _mode,
     "max_epochs": _max_epochs,
+    "give_up_after": _give_up_after,
     "resources": _resources,
     "options": _options,
     "name": _name,

@@ -92,26 +92,16 @@ def study_of(
     study: Study | str | os.PathLike[str] | None,
     trainable: Any,
     space: Any,
-    *,
-    strategies: Any,
-    seeds: Any,
-    budget: Any,
-    metric: Any,
-    mode: Any,
-    max_epochs: Any,
-    resources: Any,
-    options: Any,
-    name: Any,
+    given: Mapping[str, Any],
 ) -> Study:
     """The study to run: the given one with whatever else is given in its place, or one around the trainable.
+
+    Args:
+        given: arguments of `compare` by their names, None where one was left out.
 
     Raises:
         ValueError: one line that names the argument and what would be right.
     """
-    given = {
-        "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-        "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
-    }  # fmt: skip
     values = {key: READERS[key](value) for key, value in given.items() if value is not None}
     if study is None:
         return _own(trainable, space, values)

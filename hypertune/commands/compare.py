@@ -44,6 +44,7 @@ def compare(arguments: argparse.Namespace) -> int:
 def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
     from hypertune import api
     from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
+    from hypertune.comparison.failures import told_failures
     from hypertune.tuning.display import Progress
     from hypertune.tuning.driver import Circumstances
 
@@ -64,13 +65,15 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
         console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
         return INTERRUPTED
     _print_result(result, out, console)
+    for line in told_failures(result.records, str(out)):
+        console.print(line, soft_wrap=True, markup=False)
+    if result.records.gave_up:
+        console.print(f"Mend the trainable and go on with: hypertune compare --resume {out}", soft_wrap=True)
+        return PARTLY_FAILED
     if result.interrupted:
         console.print(go_on, soft_wrap=True)
         return INTERRUPTED
-    lost = int(result.records.sweeps["failed"].sum())
-    if lost:
-        console.print(f"{lost} trial(s) failed; their reasons stand in {out}/sweeps/journal.jsonl", soft_wrap=True)
-    return PARTLY_FAILED if lost else DONE
+    return PARTLY_FAILED if result.records.failures else DONE
 
 
 def _print_result(result: Any, out: Place, console: Console) -> None:

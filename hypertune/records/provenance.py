@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hypertune.records.failures import to_ledger
 from hypertune.records.records import Records
 from hypertune.storage.files import now, write_atomically
 from hypertune.study.study import Study
@@ -60,6 +61,8 @@ def write_provenance(folder: Path, provenance: Mapping[str, Any], records: Recor
         "retrained": json.loads(records.retrained.to_json(orient="records")),
         "incumbents": records.incumbent_configs(),
         "schedules": records.incumbent_schedules(),
+        "failures": to_ledger(records.failures),
+        "gave_up": records.gave_up,
     }
     write_atomically(folder / "provenance.json", json.dumps({**provenance, **ledger}, indent=2, default=repr) + "\n")
 

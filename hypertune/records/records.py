@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.records.curves import Curves, columns_of, config_columns
+from hypertune.records.failures import Failure, Failures, from_ledger
 from hypertune.records.lineage import Lineage, Schedule
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
@@ -47,6 +48,8 @@ class Records:
         configs: trial id to its configuration, nested and typed as the searcher gave it; of the incumbents at least.
         schedules: what the weights of trials forked from another's checkpoint were trained with, by trial id; of the
             incumbents at least. Epochs, seconds and rows of such a trial are its own; `epoch` counts its parent's, too.
+        failures: why trials and retrainings failed, by kind, the most frequent first.
+        gave_up: whether the study was ended since the first trials all failed; a resume tries again.
     """
 
     study: Study
@@ -57,6 +60,8 @@ class Records:
     provenance: Mapping[str, Any] = field(repr=False)
     configs: Mapping[str, dict[str, Any]] = field(repr=False)
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
+    failures: tuple[Failure, ...] = field(default=(), repr=False)
+    gave_up: bool = False
 
     def incumbent_configs(self) -> dict[str, dict[str, Any]]:
         """The configurations of the sweeps' incumbents."""
@@ -84,6 +89,8 @@ class Book:
         self.curves = Curves()
         self.sweeps: dict[tuple[str, int], dict[str, Any]] = {}
         self.retrained: list[dict[str, Any]] = []
+        self.failures = Failures()
+        self.gave_up = False
 
     def apply(self, event: Event) -> None:
         """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
@@ -102,8 +109,9 @@ class Book:
         self.trials[event["trial_id"]] = {
             "strategy": event["strategy"], "seed": event["seed"], "trial_id": event["trial_id"], "status": "running",
             "epochs": 0, "best_epoch": None, "train_s": 0.0, "started_at": event["at"], "ended_at": None,
-            "node": None, "device": None,
+            "node": None, "device": None, "error": None,
         }  # fmt: skip
+        self.gave_up = False  # a resume tries again
         self.sweeps[event["strategy"], event["seed"]]["trials"] += 1
 
     def _on_epoch(self, event: Event) -> None:
@@ -134,6 +142,8 @@ class Book:
 
     def _on_end(self, event: Event) -> None:
         row = self.trials[event["trial_id"]]
+        if event["status"] == "failed":
+            self.failures.note(event)
         row.update(status=event["status"], ended_at=event["at"], error=event.get("error"))
         sweep = self.sweeps[row["strategy"], row["seed"]]
         sweep[event["status"]] += 1
@@ -146,17 +156,20 @@ class Book:
             idle_s=max(sweep["workers"] * event["wall_s"] - sweep["busy_s"], 0.0),
         )  # fmt: skip
 
+    def _on_gave_up(self, event: Event) -> None:
+        self.gave_up = True
+
     def _on_retrained(self, event: Event) -> None:
+        if event.get("status") == "failed":
+            self.failures.note(event)
         self.retrained.append({k: v for k, v in event.items() if k != "event"})
 
     def trials_table(self) -> pd.DataFrame:
         """The rows of `trials.csv`, its columns in the contract's order."""
         metric = self.study.metric
         lead = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", metric]
-        middle = ["train_s", "started_at", "ended_at", "node", "device"]
-        # The reason of a failure stays in the journal: the contract's table has no column for it.
+        middle = ["train_s", "started_at", "ended_at", "node", "device", "error"]
         frame = pd.DataFrame(list(self.trials.values()), columns=None if self.trials else [*lead, *middle])
-        frame = frame.drop(columns="error", errors="ignore")
         for name in lead:
             if name not in frame:
                 frame[name] = math.nan
@@ -184,6 +197,8 @@ class Book:
             provenance=provenance or {},
             configs=self.configs,
             schedules=self.lineage.schedules(self.configs),
+            failures=self.failures.all(),
+            gave_up=self.gave_up,
         )
 
 
@@ -259,6 +274,8 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
         raise ValueError(f"{folder}: trials.csv or curves.parquet cannot be read ({reason})") from None
     if "trial_id" not in trials or "trial_id" not in curves:
         raise ValueError(f"{folder}: trials.csv or curves.parquet lacks the column trial_id")
+    if "error" not in trials and "device" in trials:  # written by version 0.1
+        trials.insert(list(trials.columns).index("device") + 1, "error", None)
     if "sweeps" not in provenance:
         raise ValueError(f"{folder}: provenance.json lacks the ledger of the sweeps, and sweeps/ has been removed")
     sweeps = pd.DataFrame(provenance["sweeps"], columns=list(LEDGER_COLUMNS))
@@ -266,6 +283,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
     return Records(
         study=study, trials=trials, curves=curves, sweeps=sweeps, retrained=retrained, provenance=provenance,
         configs=provenance.get("incumbents", {}), schedules=provenance.get("schedules", {}),
+        failures=from_ledger(provenance.get("failures", ())), gave_up=bool(provenance.get("gave_up")),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.coarseness import validation_images
 from hypertune.comparison.effects import main_effects
 from hypertune.comparison.export import markdown_table, without_markup
+from hypertune.comparison.failures import framed
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested, recommendation
 from hypertune.comparison.numbers import listing, setting
 from hypertune.comparison.outcomes import finished
@@ -68,7 +69,8 @@ def _what(records: Records) -> str:
 
 def _design(records: Records) -> Iterator[str]:
     yield "## Findings"
-    yield " ".join(said for said in design_sentences(records, one_by_one=False) if said != recommendation(records))
+    sentences = framed(records, design_sentences(records, one_by_one=False))
+    yield " ".join(said for said in sentences if said != recommendation(records))
     yield from _hypotheses(records)
     if not len(finished(records)):
         return
@@ -101,7 +103,7 @@ def _shortened(facts: Runs, metric: str) -> Table:
 def _comparison(assessment: Assessment) -> Iterator[str]:
     records = assessment.records
     yield "## Findings"
-    yield " ".join(strategy_sentences(assessment))
+    yield " ".join(framed(records, strategy_sentences(assessment)))
     yield from _hypotheses(records)
     table = readable(assessment)
     table = table[[name for name in table if name in (*COLUMNS, records.study.metric)]]

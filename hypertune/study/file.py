@@ -107,6 +107,7 @@ class StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
     metric: str
     mode: Literal["min", "max"]
     retrain: Annotated[int, Meta(ge=0)] = 3
+    give_up_after: Annotated[int, Meta(ge=0)] = 10
     hypotheses: list[str] = []
 
 

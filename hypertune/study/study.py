@@ -47,6 +47,8 @@ class Study:
     """Strategy name to its options, the tables `[strategies.<name>]`."""
     retrain: int = 3
     """Seeds with which each sweep's incumbent is retrained and scored once on the test split; 0 for none."""
+    give_up_after: int = 10
+    """Trials that may fail before one has reported anything; then the study ends. 0 for any number."""
     hypotheses: tuple[str, ...] = ()
     """Sentences that the records are to support or refute; see `hypertune.study.hypotheses`."""
     design: Design | None = None
@@ -132,6 +134,7 @@ class Study:
             metric=table.metric,
             mode=table.mode,
             retrain=table.retrain,
+            give_up_after=table.give_up_after,
             hypotheses=tuple(table.hypotheses),
             training=file.training,
             space=space,
@@ -145,6 +148,7 @@ class Study:
         """The tables that `parse` reads back to the same study, every default spelt out."""
         planned = {"strategies": list(self.strategies), "budget": msgspec.to_builtins(self.budget)}
         table = {"seeds": list(self.seeds), "metric": self.metric, "mode": self.mode, "retrain": self.retrain}
+        table["give_up_after"] = self.give_up_after
         tables = {
             "study": {"name": self.name, **({} if self.design else planned), **table},
             "training": _spell_out(self.training),

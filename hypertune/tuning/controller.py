@@ -89,7 +89,8 @@ class StudySearch(SearchAlgorithm):
         if trial_id in self._warming:
             self._warming.discard(trial_id)
         elif error:
-            self.queue.failed(trial_id, *self.lost)
+            reason, traceback = self.lost
+            self.queue.failed(trial_id, reason, traceback=traceback)
         else:
             self.queue.ended(trial_id, result)
 

@@ -153,7 +153,7 @@ def _run(
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
     stages = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place).plan()
-    queue = Queue(stages, constants=study.training.config, told=_told(study))
+    queue = Queue(stages, constants=study.training.config, told=_told(study), give_up_after=_patience(study, recorder))
     runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
 
@@ -170,6 +170,8 @@ def _run(
         if stages:
             trained = experiment.Trained(connected.trainable, data, workers)
             ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck)
+        if queue.gave_up:
+            emit({"event": "gave_up", "at": now()})
         if not ending.interrupted:
             pruner.crown(out / "best" / "checkpoint")
     except KeyboardInterrupt:
@@ -184,6 +186,12 @@ def _run(
     records = recorder.book.records(provenance)
     write_provenance(out, provenance, records)
     return Outcome(records, ending.interrupted, ending.trouble)
+
+
+def _patience(study: Study, recorder: Recorder) -> int:
+    """How many trials may fail before the first one that reports: any number once one has done so."""
+    reported = any(event["event"] == "epoch" for event in recorder.past)
+    return 0 if reported else study.give_up_after
 
 
 def _told(study: Study) -> dict[str, Any]:

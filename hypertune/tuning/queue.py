@@ -16,7 +16,7 @@ from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint, Report
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
-from hypertune.tuning.worker import FAILURE, RESERVED, TRACEBACK, WARM_UP
+from hypertune.tuning.worker import FAILURE, LOG, RESERVED, TRACEBACK, WARM_UP
 
 Stage = Sweep | Retraining
 """What occupies the cluster at one time."""
@@ -36,6 +36,22 @@ class Begun:
     trials: list[Any] = field(default_factory=list)
 
 
+class Hope:
+    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def found(self) -> None:
+        """A trial has reported something: from now on failures are the trials' own."""
+        self._left = 0
+
+    def lost(self) -> bool:
+        """A trial has failed; whether it was the last one that might."""
+        self._left -= 1
+        return self._left == 0
+
+
 StartStage = Callable[[MakeTrial], Begun | None]
 """Builds a stage when its turn comes and starts its clock; None if nothing is left to do."""
 
@@ -47,9 +63,17 @@ class Queue:
         stages: what starts each stage.
         constants: `[training.config]`, handed to every trial.
         told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
+        give_up_after: trials that may fail before one has reported anything; 0 for any number.
     """
 
-    def __init__(self, stages: Iterable[StartStage], *, constants: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        stages: Iterable[StartStage],
+        *,
+        constants: Mapping[str, Any],
+        told: Mapping[str, Any],
+        give_up_after: int = 0,
+    ) -> None:
         self._stages = deque(stages)
         self._constants, self._told = constants, told
         self._under_way: deque[Any] = deque()
@@ -58,6 +82,9 @@ class Queue:
         self._former: Stage | None = None
         self.view = SweepView()
         self.fatal: str | None = None
+        self.gave_up = False
+        """Whether the study was ended since every trial failed."""
+        self._hope = Hope(give_up_after)
         self._stopping = False
 
     @property
@@ -129,6 +156,7 @@ class Queue:
 
     def report(self, trial: Any, report: Report) -> str:
         assert self.current is not None
+        self._hope.found()
         return self.current.report(trial, report, self.view)
 
     def grant(self, trial_id: str) -> int:
@@ -147,19 +175,23 @@ class Queue:
     def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A trial finished by itself or was stopped; its last report may come with it."""
         if result and FAILURE in result:
-            self.failed(trial_id, result[FAILURE], result[TRACEBACK])
+            self.failed(trial_id, result[FAILURE], traceback=result[TRACEBACK], log=result.get(LOG, ""))
             return
         trial = self._trials.pop(trial_id)
         assert self.current is not None
         report = reported_by(result)
         if report is not None and self.fatal is None:
+            self._hope.found()
             self.current.report(trial, report, self.view)
         self.view.live.pop(trial_id, None)
         self.current.ended(trial, self.view)
 
-    def failed(self, trial_id: str, error: str, traceback: str = "") -> None:
-        """A trial's own code raised, or its worker died too often."""
+    def failed(self, trial_id: str, error: str, **facts: str) -> None:
+        """A trial's own code raised, or its worker died too often; `facts` go to the journal."""
         trial = self._trials.pop(trial_id)
         assert self.current is not None
         self.view.live.pop(trial_id, None)
-        self.current.failed(trial, error, self.view, traceback=traceback)
+        self.current.failed(trial, error, self.view, **facts)
+        if isinstance(self.current, Sweep) and self._hope.lost():
+            self.gave_up = True
+            self.stop()
