@@ -13,7 +13,6 @@ from hypertune.commands.options import OVERRIDES, overridden
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import sigterm_as_ctrl_c
-from hypertune.tuning.watchdog import leave
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
@@ -38,7 +37,7 @@ def compare(arguments: argparse.Namespace) -> int:
             soft_wrap=True,
         )
     with sigterm_as_ctrl_c():
-        return leave(_run(study, out, data_dir, arguments, console))
+        return _run(study, out, data_dir, arguments, console)
 
 
 def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:

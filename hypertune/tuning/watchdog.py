@@ -89,14 +89,17 @@ def abandon_ray() -> None:
     _abandoned.set()
 
 
-def leave(code: int) -> int:
-    """The exit code of a command; where Ray has died, ends the process, since Ray's client would hold it up."""
+@atexit.register
+def _end_without_ray() -> None:
+    """Where Ray has died, ends the process: its client would hold it up for a minute, and end it with an error.
+
+    Registered as this module is imported, so that what is registered later runs before.
+    """
     if _abandoned.is_set():
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
-    return code
+        os._exit(INTERRUPTED)
 
 
 def watch_ray() -> Callable[[], str | None]:

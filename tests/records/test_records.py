@@ -34,7 +34,7 @@ def test_tables_have_the_columns_of_the_contract(tmp_path: Path) -> None:
     trials = pd.read_csv(folder / "trials.csv")
     assert list(trials.columns) == [
         *LEAD,
-        *["train_s", "started_at", "ended_at", "node", "device", "config/lr", "config/width"],
+        *["train_s", "started_at", "ended_at", "node", "device", "error", "config/lr", "config/width"],
     ]
     curves = pd.read_parquet(folder / "curves.parquet")
     expected = [

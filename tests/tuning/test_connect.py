@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from hypertune.cluster import dashboard
-from hypertune.tuning import connect
+from hypertune.tuning import connect, token
 from hypertune.tuning.connect import check_shared, unseen
 
 
@@ -30,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr(dashboard, "TOKEN_FILE", tmp_path / ".ray" / "auth_token")
+    monkeypatch.setattr(token, "TOKEN_FILE", tmp_path / ".ray" / "auth_token")
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     return given
@@ -40,7 +39,7 @@ def test_the_dashboard_listens_here_alone_and_a_token_is_there(started: dict[str
     with pytest.raises(Started):
         connect.connect(None)
     assert started["dashboard_host"] == "127.0.0.1"
-    assert dashboard.TOKEN_FILE.exists()
+    assert token.TOKEN_FILE.exists()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_running_clusters_dashboard_is_its_own(started: dict[str, Any]) -> Non
         connect.connect("head:6379", "0.0.0.0")
     with pytest.raises(Started):
         connect.connect("head:6379")
-    assert not dashboard.TOKEN_FILE.exists()
+    assert not token.TOKEN_FILE.exists()
 
 
 @pytest.mark.usefixtures("local_ray")
