@@ -108,7 +108,13 @@ def _add_compare(commands: Any) -> None:
     )
     compare.add_argument("--log", metavar="a,b", help="what to keep of every trial: configs, tensorboard, mlflow")
     compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
+    _add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
+
+
+def _add_planning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="print what would be run and written, and start nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a very large study")
 
 
 def _place(text: str) -> Any:
@@ -134,6 +140,7 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
 def _add_simulate(commands: Any) -> None:
     simulate = _add(commands, "simulate", _simulate, "run a comparison in virtual time, from recorded learning curves")
     _add_virtual(simulate, workers="1")
+    _add_planning(simulate)
     simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
     advise = _add(commands, "advise", _advise, "recommend a strategy, workers and a budget, from recorded curves")
     _add_virtual(advise, workers="1,2,4,8,16,32")

@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import OVERRIDES, overridden
+from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import sigterm_as_ctrl_c
@@ -29,20 +31,40 @@ def compare(arguments: argparse.Namespace) -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
+    if arguments.dry_run:
+        return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))
+    if not arguments.resume and not confirmed(study, yes=arguments.yes):
+        console.print("Nothing was started.")
+        return DONE
     if not arguments.quiet:
-        sweeps = len(study.strategies) * len(study.seeds)
-        console.print(
-            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each of "
-            f"{sweeps} sweeps; results go to {out}",
-            soft_wrap=True,
-        )
+        console.print(announcement(study, out), soft_wrap=True, markup=False)
     with sigterm_as_ctrl_c():
         return _run(study, out, data_dir, arguments, console)
 
 
+def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
+    """Prints the plan, after all checks that the study itself would begin with."""
+    from hypertune.records import folder, records
+    from hypertune.training.registry import resolve
+    from hypertune.tuning.checks import check
+
+    if resumes:
+        rows = records.read(way.out).sweeps
+        begun = {(str(row["strategy"]), int(row["seed"])): bool(row["finished"]) for row in rows.to_dict("records")}
+        finished = {key for key, done in begun.items() if done}
+        lines = left_lines(study, way.out, finished, set(begun))
+    else:
+        check(study, resolve(study.training.trainable))
+        if isinstance(way.out, Path):
+            folder.check_free(way.out)
+        lines = plan_lines(study, way)
+    for line in lines:
+        print(line)
+    return DONE
+
+
 def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
     from hypertune import api
-    from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
     from hypertune.comparison.failures import told_failures
     from hypertune.tuning.display import Progress
     from hypertune.tuning.driver import Circumstances

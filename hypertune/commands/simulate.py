@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from hypertune.commands.options import overridden
+from hypertune.commands.plan import confirmed
 from hypertune.comparison.capacity import capacity_table, default_target, rows_of, sentences
 from hypertune.records import folder
 from hypertune.records.records import Records
@@ -28,6 +29,7 @@ from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
 from hypertune.storage.files import now
 from hypertune.strategies.checks import check_strategies
+from hypertune.study.extent import extent
 from hypertune.study.study import Study
 
 
@@ -44,6 +46,13 @@ def simulate(arguments: argparse.Namespace) -> int:
     plan = planned(arguments)
     out = arguments.out or folder.default(plan.setting.study)
     console = Console(highlight=False, quiet=arguments.quiet)
+    if arguments.dry_run:
+        for line in plan.lines(out):
+            print(line)
+        return DONE
+    if not confirmed(plan.setting.study, yes=arguments.yes, virtual=True):
+        print("Nothing was started.")
+        return DONE
     console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
     session = _Session(plan, out, console)
     with processes(plan.setting, plan.processes) as pool:
@@ -65,6 +74,13 @@ class Plan:
     recordings: Recordings
     workers: list[int]
     processes: int
+
+    def lines(self, out: Path) -> Iterator[str]:
+        """The plan that `--dry-run` prints."""
+        size = extent(self.setting.study)
+        yield self.announcement
+        yield f"in all: {size.sweeps * len(self.workers):,} sweeps, {self.processes} at a time on this machine"
+        yield f"would be written to {out}: for each number of workers what a study writes, capacity.csv, capacity.html"
 
     @property
     def announcement(self) -> str:

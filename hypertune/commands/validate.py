@@ -34,7 +34,7 @@ def validate(arguments: argparse.Namespace) -> int:
     study, data_dir = Study.load(arguments.study), arguments.data_dir
     check(study, resolve(study.training.trainable))
     try:
-        lines = list(_data_lines(study, data_dir))
+        lines = list(data_lines(study, data_dir))
     except FaultyImages as error:
         for name, reason in error.faults.items():
             print(f"{name}: {reason}")
@@ -45,7 +45,8 @@ def validate(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _data_lines(study: Study, data_dir: Path | None) -> Iterator[str]:
+def data_lines(study: Study, data_dir: Path | None) -> Iterator[str]:
+    """What the data of a study are, in a few lines, or why they have not been looked at."""
     name = study.training.dataset
     if name is None:
         yield f"data: not looked at, since {study.training.trainable} loads its own"

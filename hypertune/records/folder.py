@@ -17,11 +17,8 @@ def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
     Raises:
         ValueError: if the folder holds something else, or another process is writing it.
     """
-    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"--out {folder}: holds {_what_it_holds(folder)} already; choose another folder, "
-            f"or go on with it by --resume {folder}"
-        )
+    if not resume:
+        check_free(folder)
     try:
         (folder / JOURNAL.parent).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
@@ -33,6 +30,19 @@ def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
     if not resume:
         write_atomically(folder / "study.toml", study.to_toml())
     return lock
+
+
+def check_free(folder: Path) -> None:
+    """Checks that a new study may go to `folder`.
+
+    Raises:
+        ValueError: if it holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"--out {folder}: holds {_what_it_holds(folder)} already; choose another folder, "
+            f"or go on with it by --resume {folder}"
+        )
 
 
 def holds_events(folder: Path) -> bool:
