@@ -52,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_compare(commands)
     _add_simulate(commands)
-    _add(commands, "strategies", _strategies, "list searchers, schedulers and which pairs are valid")
+    listed = _add(commands, "strategies", _strategies, "list searchers, schedulers and which pairs are valid")
+    listed.add_argument("--format", choices=("text", "md", "json"), default="text", help="default: text")
     report = _add(commands, "report", _report, "rebuild every table and the HTML report; needs no cluster")
     report.add_argument(
         "dir", metavar="DIR", type=_place, nargs="+", help="output folder of a study; several compare studies"
@@ -200,7 +201,7 @@ def _strategies(arguments: argparse.Namespace) -> int:
 
     from hypertune.strategies.listing import print_strategies
 
-    print_strategies(Console())
+    print_strategies(Console(), arguments.format)
     return DONE
 
 
