@@ -15,6 +15,7 @@ from hypertune.commands.plan import Way, announcement, confirmed, left_lines, pl
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import sigterm_as_ctrl_c
+from hypertune.tuning.watchdog import ending_process
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
@@ -38,8 +39,8 @@ def compare(arguments: argparse.Namespace) -> int:
         return DONE
     if not arguments.quiet:
         console.print(announcement(study, out), soft_wrap=True, markup=False)
-    with sigterm_as_ctrl_c():
-        return _run(study, out, data_dir, arguments, console)
+    with sigterm_as_ctrl_c(), ending_process() as leave:
+        return leave(_run(study, out, data_dir, arguments, console))
 
 
 def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:

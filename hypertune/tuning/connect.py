@@ -19,6 +19,8 @@ from hypertune.study.file import Resources
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
+ZERO = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 UV_HOOK = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 QUIET = {
     # Our records replace Ray Tune's JSON, CSV and TensorBoard files, which halve the trial rate.
@@ -30,7 +32,7 @@ QUIET = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",
     # Its older output engine is the one that can be silent.
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    ZERO: "0",
     # Under `uv run` Ray would copy the current folder and make a whole environment in it for each study's workers.
     UV_HOOK: "0",
 }
@@ -50,7 +52,7 @@ def prepare_environment() -> None:
     constants = sys.modules.get("ray._private.ray_constants")
     if constants is not None:
         constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = os.environ[UV_HOOK].lower() in ("1", "true")  # type: ignore[attr-defined]
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop(NO_BYTECODE, None)
     sys.dont_write_bytecode = False
 
 
@@ -94,15 +96,33 @@ def connect(
     return f"http://{url}" if url else None
 
 
-def _tell_what_stays() -> None:
-    """Says what a Ray that was initialised before hypertune had a say keeps doing."""
+def worker_environment() -> dict[str, str]:
+    """What of these settings a worker reads itself, which has those of its node otherwise; an empty one is unset."""
+    return {ZERO: os.environ.get(ZERO, QUIET[ZERO]), NO_BYTECODE: ""}
+
+
+def starts_through_uv() -> bool:
+    """Whether Ray was initialised under `uv run` before hypertune had a say, so that its hook starts every worker."""
     import ray
 
-    python: str = ray.get_runtime_context().runtime_env.get("py_executable") or ""
-    if python.startswith("uv "):
+    wanted = os.environ.get(UV_HOOK, "1").lower() in ("1", "true")
+    command = (ray.get_runtime_context().runtime_env.get("py_executable") or "").split()
+    return bool(command) and Path(command[0]).name == "uv" and not wanted
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes of the connected cluster, as Ray describes them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _tell_what_stays() -> None:
+    """Says what a Ray that was initialised before hypertune had a say keeps doing."""
+    if starts_through_uv() and len(alive_nodes()) > 1:
         tell_user(
-            f"Ray was initialised before hypertune, under `uv run`: its workers start through {python!r}, which takes "
-            f"long; set {UV_HOOK}=0 before Ray is imported, or leave ray.init to hypertune"
+            "Ray was initialised before hypertune, under `uv run`: each worker starts through that and may build the "
+            f"project anew; set {UV_HOOK}=0 before Ray is imported, or leave ray.init to hypertune"
         )
 
 
@@ -186,9 +206,7 @@ def check_shared(folder: Path) -> None:
     Raises:
         ValueError: naming a node that does not.
     """
-    import ray
-
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = alive_nodes()
     missing = unseen(folder.resolve(), nodes) if len(nodes) > 1 else []
     if missing:
         raise ValueError(
@@ -210,9 +228,7 @@ def workers(resources: Resources) -> int:
     Raises:
         ValueError: if not a single one fits on any node, naming what is short.
     """
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in alive_nodes()]
     fitting = sum(fit(node, resources) for node in nodes)
     if fitting:
         return fitting

@@ -12,7 +12,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
 from hypertune.sweep.trial import StudyError
-from hypertune.tuning.housekeeping import in_batches, without_snapshots
+from hypertune.tuning.housekeeping import in_batches, our_environment, without_snapshots
 from hypertune.tuning.queue import Queue
 from hypertune.tuning.reports import to_report
 from hypertune.tuning.worker import RESERVED, WARM_UP
@@ -117,6 +117,7 @@ class StudyScheduler(TrialScheduler):
             self._met = True
             without_snapshots(_controller(tune_controller))
             in_batches(_controller(tune_controller), self._workers)
+            our_environment(_controller(tune_controller))
             self._faults.watch(_controller(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)

@@ -25,7 +25,7 @@ from hypertune.tuning.names import NameTasks
 from hypertune.tuning.placement import placed
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
-from hypertune.tuning.watchdog import RayDied, Watchdog, abandon_ray, watch_ray
+from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
 
 SWEEPS = "sweeps"
@@ -127,13 +127,15 @@ def run(
                 verbose=0,
             )
     except RayDied:
-        abandon_ray()
+        let_go_of_ray()
         trouble = ray_died(str(watchdog.reason))
     except StudyError:
         raise
-    except Exception as error:  # noqa: BLE001 -- what has been recorded is worth more than how Ray ends
-        trouble = _told(error, queue, runs.errors)
+    except Exception as error:
         release(queue.view.controller)
+        if not queue.begun:
+            raise ValueError(f"{_reason(error)}; nothing has been run") from error
+        trouble = _told(error, queue, runs.errors)
     if queue.fatal:
         raise ValueError(queue.fatal)
     return Ending(interrupted=not queue.finished, trouble=trouble)
@@ -175,9 +177,13 @@ def ray_died(what: str) -> str:
 def _told(error: Exception, queue: Queue, kept: Path) -> str:
     """What Ray raised, in one line that names the file which holds the traceback."""
     write_atomically(kept, "".join(traceback.format_exception(error)))
-    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     when = "after the last trial, nothing is lost" if queue.finished else "everything reported so far is recorded"
-    return f"Ray Tune failed with {type(error).__name__}: {reason} ({when}; its traceback is in {kept})"
+    return f"{_reason(error)} ({when}; its traceback is in {kept})"
+
+
+def _reason(error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return f"Ray Tune failed with {type(error).__name__}: {reason}"
 
 
 def _useful(study: Study, workers: int) -> int:

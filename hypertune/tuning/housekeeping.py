@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 from ray.tune import Callback
 
 from hypertune.sweep.batches import batch_s
+from hypertune.tuning.connect import alive_nodes, starts_through_uv, worker_environment
 
 KEPT = 100
 """Trials that have ended and are still remembered, so that the list is not rewritten at every step."""
+STOP_PATIENCE_S = 1
+"""How long a worker may go on with its epoch, or clean up, once the study is to stop."""
 
 
 class ForgetEnded(Callback):
@@ -26,6 +30,30 @@ class ForgetEnded(Callback):
         if len(ended) > KEPT:
             # One stays: `tune.run` takes an empty list for one that has to be read from a snapshot.
             trials[:] = [trial for trial in trials if not trial.is_finished() or trial is ended[-1]]
+
+
+def stop_soon(controller: Any) -> None:
+    """Asks the controller to end, and not to wait for epochs that are under way.
+
+    It would give each worker ten seconds to end its epoch, the time that a batch system leaves the whole process.
+    """
+    controller._actor_force_cleanup_timeout = STOP_PATIENCE_S
+    controller.request_stop_experiment()
+
+
+def our_environment(controller: Any) -> None:
+    """Starts workers with our settings, whoever has started Ray, and with which."""
+    settings = worker_environment()
+    python = {"py_executable": sys.executable} if starts_through_uv() and len(alive_nodes()) == 1 else {}
+    actor_class = controller._class_cache.get
+
+    def get(trainable: Any) -> Any:
+        made = actor_class(trainable)
+        asked = made._default_options["runtime_env"]
+        asked.update({**python, "env_vars": {**asked["env_vars"], **settings}})
+        return made
+
+    controller._class_cache.get = get
 
 
 def release(controller: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from hypertune.sweep.retraining import Retraining
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Checkpoint, Report
+from hypertune.tuning.housekeeping import stop_soon
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
 from hypertune.tuning.worker import FAILURE, LOG, RESERVED, TRACEBACK, WARM_UP
@@ -91,6 +92,11 @@ class Queue:
     def finished(self) -> bool:
         return self.current is None and not self._stages
 
+    @property
+    def begun(self) -> bool:
+        """Whether any stage has had its turn."""
+        return self.current is not None or self._former is not None
+
     def abort(self, reason: str) -> None:
         """Ends the study because of what only the user can mend."""
         self.fatal = self.fatal or reason
@@ -100,7 +106,7 @@ class Queue:
         """Ends Ray's run as soon as it can; what is under way can be resumed."""
         self._stopping = True
         if self.view.controller is not None:
-            self.view.controller.request_stop_experiment()
+            stop_soon(self.view.controller)
 
     def next_trial(self, make: Callable[..., Any]) -> Any | None:
         """The next trial to start, or None while none is to be started now."""

@@ -6,7 +6,6 @@ driver's calls into Ray then hang, and Ray's client ends the process after a min
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import logging
@@ -15,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,8 @@ INTERRUPTED = 130
 """How a process ends that cannot come back from Ray: as after Ctrl-C, since the study can be resumed."""
 VITAL = {"gcs_server", "raylet"}
 """Ray's control service, and its daemon on this node."""
+GO_FIRST = {"dashboard", "log_monitor"}
+"""Processes of Ray that end at once when they are told to; Ray starts both always."""
 LOOK_EVERY_S = 0.5
 GONE_S = 45.0
 """How long the control service of a cluster that was joined may refuse connections; one that is started anew is back
@@ -31,7 +32,8 @@ RETURN_S = 4.0
 """How long the driver's thread may take to come back from a call into Ray once Ray has died."""
 
 
-_abandoned = threading.Event()
+_ending = threading.Event()
+_last_asked: list[Callable[[], str | None]] = []
 
 
 class RayDied(BaseException):
@@ -81,25 +83,39 @@ class Watchdog:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._watched), ctypes.py_object(RayDied))
 
 
-def abandon_ray() -> None:
-    """Keeps Python's exit from calling a Ray that has died; its remaining processes end with this one."""
+def let_go_of_ray() -> None:
+    """Disconnects from a Ray that has died, so that its client does not end this process a minute later.
+
+    That takes up to 15 s, which a process that ends anyway (see `ending_process`) does without. Afterwards Ray can be
+    started anew.
+    """
     import ray
 
-    atexit.unregister(ray.shutdown)
-    _abandoned.set()
+    if not _ending.is_set():
+        ray.shutdown()
 
 
-@atexit.register
-def _end_without_ray() -> None:
-    """Where Ray has died, ends the process: its client would hold it up for a minute, and end it with an error.
+@contextlib.contextmanager
+def ending_process() -> Iterator[Callable[[int], int]]:
+    """For a command: within the block its process is known to end with the study.
 
-    Registered as this module is imported, so that what is registered later runs before.
+    Gives what the exit code has to go through: where Ray has died it ends the process at once, since Ray's client would
+    hold it up or crash it.
     """
-    if _abandoned.is_set():
+    _ending.set()
+    try:
+        yield _leave
+    finally:
+        _ending.clear()
+
+
+def _leave(code: int) -> int:
+    if _last_asked and _last_asked[-1]():
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(INTERRUPTED)
+        os._exit(code)
+    return code
 
 
 def watch_ray() -> Callable[[], str | None]:
@@ -109,22 +125,28 @@ def watch_ray() -> Callable[[], str | None]:
     node: Any = ray._private.worker.global_worker.node
     started = {name: infos[0].process for name, infos in node.all_processes.items() if infos}
     if started:
-        return partial(_dead, started)
-    reachable, raylet = Reachable(ray.get_runtime_context().gcs_address), _raylet(node.raylet_socket_name)
-    return lambda: "raylet" if raylet is not None and not raylet.is_running() else reachable()
+        gone: Callable[[], str | None] = partial(_dead, started)
+    else:
+        gone = partial(_lost, _raylet(node.raylet_socket_name), Reachable(ray.get_runtime_context().gcs_address))
+    _last_asked[:] = [gone]
+    return gone
+
+
+def _lost(raylet: Any | None, reachable: Reachable) -> str | None:
+    """What a cluster that was joined has lost of what this process needs."""
+    return "raylet" if raylet is not None and not raylet.is_running() else reachable()
 
 
 def _dead(started: Mapping[str, Any]) -> str | None:
     """What a Ray that was started here cannot live without, if it has died.
 
-    Told to end, the two take up to ten seconds; the others, which are written in Python, go at once. One of these that
-    goes alone does not end Ray.
+    Told to end, the two take ten seconds and more, and answer less and less; what tells of it are two others, which go
+    at once. One of these that goes alone does not end Ray.
     """
     dead = {name for name, process in started.items() if process.poll() is not None}
     if vital := dead & VITAL:
         return " and ".join(sorted(vital))
-    others = set(started) - VITAL
-    return "all of its processes were told to end" if len(others) > 1 and others <= dead else None
+    return "its processes were told to end" if dead >= GO_FIRST else None
 
 
 def _raylet(socket_name: str) -> Any | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -19,7 +19,6 @@ from ray.tune.execution.tune_controller import TuneController
 
 from hypertune import compare
 from hypertune.records import records
-from hypertune.storage.files import JOURNAL
 from hypertune.tuning import connect, housekeeping
 from tests.integration.test_resume import ENVIRONMENT, finish, wait_for_epochs
 
@@ -100,10 +99,11 @@ def test_what_ray_raises_after_the_last_trial_costs_no_outcome(
 def test_what_ray_raises_in_the_midst_leaves_something_resumable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    steps, journal = TuneController.step, tmp_path / "out" / JOURNAL
+    steps = TuneController.step
+    journal = tmp_path / "out" / "sweeps" / "journal.jsonl"
 
     def step(self: Any) -> None:
-        if journal.read_bytes().count(b'"end"') >= 3:
+        if b'"event": "epoch"' in journal.read_bytes():
             raise OSError("no more")
         steps(self)
 
@@ -115,13 +115,35 @@ def test_what_ray_raises_in_the_midst_leaves_something_resumable(
     complete(study(tmp_path / "out", 40, resume=True), 40)
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_what_ray_raises_before_the_first_trial_is_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any) -> None:
+        raise TypeError("cannot be run")
+
+    monkeypatch.setattr(TuneController, "step", fail)
+    with pytest.raises(
+        ValueError, match="^Ray Tune failed with TypeError: cannot be run; nothing has been run$"
+    ) as told:
+        study(tmp_path / "out", 2)
+    assert isinstance(told.value.__cause__, TypeError)
+    assert not (tmp_path / "out").exists()
+
+
+@SLOW
+def test_a_script_whose_ray_has_died_goes_on_with_another_ray(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.integration.revived", str(tmp_path / "out")]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "Ray has died under the study (gcs_server)" in done.stderr
+
+
 def processes(driver: subprocess.Popen[str], *names: str) -> list[psutil.Process]:
     children = psutil.Process(driver.pid).children(recursive=True)
     return [child for child in children if any(name in child.name() for name in names)]
 
 
 @pytest.mark.parametrize(
-    "what", ["group", pytest.param("all", marks=SLOW), pytest.param("gcs_server", marks=SLOW),
+    "what", [pytest.param("group", marks=SLOW), pytest.param("all", marks=SLOW), pytest.param("gcs_server", marks=SLOW),
              pytest.param("raylet", marks=SLOW)]
 )  # fmt: skip
 def test_a_study_whose_processes_are_killed_ends_soon_and_resumes(tmp_path: Path, what: str) -> None:
@@ -147,13 +169,76 @@ def test_a_study_whose_processes_are_killed_ends_soon_and_resumes(tmp_path: Path
     assert "Failed to connect to GCS" not in output
     assert ("Ray has died under the study" in output) == (what != "group")
     left = len(records.read(out).curves)
-    if what == "group":
-        return  # `test_resume` goes on from there
     code, output = finish(out, "resume")
     assert code == 0, output
     resumed = records.read(out)
     assert len(resumed.curves) == 120 >= left
     assert resumed.sweeps["finished"].all()
+
+
+STUDY = """
+[study]
+name = "long_epochs"
+strategies = ["random"]
+seeds = 1
+budget = { trials = 2 }
+metric = "score"
+mode = "max"
+[training]
+trainable = "tests.integration.trainables:LongEpochs"
+max_epochs = 2
+[training.config]
+seconds = %d
+[space]
+lr = { loguniform = [1e-4, 1e-1] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "times", "seconds"),
+    [
+        ("sweeps/journal.jsonl", 1, 600),
+        pytest.param("sweeps/journal.jsonl", 2, 600, marks=SLOW),
+        pytest.param("study.toml", 1, 0, marks=SLOW),  # Ray is starting
+        pytest.param("comparison.csv", 1, 0, marks=SLOW),  # the report is being written
+    ],
+)
+def test_a_command_whose_process_group_is_told_to_end_ends_soon(
+    tmp_path: Path, when: str, times: int, seconds: int
+) -> None:
+    out, file = tmp_path / "out", tmp_path / "study.toml"
+    file.write_text(STUDY % seconds)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "hypertune", "compare", str(file), "--out", str(out)],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_until_holds(out / when, driver, b'"event": "epoch"' if when.endswith("jsonl") else b"")
+    ray = processes(driver, "")
+    for _ in range(times):
+        os.killpg(driver.pid, signal.SIGTERM)
+        time.sleep(0.1)
+    killed_at = time.monotonic()
+    output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 130, output
+    assert time.monotonic() - killed_at < 30, output  # below ten seconds on a machine that is not busy
+    assert "Traceback" not in output
+    assert "Interrupted" in output
+    if when == "study.toml":
+        return
+    assert len(records.read(out).curves) >= 1
+    assert not psutil.wait_procs(ray, timeout=30)[1], "orphans"
+    if seconds == 0:
+        command = [sys.executable, "-m", "hypertune", "compare", "--resume", str(out)]
+        subprocess.run(command, env=ENVIRONMENT, check=True, timeout=200, stdout=subprocess.DEVNULL)
+        assert (out / "report.html").stat().st_size > 0
+
+
+def wait_until_holds(file: Path, driver: subprocess.Popen[str], text: bytes) -> None:
+    deadline = time.monotonic() + 200
+    while not (file.exists() and text in file.read_bytes()):
+        assert driver.poll() is None, f"ended early: {driver.communicate()[0]}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_settings_hold_where_ray_was_imported_first() -> None:
@@ -170,15 +255,33 @@ def test_settings_hold_where_ray_was_imported_first() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
-def test_what_cannot_be_undone_is_said_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import ray
+UNDER_UV = """
+from ray import tune
+import ray
+{first}
+from hypertune import compare
 
-    monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    context = SimpleNamespace(runtime_env={"py_executable": "uv run --with x"})
-    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
-    connect._tell_what_stays()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "'uv run --with x'" in line
-    assert f"{connect.UV_HOOK}=0" in line
+def train(config):
+    import os, sys
+    parent = open(f"/proc/{{os.getppid()}}/cmdline").read().split("\\0")[0]
+    tune.report({{"loss": config["lr"], "direct": float(parent.endswith("raylet")),
+                 "kept": float(not sys.dont_write_bytecode)}})
+
+if __name__ == "__main__":
+    result = compare(trainable=train, space={{"lr": tune.loguniform(1e-4, 1e-1)}}, strategies=["random"], seeds=1,
+                     metric="loss", mode="min", max_epochs=1, budget={{"trials": 2}}, out={out!r})
+    assert list(result.curves["direct"]) == list(result.curves["kept"]) == [1, 1], result.curves
+"""
+
+
+@pytest.mark.parametrize("first", ["", pytest.param("ray.init(num_cpus=2, log_to_driver=False)", marks=SLOW)])
+def test_workers_do_not_start_through_uv_where_ray_came_first(tmp_path: Path, first: str) -> None:
+    if shutil.which("uv") is None:
+        pytest.skip("needs uv")
+    script = tmp_path / "script.py"
+    script.write_text(UNDER_UV.format(first=first, out=str(tmp_path / "out")))
+    environment = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop(connect.UV_HOOK, None)
+    command = ["uv", "run", "--no-sync", "python", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies import registry
 from hypertune.strategies.listing import print_strategies, wrapped
 from hypertune.strategies.plugin import FIDELITIES, SearcherPlugin, searcher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 
@@ -66,3 +67,26 @@ def test_a_cluster_is_given_up_only_after_it_has_been_silent_for_long() -> None:
     assert reachable() is None
     now[0] += 2
     assert reachable() == f"gcs_server, silent for {watchdog.GONE_S + 1:.0f} s"
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        ((), None),
+        (("dashboard",), None),  # it may crash without harm to the study
+        (("dashboard", "log_monitor"), "its processes were told to end"),
+        (("dashboard", "gcs_server"), "gcs_server"),
+        (("raylet", "gcs_server"), "gcs_server and raylet"),
+    ],
+)
+def test_what_of_ray_may_end_without_it(ended: tuple[str, ...], reason: str | None) -> None:
+    names = ("gcs_server", "raylet", "monitor", "dashboard", "log_monitor")
+    started = {name: subprocess.Popen(["true" if name in ended else "sleep", "60"]) for name in names}
+    try:
+        for name in ended:
+            started[name].wait()
+        assert watchdog._dead(started) == reason
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()
