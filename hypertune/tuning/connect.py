@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def connect(
         _tell_what_stays()
     else:
         try:
-            with _any_agent_port(), _in_a_group_of_its_own():
+            with _any_agent_port(), _in_a_group_of_its_own(), _our_sigterm():
                 ray.init(
                     address=address or "local",
                     job_config=JobConfig(metadata=metadata),
@@ -165,6 +166,19 @@ def _in_a_group_of_its_own() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = before
+
+
+@contextmanager
+def _our_sigterm() -> Iterator[None]:
+    """Keeps a handler of SIGTERM that has been set; Ray would put one in its place that exits with code 15."""
+    utils: Any = import_module("ray._private.utils")
+    before = utils.set_sigterm_handler
+    if callable(signal.getsignal(signal.SIGTERM)):
+        utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ lr = { loguniform = [1e-4, 1e-1] }
     [
         ("sweeps/journal.jsonl", 1, 600),
         pytest.param("sweeps/journal.jsonl", 2, 600, marks=SLOW),
-        pytest.param("study.toml", 1, 0, marks=SLOW),  # Ray is starting
+        pytest.param("study.toml", 1, 0, marks=SLOW),
+        pytest.param("gcs_server", 1, 0, marks=SLOW),  # Ray is starting
         pytest.param("comparison.csv", 1, 0, marks=SLOW),  # the report is being written
     ],
 )
@@ -212,7 +214,7 @@ def test_a_command_whose_process_group_is_told_to_end_ends_soon(
         [sys.executable, "-m", "hypertune", "compare", str(file), "--out", str(out)],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-    wait_until_holds(out / when, driver, b'"event": "epoch"' if when.endswith("jsonl") else b"")
+    wait_until(lambda: has_come(when, out, driver), driver)
     ray = processes(driver, "")
     for _ in range(times):
         os.killpg(driver.pid, signal.SIGTERM)
@@ -223,7 +225,8 @@ def test_a_command_whose_process_group_is_told_to_end_ends_soon(
     assert time.monotonic() - killed_at < 30, output  # below ten seconds on a machine that is not busy
     assert "Traceback" not in output
     assert "Interrupted" in output
-    if when == "study.toml":
+    if when in ("study.toml", "gcs_server"):
+        assert "before anything was recorded" in output
         return
     assert len(records.read(out).curves) >= 1
     assert not psutil.wait_procs(ray, timeout=30)[1], "orphans"
@@ -233,9 +236,17 @@ def test_a_command_whose_process_group_is_told_to_end_ends_soon(
         assert (out / "report.html").stat().st_size > 0
 
 
-def wait_until_holds(file: Path, driver: subprocess.Popen[str], text: bytes) -> None:
+def has_come(when: str, out: Path, driver: subprocess.Popen[str]) -> bool:
+    if when == "gcs_server":
+        return bool(processes(driver, when))
+    return (out / when).exists() and (
+        when != "sweeps/journal.jsonl" or b'"event": "epoch"' in (out / when).read_bytes()
+    )
+
+
+def wait_until(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 200
-    while not (file.exists() and text in file.read_bytes()):
+    while not happened():
         assert driver.poll() is None, f"ended early: {driver.communicate()[0]}"
         assert time.monotonic() < deadline
         time.sleep(0.01)
