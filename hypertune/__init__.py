@@ -41,9 +41,9 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name == "__version__":
-        from importlib.metadata import version
+        from hypertune.installed import installed_version
 
-        return version("hypertune")
+        return installed_version()
     raise AttributeError(f"module 'hypertune' has no attribute {name!r}")
 
 

@@ -15,6 +15,7 @@ MOVED = {
     "cluster.commands": "commands.jobs",
     "cluster.connect": "tuning.connect",
     "cluster.placement": "tuning.placement",
+    "cluster.submit": "commands.submit",
     "curves": "records.curves",
     "design": "study.design",
     "domains": "space.domains",
@@ -30,10 +31,13 @@ MOVED = {
     "simulation.session": "commands.simulate",
     "study_file": "study.file",
     "top": "commands.top",
+    "training.build_kernels": "training.kernels.build",
+    "training.pooled": "training.kernels.pooled",
     "trial": "sweep.trial",
     "tuning.folder": "records.folder",
     "tuning.retraining": "sweep.retraining",
     "tuning.session": "commands.compare",
+    "tuning.trainables": "training.registry",
     "workspace": "storage.workspace",
 }
 """Name before version 0.2 to the name today, both within `hypertune`."""

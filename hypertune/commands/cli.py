@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from hypertune.commands.jobs import add_commands
+from hypertune.installed import check_alone
 
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 partly failed, 2 wrong input, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
+        check_alone()
         return int(arguments.command(arguments))
     except ValueError as error:
         print(f"hypertune: {error}", file=sys.stderr)
@@ -168,9 +170,9 @@ def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
 def _no_command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     def command(arguments: argparse.Namespace) -> int:
         if arguments.version:
-            from importlib.metadata import version
+            from hypertune.installed import installed_version
 
-            print(f"hypertune {version('hypertune')}")
+            print(f"hypertune {installed_version()}")
             return DONE
         parser.print_help()
         return WRONG_INPUT

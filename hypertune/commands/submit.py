@@ -11,13 +11,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import follow, require_job
 from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
+from hypertune.installed import installed_version
 from hypertune.records.records import read
 from hypertune.storage.storage import as_place, is_url
 from hypertune.study.study import NAME, Study
@@ -146,7 +146,7 @@ def _send(
 def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
     """What the dashboard and `hypertune jobs` show of a job."""
     return {
-        "hypertune": version("hypertune"),
+        "hypertune": installed_version(),
         "study": study.name,
         "strategies": ", ".join(study.strategies),
         "seeds": ", ".join(map(str, study.seeds)),

@@ -13,13 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hypertune.installed import DISTRIBUTION
 from hypertune.records.failures import to_ledger
 from hypertune.records.records import Records
 from hypertune.storage.files import now, write_atomically
 from hypertune.study.study import Study
 
 PACKAGES = (
-    "hypertune", "ray", "torch", "torchvision", "hyperopt", "bayesian-optimization", "optuna", "scikit-learn",
+    "ray", "torch", "torchvision", "hyperopt", "bayesian-optimization", "optuna", "scikit-learn",
     "numpy", "pandas",
 )  # fmt: skip
 
@@ -44,7 +45,7 @@ def software() -> dict[str, Any]:
     return {
         "command": _command(),
         "python_version": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {"hypertune": _version(DISTRIBUTION), **{name: _version(name) for name in PACKAGES}},
         "git_commit": _git_commit(),
     }
 

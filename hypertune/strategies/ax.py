@@ -98,7 +98,7 @@ def _seeded(seed: int) -> Iterator[None]:
 @searcher(
     summary="Ax: Gaussian processes by BoTorch",
     supports=FEATURES - {"conditional"},
-    packages={"ax": "ax-platform>=1.3"},
+    packages={"ax": "hypertune-ray[ax]"},
 )
 def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 5) -> Searcher:
     """Ax's default optimisation (method "fast").

@@ -101,7 +101,9 @@ def _hyperparameter(parameter: Parameter) -> Any:
 
 
 @searcher(
-    summary="SMAC3: Bayesian optimisation with a random forest", supports=FEATURES, packages={"smac": "smac>=2.4"}
+    summary="SMAC3: Bayesian optimisation with a random forest",
+    supports=FEATURES,
+    packages={"smac": "hypertune-ray[smac]"},
 )
 def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.

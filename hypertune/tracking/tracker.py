@@ -12,15 +12,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from hypertune.installed import install_hint, requirements_of
 from hypertune.records.records import Book, Event
 from hypertune.study.study import Study
 from hypertune.tracking.facts import Facts, Sink
 
-NEEDS = {
-    "tensorboard": ("tensorboardX", "tensorboardX"),
-    "mlflow": ("mlflow", "'hypertune[mlflow]'"),
-}
-"""Switch to the module it imports, and what pip is to install for it."""
+NEEDS = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
+"""Switch to the module it imports; where the switch is an extra's name, the extra has what is needed."""
 
 
 def check(study: Study) -> None:
@@ -29,9 +27,10 @@ def check(study: Study) -> None:
     Raises:
         ValueError: naming the switch and what to install.
     """
-    for switch, (module, package) in NEEDS.items():
+    for switch, module in NEEDS.items():
         if getattr(study.logging, switch) and importlib.util.find_spec(module) is None:
-            raise ValueError(f"logging.{switch}: needs a package that is not installed: pip install {package}")
+            remedy = install_hint(switch) if requirements_of(switch) else f"pip install {module}"
+            raise ValueError(f"logging.{switch}: needs a package that is not installed: {remedy}")
 
 
 class Tracker:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparameters, read_hyperparameters
-from hypertune.training.pooled import PooledConvolution
+from hypertune.training.kernels.pooled import PooledConvolution
 
 UNPADDED_FROM = 6
 """Height and width from which on a convolution after the first goes without padding."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from hypertune.training.kernels import available, convolve_and_pool, convolve_and_pool_backward
+from hypertune.training.kernels.calls import available, convolve_and_pool, convolve_and_pool_backward
 
 
 class PooledConvolution(nn.Conv2d):

@@ -1,9 +1,10 @@
-"""Calls what `kernels.c` computes; it is compiled when the package is installed (`build_kernels.py`)."""
+"""Calls what `kernels.c` computes; it is compiled when the package is installed (`build.py`)."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import platform
 import warnings
 import zlib
@@ -15,10 +16,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hypertune.training import KERNELS
+from hypertune.installed import DISTRIBUTION
+from hypertune.training.kernels import LIBRARY_NAME, SWITCH
 
 Result = TypeVar("Result")
-LIBRARY = Path(__file__).with_name(KERNELS)
+LIBRARY = Path(__file__).with_name(LIBRARY_NAME)
 SOURCE = Path(__file__).with_name("kernels.c")
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 """How many pointers and how many numbers they take, in this order."""
@@ -26,14 +28,19 @@ FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
 
 @functools.cache
 def available() -> bool:
-    """Whether this machine can run them: any with an Arm processor, and on x86 those with AVX2."""
+    """Whether this machine can run them: any with an Arm processor, and on x86 those with AVX2.
+
+    Torch's own operations take their place where it cannot, or where `HYPERTUNE_KERNELS=0` switches them off.
+    """
+    if os.environ.get(SWITCH) == "0":
+        return False
     if platform.machine() in ("x86_64", "AMD64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return False
     try:
         _library()
     except OSError as error:
         reason = f"the kernels cannot be used, so CNNs train at less than half the speed: {error}"
-        remedy = "they are compiled where hypertune is installed (`uv sync --reinstall-package hypertune`)"
+        remedy = f"`uv sync --reinstall-package {DISTRIBUTION}` compiles them, {SWITCH}=0 does without and says nothing"
         warnings.warn(f"{reason}; {remedy}", stacklevel=2)
         return False
     return True
