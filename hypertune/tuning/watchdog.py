@@ -99,8 +99,9 @@ def let_go_of_ray() -> None:
 def ending_process() -> Iterator[Callable[[int], int]]:
     """For a command: within the block its process is known to end with the study.
 
-    Gives what the exit code has to go through: where Ray has died it ends the process at once, since Ray's client would
-    hold it up or crash it.
+    Gives what the exit code has to go through. It ends the process at once where Ray has died, since Ray's client would
+    hold it up or crash it, and after a signal: the next one would hit Ray's own end, which takes seconds and resets the
+    handlers. Ray's processes end with this one.
     """
     _ending.set()
     try:
@@ -110,7 +111,7 @@ def ending_process() -> Iterator[Callable[[int], int]]:
 
 
 def _leave(code: int) -> int:
-    if _last_asked and _last_asked[-1]():
+    if code == INTERRUPTED or (_last_asked and _last_asked[-1]()):
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
