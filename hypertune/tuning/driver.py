@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -143,7 +142,7 @@ def _run(
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
     from hypertune.tuning.stages import Stages
-    from hypertune.tuning.watchdog import INTERRUPTED
+    from hypertune.tuning.watchdog import INTERRUPTED, end_process
 
     retrains = bool(getattr(connected.trainable, "needs_data", False))
     storage = work.storage
@@ -163,7 +162,7 @@ def _run(
         recorder.close()
         work.copied(time.monotonic())
         tell_user(f"go on with: hypertune compare --resume {work.place}")
-        os._exit(INTERRUPTED)
+        end_process(INTERRUPTED)
 
     ending = experiment.Ending(interrupted=False)
     try:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 INTERRUPTED = 130
 """How a process ends that cannot come back from Ray: as after Ctrl-C, since the study can be resumed."""
@@ -101,7 +101,7 @@ def ending_process() -> Iterator[Callable[[int], int]]:
 
     Gives what the exit code has to go through. It ends the process at once where Ray has died, since Ray's client would
     hold it up or crash it, and after a signal: the next one would hit Ray's own end, which takes seconds and resets the
-    handlers. Ray's processes end with this one.
+    handlers.
     """
     _ending.set()
     try:
@@ -112,11 +112,21 @@ def ending_process() -> Iterator[Callable[[int], int]]:
 
 def _leave(code: int) -> int:
     if code == INTERRUPTED or (_last_asked and _last_asked[-1]()):
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_process(code)
     return code
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends this process at once, and those of a Ray that it has started, whose agents would linger for a minute."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def watch_ray() -> Callable[[], str | None]:
