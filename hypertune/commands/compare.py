@@ -14,7 +14,7 @@ from hypertune.commands.options import OVERRIDES, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
-from hypertune.tuning.interrupts import sigterm_as_ctrl_c
+from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
 from hypertune.tuning.watchdog import ending_process
 
 WIDTH = 120
@@ -83,6 +83,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
             )
             result = api.run(study, out, circumstances)
     except KeyboardInterrupt:
+        ignore_signals()
         begun = not isinstance(out, Path) or out.exists()
         console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
         return INTERRUPTED

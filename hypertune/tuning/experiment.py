@@ -11,7 +11,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import CheckpointConfig
-from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 
 from hypertune.storage.files import write_atomically
 from hypertune.storage.storage import RUN, Storage
@@ -52,6 +52,19 @@ class NoteCheckpoints(TrialProgressCallback):
         """Called by Ray Tune when a checkpoint has reached storage."""
         self.queue.checkpointed(trial.trial_id, checkpoint.path)
         self.pruner.supersede(trial.trial_id, checkpoint.path)
+
+
+class NoReporter(ProgressReporter):
+    """Takes the place of Ray Tune's own display, which in a notebook clears what others show in the cell."""
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Nothing to prepare."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Shown by `tuning.display` instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ def run(
                 reuse_actors=keep,
                 resources_per_trial=placed(resources),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                progress_reporter=NoReporter(),
                 callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
                 max_failures=WORKER_RETRIES,
                 raise_on_failed_trial=False,

@@ -35,6 +35,13 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def ignore_signals() -> None:
+    """From now on signals change nothing: what is left takes moments. Outside the main thread nothing is changed."""
+    if threading.current_thread() is threading.main_thread():
+        for which in SIGNALS:
+            signal.signal(which, signal.SIG_IGN)
+
+
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
     """Within the block the first signal calls `stop`; the next one raises KeyboardInterrupt.

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
+from hypertune.tuning.interrupts import ignore_signals
+
 INTERRUPTED = 130
 """How a process ends that cannot come back from Ray: as after Ctrl-C, since the study can be resumed."""
 VITAL = {"gcs_server", "raylet"}
@@ -106,6 +108,8 @@ def ending_process() -> Iterator[Callable[[int], int]]:
     _ending.set()
     try:
         yield _leave
+    except KeyboardInterrupt:
+        end_process(INTERRUPTED)
     finally:
         _ending.clear()
 
@@ -120,6 +124,7 @@ def end_process(code: int) -> NoReturn:
     """Ends this process at once, and those of a Ray that it has started, whose agents would linger for a minute."""
     import psutil
 
+    ignore_signals()
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
