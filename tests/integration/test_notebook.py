@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 CODE = """
@@ -18,12 +19,13 @@ def train(config):
         tune.report({"loss": config["lr"] / (epoch + 1)})
 
 result = compare(
-    trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, strategies=["random", "asha"], metric="loss", mode="min",
-    max_epochs=3, budget={"trials": 4}, seeds=2, out="study",
+    trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, strategies=["random", "asha"],
+    metric="loss", mode="min", max_epochs=3, budget={"trials": 4}, seeds=2, out="study",
 )
 """
 
 
+@pytest.mark.slow
 def test_a_study_in_a_notebook(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell(CODE), nbformat.v4.new_code_cell("result")]
     notebook = nbformat.v4.new_notebook(cells=cells)
