@@ -12,6 +12,7 @@ from rich.console import Console
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import OVERRIDES, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
+from hypertune.records import folder, records
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
@@ -34,9 +35,12 @@ def compare(arguments: argparse.Namespace) -> int:
     study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.dry_run:
         return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))
-    if not arguments.resume and not confirmed(study, yes=arguments.yes):
-        console.print("Nothing was started.")
-        return DONE
+    if not arguments.resume:
+        if isinstance(out, Path):
+            folder.check_free(out)  # before anybody is asked for an answer
+        if not confirmed(study, yes=arguments.yes):
+            console.print("Nothing was started.")
+            return INTERRUPTED
     if not arguments.quiet:
         console.print(announcement(study, out), soft_wrap=True, markup=False)
     with sigterm_as_ctrl_c(), ending_process() as leave:
@@ -45,7 +49,6 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
     """Prints the plan, after all checks that the study itself would begin with."""
-    from hypertune.records import folder, records
     from hypertune.training.registry import resolve
     from hypertune.tuning.checks import check
 
@@ -115,15 +118,11 @@ def _print_result(result: Any, out: Place, console: Console) -> None:
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    from hypertune.records import folder
-
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     return study, arguments.out or folder.default(study), arguments.data_dir
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    from hypertune.records import records
-
     given = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if getattr(arguments, name) is not None]
     if given:
         flag = given[0].replace("_", "-")

@@ -38,7 +38,9 @@ class Way:
 
 def announcement(study: Study, out: Place) -> str:
     """What is going to happen, in one line."""
-    return f"{study.name}: {study.outline()}: {_amount(extent(study))}; results go to {out}"
+    size = extent(study)
+    more = f", then {size.retrainings:,} retrainings" if size.retrainings else ""
+    return f"{study.name}: {study.outline()}: {_amount(size)}{more}; results go to {out}"
 
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
@@ -95,6 +97,8 @@ def _workers(study: Study, address: str | None) -> str:
     cores, asked = _cores(), study.resources.cpus_per_trial
     gpus = ", if it has the GPUs for them" if study.resources.gpus_per_trial else ""
     count = int(cores // asked) if asked else cores
+    if not count:
+        raise ValueError(f"resources.cpus_per_trial: {asked:g} asked for, but this machine has {cores} CPUs")
     return f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}"
 
 
@@ -115,9 +119,14 @@ def confirmed(study: Study, *, yes: bool, virtual: bool = False) -> bool:
     """Whether to go ahead: a very large study is asked about, but only where somebody can answer."""
     if yes or not _large(extent(study), VIRTUAL if virtual else 1):
         return True
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # A process that was started without the one or the other has None there.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return True
-    answer = input(f"{_amount(extent(study))}. Go ahead? [y/N] ")
+    try:
+        answer = input(f"{_amount(extent(study))}. Go ahead? [y/N] ")
+    except EOFError:
+        print()
+        return False
     return answer.strip().lower() in ("y", "yes")
 
 

@@ -39,7 +39,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    from hypertune.commands.exit_codes import DONE
+    from hypertune.commands.exit_codes import DONE, INTERRUPTED
 
     if arguments.out:
         outputs.check_free(arguments.out)  # before the curves are read and a look-up is fitted to them
@@ -52,7 +52,7 @@ def simulate(arguments: argparse.Namespace) -> int:
         return DONE
     if not confirmed(plan.setting.study, yes=arguments.yes, virtual=True):
         print("Nothing was started.")
-        return DONE
+        return INTERRUPTED
     console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
     session = _Session(plan, out, console)
     with processes(plan.setting, plan.processes) as pool:

@@ -73,6 +73,13 @@ def test_a_dry_run_finds_what_the_run_would_refuse(tmp_path: Path, capsys: pytes
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+def test_more_than_the_machine_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study.load("digits_cnn").to_toml().replace("cpus_per_trial = 1", "cpus_per_trial = 4000")
+    (tmp_path / "large.toml").write_text(study)
+    assert main(["compare", str(tmp_path / "large.toml"), "--dry-run"]) == 2
+    assert "resources.cpus_per_trial: 4000 asked for" in capsys.readouterr().err
+
+
 def test_a_dry_run_of_a_resume_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import json
 
@@ -109,9 +116,10 @@ def answered(tmp_path: Path, answer: str) -> tuple[int, str]:
     return process.wait(timeout=60), told.decode()
 
 
-def test_a_very_large_study_asks_on_a_terminal(tmp_path: Path) -> None:
-    code, told = answered(tmp_path, "n")
-    assert code == 0
+@pytest.mark.parametrize("answer", ["n", "\x04"], ids=["no", "end of input"])
+def test_a_very_large_study_asks_on_a_terminal(tmp_path: Path, answer: str) -> None:
+    code, told = answered(tmp_path, answer)
+    assert code == 130
     assert "6,000 sweeps, at most 600,000,000 trials and 600,000,000 epochs. Go ahead? [y/N]" in told
     assert "Nothing was started." in told
     assert list(tmp_path.iterdir()) == []
