@@ -94,19 +94,14 @@ def _data(study: Study, data_dir: Path | None) -> Iterator[str]:
 def _workers(study: Study, address: str | None) -> str:
     if address:
         return f"those of the cluster at {address}"
-    cores, asked = _cores(), study.resources.cpus_per_trial
+    from hypertune.tuning.ray_internals import cpus_here
+
+    cores, asked = cpus_here(), study.resources.cpus_per_trial
     gpus = ", if it has the GPUs for them" if study.resources.gpus_per_trial else ""
     count = int(cores // asked) if asked else cores
     if not count:
         raise ValueError(f"resources.cpus_per_trial: {asked:g} asked for, but this machine has {cores} CPUs")
     return f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}"
-
-
-def _cores() -> int:
-    """CPUs that Ray would find here; in a container those that it may use."""
-    from ray._private.utils import get_num_cpus  # the one thing asked of Ray, which is not started for it
-
-    return int(get_num_cpus())
 
 
 def _resources(study: Study) -> str:

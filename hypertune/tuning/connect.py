@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from importlib import import_module
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hypertune.records.provenance import machine
 from hypertune.storage.workspace import tell_user
 from hypertune.study.file import Resources
+from hypertune.tuning.ray_internals import (
+    any_agent_port,
+    dashboard,
+    in_a_group_of_its_own,
+    our_sigterm,
+    set_uv_hook,
+)
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
@@ -52,7 +55,7 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
     constants = sys.modules.get("ray._private.ray_constants")
     if constants is not None:
-        constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = os.environ[UV_HOOK].lower() in ("1", "true")  # type: ignore[attr-defined]
+        set_uv_hook(constants, os.environ[UV_HOOK].lower() in ("1", "true"))
     os.environ.pop(NO_BYTECODE, None)
     sys.dont_write_bytecode = False
 
@@ -80,7 +83,7 @@ def connect(
         _tell_what_stays()
     else:
         try:
-            with _any_agent_port(), _in_a_group_of_its_own(), _our_sigterm():
+            with any_agent_port(), in_a_group_of_its_own(), our_sigterm():
                 ray.init(
                     address=address or "local",
                     job_config=JobConfig(metadata=metadata),
@@ -93,7 +96,7 @@ def connect(
             raise ValueError(_no_ray(address, error)) from None
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "ray" else logging.ERROR)
-    url = getattr(ray._private.worker.global_worker.node, "webui_url", None) or _dashboard_url()
+    url = dashboard()
     return f"http://{url}" if url else None
 
 
@@ -133,52 +136,6 @@ def _no_ray(address: str | None, error: Exception) -> str:
         return f"--address {address}: no Ray cluster answers there ({reason})"
     logs = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "session_latest" / "logs"
     return f"Ray did not start on this machine ({reason}); its logs are in {logs}, and trying again often helps"
-
-
-@contextmanager
-def _any_agent_port() -> Iterator[None]:
-    """Lets the agent of a Ray that starts here take any free port.
-
-    It would take one fixed port, as the agent of every other Ray on this machine does, and without it tell the
-    dashboard nothing: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
-    (Ray's issues 27736 and 37229).
-    """
-    parameter: Any = import_module("ray._private.parameter")
-    fixed = parameter.RayParams
-    parameter.RayParams = partial(fixed, dashboard_agent_listen_port=0)
-    try:
-        yield
-    finally:
-        parameter.RayParams = fixed
-
-
-@contextmanager
-def _in_a_group_of_its_own() -> Iterator[None]:
-    """Keeps the signals that are meant for this process from those of a Ray that starts here.
-
-    `timeout`, a shell and many a batch system send SIGTERM to the whole process group. Ray's processes, which heed it,
-    would be gone before the study has ended. They still die when this process does: Ray asks the kernel for that.
-    """
-    services: Any = import_module("ray._private.services")
-    before = services.ConsolePopen
-    services.ConsolePopen = partial(before, process_group=0)
-    try:
-        yield
-    finally:
-        services.ConsolePopen = before
-
-
-@contextmanager
-def _our_sigterm() -> Iterator[None]:
-    """Keeps a handler of SIGTERM that has been set; Ray would put one in its place that exits with code 15."""
-    utils: Any = import_module("ray._private.utils")
-    before = utils.set_sigterm_handler
-    if callable(signal.getsignal(signal.SIGTERM)):
-        utils.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = before
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:
@@ -227,13 +184,6 @@ def check_shared(folder: Path) -> None:
             f"--out {folder}: {len(missing)} of {len(nodes)} nodes do not see it, e.g. {missing[0]}; give a folder "
             "that all of them mount, or a URL such as s3://bucket/path"
         )
-
-
-def _dashboard_url() -> str | None:
-    from ray._private.worker import get_dashboard_url
-
-    url = get_dashboard_url()
-    return str(url) if url else None
 
 
 def workers(resources: Resources) -> int:

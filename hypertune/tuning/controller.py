@@ -12,8 +12,15 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
 from hypertune.sweep.trial import StudyError
-from hypertune.tuning.housekeeping import in_batches, our_environment, without_snapshots
+from hypertune.tuning.housekeeping import in_batches, our_environment
 from hypertune.tuning.queue import Queue
+from hypertune.tuning.ray_internals import (
+    keep_idle_workers,
+    live_workers,
+    restore_from,
+    unwrapped,
+    without_snapshots,
+)
 from hypertune.tuning.reports import to_report
 from hypertune.tuning.worker import RESERVED, WARM_UP
 
@@ -75,14 +82,10 @@ class StudySearch(SearchAlgorithm):
             max_failures=self._spec.get("max_failures", 0),
             storage=self._spec.get("storage"),
         )
-        if saved and trial._restore_checkpoint_result:
-            # Ray takes a restore path for one on the local disk.
+        if saved:
             storage = self._spec["storage"].storage_filesystem
-            trial._restore_checkpoint_result.checkpoint = Checkpoint(saved.path, filesystem=storage)
-            # Without these Ray counts iterations and seconds of a function trainable from zero again.
-            trial._restore_checkpoint_result.metrics.update(
-                {TRAINING_ITERATION: saved.epoch, TIME_TOTAL_S: saved.elapsed_s}
-            )
+            reached = {TRAINING_ITERATION: saved.epoch, TIME_TOTAL_S: saved.elapsed_s}
+            restore_from(trial, Checkpoint(saved.path, filesystem=storage), reached)
         return trial
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -115,18 +118,17 @@ class StudyScheduler(TrialScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         if not self._met:
             self._met = True
-            without_snapshots(_controller(tune_controller))
-            in_batches(_controller(tune_controller), self._workers)
-            our_environment(_controller(tune_controller))
-            self._faults.watch(_controller(tune_controller))
+            without_snapshots(unwrapped(tune_controller))
+            in_batches(unwrapped(tune_controller), self._workers)
+            our_environment(unwrapped(tune_controller))
+            self._faults.watch(unwrapped(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)
-        self.queue.added(trial, _controller(tune_controller))
+        self.queue.added(trial, unwrapped(tune_controller))
 
     def _keep_all_actors(self, tune_controller: Any, trial: Any) -> None:
         """Ray keeps one idle actor alive and stops the others; the next sweep would start their processes anew."""
-        cache = _controller(tune_controller)._actor_cache
-        cache.increase_max(trial.placement_group_factory, by=self._workers)
+        keep_idle_workers(unwrapped(tune_controller), trial.placement_group_factory, self._workers)
         self._keep_workers = False
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -145,7 +147,7 @@ class StudyScheduler(TrialScheduler):
         is still starting would be stopped. Workers that the cluster cannot start are not waited for."""
         now = time.monotonic()
         self._warm.setdefault(trial_id, now)
-        placed = _controller(tune_controller)._actor_manager.num_live_actors
+        placed = live_workers(unwrapped(tune_controller))
         if placed != self._placed:
             self._placed, self._placed_at = placed, now
         if len(self._warm) >= self._to_warm or now - min(self._warm.values()) > WARM_UP_PATIENCE_S:
@@ -167,8 +169,3 @@ class StudyScheduler(TrialScheduler):
 
     def debug_string(self) -> str:
         return "hypertune"
-
-
-def _controller(controller: Any) -> Any:
-    """The controller itself, where Ray hands out a wrapper that warns at every access."""
-    return getattr(controller, "_tune_controller", controller)

@@ -138,9 +138,10 @@ def _run(
             observer(event)
     from hypertune.tracking.tracker import Tracker
     from hypertune.tuning import experiment
-    from hypertune.tuning.metrics import Publisher, logs_folder
+    from hypertune.tuning.metrics import Publisher
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Queue
+    from hypertune.tuning.ray_internals import logs_folder
     from hypertune.tuning.stages import Stages
     from hypertune.tuning.watchdog import INTERRUPTED, end_process
 

@@ -15,16 +15,18 @@ from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 
 from hypertune.storage.files import write_atomically
 from hypertune.storage.storage import RUN, Storage
+from hypertune.storage.workspace import tell_user
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StudyError
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.faults import Faults
-from hypertune.tuning.housekeeping import ForgetEnded, release, without_telemetry
+from hypertune.tuning.housekeeping import ForgetEnded
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
 from hypertune.tuning.placement import placed
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
+from hypertune.tuning.ray_internals import missing, release, without_telemetry
 from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
 
@@ -112,6 +114,8 @@ def run(
         ValueError: if the study cannot go on, e.g. since the trainable does not report its metric.
     """
     trainable, data, workers = trained.trainable, trained.data, trained.workers
+    for line in missing():
+        tell_user(line)
     without_telemetry()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)

@@ -9,6 +9,8 @@ from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from hypertune.tuning import ray_internals
+
 NODE_DIED = "its node has died"
 """What Ray says in the error of an actor that went with its node."""
 
@@ -43,17 +45,13 @@ class Faults(Callback):
         Ray Tune knows one kind of error for it, and ends the whole experiment at the others, e.g. where Ray has killed
         a worker since its node ran out of memory.
         """
-        manager = controller._actor_manager
-        failed = manager._actor_task_failed
+        ray_internals.on_lost_worker(controller, self._told)
 
-        def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
-            trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
-            if trial is not None and isinstance(exception, OutOfMemoryError):
-                self._short_of_memory.add(trial.trial_id)
-            lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
-            failed(tracked_actor_task, WorkerLost(exception) if lost else exception)
-
-        manager._actor_task_failed = task_failed
+    def _told(self, trial: Any | None, exception: Exception) -> Exception:
+        if trial is not None and isinstance(exception, OutOfMemoryError):
+            self._short_of_memory.add(trial.trial_id)
+        lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
+        return WorkerLost(exception) if lost else exception
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial has been given a worker."""
@@ -80,13 +78,14 @@ class Faults(Callback):
 
         del self._heard[trial.trial_id]
         self._hung[trial.trial_id] = self._limit or 0.0
-        if trial.temporary_state.ray_actor is not None:
-            ray.kill(trial.temporary_state.ray_actor)
+        actor = ray_internals.actor_of(trial)
+        if actor is not None:
+            ray.kill(actor)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial is tried again; a node that dies is no fault of the trials it had, however often it happens."""
         if NODE_DIED in str(trial.get_error()):
-            trial.run_metadata.num_failures -= 1
+            ray_internals.forgive(trial)
 
     def reason(self, trial: Any) -> str:
         """Why a trial has failed that was tried again in vain, in one line."""

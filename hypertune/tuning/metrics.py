@@ -95,11 +95,3 @@ class Publisher(Callback):
                 write_atomically(self._file, msgspec.json.encode(status))
             except OSError:
                 self._file = None
-
-
-def logs_folder() -> Path | None:
-    """Where Ray keeps the logs of this node; None if this process has not started or joined one here."""
-    import ray
-
-    node = ray._private.worker.global_worker.node
-    return Path(node.get_logs_dir_path()) if node is not None else None

@@ -8,6 +8,7 @@ from ray.tune import Callback
 
 from hypertune.space.space import flatten
 from hypertune.study.study import Study
+from hypertune.tuning.ray_internals import actor_of
 from hypertune.tuning.worker import RESERVED
 
 LONGEST = 120
@@ -39,7 +40,7 @@ class NameTasks(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial has been given a worker."""
-        actor = trial.temporary_state.ray_actor
+        actor: Any = actor_of(trial)
         label = trial_label(self._study, trial.trial_id, trial.config)
         for method in ("train", "save", "restore"):
             vars(actor).pop(method, None)

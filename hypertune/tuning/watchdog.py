@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from hypertune.tuning.interrupts import ignore_signals
+from hypertune.tuning.ray_internals import raylet_socket, started_processes
 
 INTERRUPTED = 130
 """How a process ends that cannot come back from Ray: as after Ctrl-C, since the study can be resumed."""
@@ -138,12 +139,11 @@ def watch_ray() -> Callable[[], str | None]:
     """What to ask whether the Ray that this process has started or joined still lives."""
     import ray
 
-    node: Any = ray._private.worker.global_worker.node
-    started = {name: infos[0].process for name, infos in node.all_processes.items() if infos}
+    started = started_processes()
     if started:
         gone: Callable[[], str | None] = partial(_dead, started)
     else:
-        gone = partial(_lost, _raylet(node.raylet_socket_name), Reachable(ray.get_runtime_context().gcs_address))
+        gone = partial(_lost, _raylet(raylet_socket()), Reachable(ray.get_runtime_context().gcs_address))
     _last_asked[:] = [gone]
     return gone
 

@@ -1,0 +1,297 @@
+"""Everything of Ray that has no public name: what is used of it, why, and what is done where it is gone.
+
+Private names move in minor releases. All of them stand here, as read in Ray 2.60, so that a new release is read against
+one file; `missing` looks for them when a study starts, and each function does without what it does not find.
+"""
+
+from __future__ import annotations
+
+import inspect
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A private name of Ray, and what is lost without it."""
+
+    module: str
+    path: str
+    without: str
+
+    def exists(self) -> bool:
+        """Whether the installed Ray has it; an attribute of instances is looked for in the code that sets it."""
+        try:
+            thing: Any = import_module(self.module)
+        except ImportError:
+            return False
+        *owners, last = self.path.split(".")
+        for owner in owners:
+            thing = getattr(thing, owner, None)
+        if inspect.isclass(thing):
+            made = getattr(thing.__init__, "__code__", None)
+            return hasattr(thing, last) or (made is not None and last in made.co_names)
+        return hasattr(thing, last)
+
+
+CONTROLLER = "ray.tune.execution.tune_controller"
+NAMES = (
+    Name("ray._private.ray_constants", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "workers may start through `uv run`"),
+    Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
+    Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),
+    Name("ray._private.utils", "set_sigterm_handler", "SIGTERM while Ray starts exits with 15"),
+    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs, not the container's"),
+    Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
+    Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),
+    Name(CONTROLLER, "TuneController._actor_cache", "workers are started anew for every sweep"),
+    Name(CONTROLLER, "TuneController._actor_manager", "lost workers of rarer kinds end the study"),
+    Name(CONTROLLER, "TuneController._actor_to_trial", "lost workers of rarer kinds end the study"),
+    Name(CONTROLLER, "TuneController._class_cache", "workers keep the settings of a Ray that others started"),
+    Name(CONTROLLER, "TuneController._actor_force_cleanup_timeout", "stopping waits ten seconds for long epochs"),
+    Name(CONTROLLER, "TuneController._mark_trial_to_checkpoint", "Ray writes snapshots that nothing reads"),
+    Name(CONTROLLER, "TuneController._maybe_buffer_training", "trials with very short epochs report one by one"),
+)
+
+
+def missing() -> list[str]:
+    """A line for each name that the installed Ray lacks, saying what is lost."""
+    import ray
+
+    return [
+        f"Ray {ray.__version__} has no {name.module}.{name.path} any more; without it, {name.without}"
+        for name in NAMES
+        if not name.exists()
+    ]
+
+
+# Ray's start ---------------------------------------------------------------------------------------------------------
+
+
+def set_uv_hook(module: Any, enabled: bool) -> None:
+    """Ray reads `RAY_ENABLE_UV_RUN_RUNTIME_ENV` as it is imported; where it has been, the constant is what counts.
+
+    Args:
+        module: `ray._private.ray_constants`, as `sys.modules` has it.
+    """
+    module.RAY_ENABLE_UV_RUN_RUNTIME_ENV = enabled
+
+
+@contextmanager
+def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Within the block, a module's name is what `make` makes of it; nothing happens where it has no such name."""
+    try:
+        owner: Any = import_module(module)
+        before = getattr(owner, name)
+    except (ImportError, AttributeError):
+        yield
+        return
+    setattr(owner, name, make(before))
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def any_agent_port() -> Any:
+    """A context in which the agent of a Ray that starts here takes any free port.
+
+    It would take one fixed port, as the agent of every other Ray on this machine does, and without it tell the
+    dashboard nothing: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
+    (Ray's issues 27736 and 37229).
+    """
+    return replaced(
+        "ray._private.parameter", "RayParams", lambda params: partial(params, dashboard_agent_listen_port=0)
+    )
+
+
+def in_a_group_of_its_own() -> Any:
+    """A context in which a Ray that starts here is out of reach of signals to this process's group.
+
+    `timeout`, a shell and many a batch system send SIGTERM to the whole process group. Ray's processes, which heed it,
+    would be gone before the study has ended. They still die when this process does: Ray asks the kernel for that.
+    """
+    return replaced("ray._private.services", "ConsolePopen", lambda popen: partial(popen, process_group=0))
+
+
+def our_sigterm() -> Any:
+    """A context in which a handler of SIGTERM that has been set stays; Ray's would exit with code 15."""
+    kept = callable(signal.getsignal(signal.SIGTERM))
+    return replaced(
+        "ray._private.utils", "set_sigterm_handler", lambda setter: (lambda handler: None) if kept else setter
+    )
+
+
+def cpus_here() -> int:
+    """CPUs that Ray would find on this machine; in a container those that it may use."""
+    import os
+
+    utils: Any = import_module("ray._private.utils")
+    count = getattr(utils, "get_num_cpus", os.cpu_count)
+    return int(count() or 1)
+
+
+# A Ray that runs -----------------------------------------------------------------------------------------------------
+
+
+def node() -> Any | None:
+    """The node that this process has started or joined; None where there is none on this machine."""
+    import ray
+
+    worker = getattr(getattr(ray, "_private", None), "worker", None)
+    return getattr(getattr(worker, "global_worker", None), "node", None)
+
+
+def dashboard() -> str | None:
+    """The dashboard's `HOST:PORT`."""
+    address = getattr(node(), "webui_url", None)
+    if address:
+        return str(address)
+    worker: Any = import_module("ray._private.worker")
+    known = getattr(worker, "get_dashboard_url", lambda: None)()
+    return str(known) if known else None
+
+
+def logs_folder() -> Path | None:
+    """Where Ray keeps the logs of this node; None if this process has not started or joined one here."""
+    here = node()
+    return Path(here.get_logs_dir_path()) if here is not None else None
+
+
+def started_processes() -> Mapping[str, Any]:
+    """The processes of a Ray that was started here, as `subprocess.Popen`, by name: `gcs_server`, `raylet`, ..."""
+    processes = getattr(node(), "all_processes", {})
+    return {name: infos[0].process for name, infos in processes.items() if infos}
+
+
+def raylet_socket() -> str:
+    """The socket of this node's daemon, which stands in that process's command line."""
+    return str(getattr(node(), "raylet_socket_name", ""))
+
+
+# Ray Tune's controller -----------------------------------------------------------------------------------------------
+
+
+def unwrapped(controller: Any) -> Any:
+    """The controller itself, where Ray hands out a wrapper that warns at every access."""
+    return getattr(controller, "_tune_controller", controller)
+
+
+def without_telemetry() -> None:
+    """Keeps Ray from importing mlflow, wandb and comet, where they are installed, to count who uses their callbacks."""
+    usage: Any = import_module("ray.air._internal.usage")
+    usage._count_callbacks = lambda callbacks: {}
+
+
+def without_snapshots(controller: Any) -> None:
+    """Keeps the controller from saving its state as it goes; `tune.run` insists on one at the end."""
+    save = controller.checkpoint
+    controller.checkpoint = lambda force=False, wait=False: save(force=force, wait=wait) if force else None
+    controller._mark_trial_to_checkpoint = lambda trial: None
+
+
+def ask_how_many_reports(controller: Any, granted: Callable[[Any, str], int], seconds: float) -> None:
+    """Lets a trial send several reports at once: Ray waits on all trials anew for every answer.
+
+    Ray's own setting is one number for all trials and takes no account of what a scheduler decides in between.
+
+    Args:
+        granted: how many a trial may send, by the search algorithm and the trial's id. The algorithm is not kept here,
+            since Ray leaves it out when it pickles the controller at the end.
+        seconds: for which a trial may wait with a report.
+    """
+    controller._maybe_buffer_training = lambda trial: (granted(controller._search_alg, trial.trial_id), seconds)
+
+
+def keep_idle_workers(controller: Any, factory: Any, count: int) -> None:
+    """Ray keeps one idle worker alive and stops the others; the next sweep would start their processes anew."""
+    cache = getattr(controller, "_actor_cache", None)
+    if cache is not None:
+        cache.increase_max(factory, by=count)
+
+
+def live_workers(controller: Any) -> int:
+    """How many workers have been given a place."""
+    return int(getattr(getattr(controller, "_actor_manager", None), "num_live_actors", 0))
+
+
+def stop_within(controller: Any, seconds: float) -> None:
+    """Asks the controller to end, and to give workers so long to end their epochs; it would give them ten seconds."""
+    controller._actor_force_cleanup_timeout = seconds
+    controller.request_stop_experiment()
+
+
+def set_worker_environment(controller: Any, variables: Mapping[str, str], extra: Mapping[str, Any]) -> None:
+    """Starts workers with these environment variables, whoever has started Ray, and with which."""
+    cache = getattr(controller, "_class_cache", None)
+    if cache is None:
+        return
+    actor_class = cache.get
+
+    def get(trainable: Any) -> Any:
+        made = actor_class(trainable)
+        asked = made._default_options["runtime_env"]
+        asked.update({**extra, "env_vars": {**asked["env_vars"], **variables}})
+        return made
+
+    cache.get = get
+
+
+def on_lost_worker(controller: Any, told: Callable[[Any | None, Exception], Exception]) -> None:
+    """Ray Tune knows one kind of error for a lost worker, and ends the experiment at others.
+
+    Args:
+        told: gets the trial and the error of every task that failed, and gives the error that Ray is to be told of.
+    """
+    manager = getattr(controller, "_actor_manager", None)
+    failed = getattr(manager, "_actor_task_failed", None)
+    if manager is None or failed is None:
+        return
+
+    def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
+        trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
+        failed(tracked_actor_task, told(trial, exception))
+
+    manager._actor_task_failed = task_failed
+
+
+def release(controller: Any) -> None:
+    """Lets go of the workers of a controller that raised before it came to that, so that they hold no CPUs."""
+    if controller is None:
+        return
+    controller = unwrapped(controller)
+    for clean_up in (controller.cleanup, controller._actor_manager.cleanup):
+        try:
+            clean_up()
+            break
+        except Exception:  # noqa: BLE001 -- it may be just this that raises; the second is what the first ends with
+            continue
+
+
+# Ray Tune's trials ---------------------------------------------------------------------------------------------------
+
+
+def restore_from(trial: Any, checkpoint: Any, metrics: Mapping[str, Any]) -> None:
+    """Makes a trial start from a checkpoint on any storage, with its iterations and seconds.
+
+    Ray takes a restore path for one on the local disk, and counts those of a function trainable from zero again.
+    """
+    result = trial._restore_checkpoint_result
+    if result:
+        result.checkpoint = checkpoint
+        result.metrics.update(metrics)
+
+
+def actor_of(trial: Any) -> Any | None:
+    """The actor that trains a trial now."""
+    return trial.temporary_state.ray_actor
+
+
+def forgive(trial: Any) -> None:
+    """Takes one failure off a trial's count."""
+    trial.run_metadata.num_failures -= 1
