@@ -120,7 +120,7 @@ def answered(tmp_path: Path, answer: str) -> tuple[int, str]:
 def test_a_very_large_study_asks_on_a_terminal(tmp_path: Path, answer: str) -> None:
     code, told = answered(tmp_path, answer)
     assert code == 130
-    assert "6,000 sweeps, at most 600,000,000 trials and 600,000,000 epochs. Go ahead? [y/N]" in told
+    assert "4,000 sweeps, at most 400,000,000 trials and 400,000,000 epochs. Go ahead? [y/N]" in told
     assert "Nothing was started." in told
     assert list(tmp_path.iterdir()) == []
 
