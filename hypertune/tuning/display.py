@@ -51,6 +51,7 @@ class Progress:
 
     Args:
         target: where to show it; a console that is no terminal gets plain lines.
+        title: a line to begin with, once the study begins.
         clock: seconds since some fixed moment.
         now: the time of day.
     """
@@ -60,11 +61,12 @@ class Progress:
         study: Study,
         target: Console | Cell,
         *,
+        title: str = "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.state = StudyProgress(study, clock=clock, now=now)
-        self._waiting = "starting Ray ..."
+        self._title, self._waiting = title, "starting Ray ..."
         self._lost_jobs = 0
         self._width = max(len(name) for name in study.strategies)
         self._screen: Screen | None = _screen(target, clock)
@@ -105,6 +107,8 @@ class Progress:
     # Events ------------------------------------------------------------------------------------------------------
 
     def _on_connected(self, event: Event) -> None:
+        if self._title:
+            self.tell(self._title, "bold")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
         self.tell(f"Ray is up: {event['workers']} trials at a time, {place}")
         self._waiting = "starting workers ..."
