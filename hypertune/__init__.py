@@ -14,10 +14,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hypertune import moved
+
 if TYPE_CHECKING:
     from hypertune.api import compare
     from hypertune.result import Result, load
-    from hypertune.study import Study
+    from hypertune.study.study import Study
     from hypertune.training.models import load_model
 
     __version__: str
@@ -26,20 +28,22 @@ __all__ = ["Result", "Study", "__version__", "compare", "load", "load_model"]
 
 _HOMES = {
     "Result": "hypertune.result",
-    "Study": "hypertune.study",
+    "Study": "hypertune.study.study",
     "compare": "hypertune.api",
     "load": "hypertune.result",
     "load_model": "hypertune.training.models",
 }
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name == "__version__":
-        from importlib.metadata import version
+        from hypertune.installed import installed_version
 
-        return version("hypertune")
+        return installed_version()
     raise AttributeError(f"module 'hypertune' has no attribute {name!r}")
 
 

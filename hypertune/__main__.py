@@ -2,6 +2,6 @@
 
 import sys
 
-from hypertune.cli import main
+from hypertune.commands.cli import main
 
 sys.exit(main())

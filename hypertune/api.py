@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hypertune.arguments import shortened
 from hypertune.asked import as_arguments, in_python, names_checked, study_of
-from hypertune.outputs import write_outputs
-from hypertune.records import MODEL, Event
+from hypertune.records.records import Event, read_provenance
+from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
-from hypertune.space import Space
-from hypertune.storage import Place, as_place, local_copy
-from hypertune.study import Study
-from hypertune.study_file import Budget, Resources
-from hypertune.workspace import collect, workspace
+from hypertune.space.space import Space
+from hypertune.storage.files import MODEL
+from hypertune.storage.storage import Place, as_place, local_copy
+from hypertune.storage.workspace import collect, workspace
+from hypertune.study.file import Budget, Resources
+from hypertune.study.study import Study
+from hypertune.tuning.driver import Circumstances
 
 if TYPE_CHECKING:
     from hypertune.tuning.display import Progress
+    from hypertune.tuning.reading import Reading
 
 __all__ = ["Result", "compare", "load", "run", "write_outputs"]
 
@@ -39,6 +42,7 @@ def compare(
     metric: str | None = None,
     mode: Literal["min", "max"] | None = None,
     max_epochs: int | None = None,
+    give_up_after: int | None = None,
     resources: Mapping[str, float] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
@@ -68,7 +72,8 @@ def compare(
         budget: what each sweep may spend: `{"epochs": 200}`, `{"trials": 20}` or `{"seconds": 600}`; by default 20
             full trainings' worth of epochs.
         metric, mode: the reported number to optimise, and whether to `"max"` or `"min"` it.
-        max_epochs: reports of a full training; by default 10.
+        max_epochs: reports of a full training; by default 10. A trainable that would go on is stopped there.
+        give_up_after: trials that may fail before one has reported anything; by default 10, 0 for any number.
         resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
         options: strategy name to its options; `hypertune strategies` lists them.
         name: what to call the study; by default as the trainable.
@@ -96,58 +101,50 @@ def compare(
         _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
         given = {
             "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-            "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
+            "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
+            "name": name,
         }  # fmt: skip
-        asked = (
-            _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, **given)
-        )
+        asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
         changed = space is not None or any(value is not None for value in given.values())
         trained = _check(asked, trainable, changed=changed, own=study is None or options is not None)
-        from hypertune.tuning import folder
+        from hypertune.records import folder
 
         place = place if place is not None else folder.default(asked)
+        data_dir = _stored_data_dir(place) if resume and data_dir is None else data_dir
         with _display(asked, place, shown=progress is not False) as display:
-            result = run(
-                asked, place, trainable=trained, data_dir=Path(data_dir) if data_dir is not None else None,
-                address=address, dashboard_host=dashboard_host, resume=resume,
+            circumstances = Circumstances(
+                address=address,
+                dashboard_host=dashboard_host,
+                data_dir=Path(data_dir) if data_dir is not None else None,
+                resume=resume,
                 observers=watching if display is None else (display, *watching),
-            )  # fmt: skip
+            )
+            result = run(asked, place, circumstances, trained)
             if display is not None:
                 for line in _closing(result):
                     display.tell(line)
         return result
 
 
-def run(
-    study: Study,
-    out: Place,
-    *,
-    trainable: Trainable | None = None,
-    data_dir: Path | None = None,
-    address: str | None = None,
-    dashboard_host: str | None = None,
-    resume: bool = False,
-    observers: tuple[Callable[[Event], None], ...] = (),
-) -> Result:
+def run(study: Study, out: Place, circumstances: Circumstances, trainable: Trainable | None = None) -> Result:
     """Runs a study and writes all that is concluded from it: `compare` without its arguments' defaults and its display.
+
+    Args:
+        trainable: in place of the one that the study names.
 
     Raises:
         ValueError: as `driver.run`.
     """
-    from hypertune.tuning import driver
+    from hypertune.training import registry
+    from hypertune.tuning import checks, driver
 
-    with workspace(out, resume=resume) as work:
-        outcome = driver.run(
-            study,
-            work.folder,
-            trainable=trainable,
-            data_dir=data_dir,
-            address=address,
-            dashboard_host=dashboard_host,
-            resume=resume,
-            observers=observers,
-            work=work,
-        )
+    def prepare(reading: Reading) -> tuple[Trainable, Any]:
+        found = trainable or registry.resolve(study.training.trainable)
+        checks.check(study, found)
+        return found, registry.load_data(study.training, circumstances.data_dir, reading)
+
+    with workspace(out, resume=circumstances.resume) as work:
+        outcome = driver.run(study, work, prepare, circumstances)
         collect(work, MODEL)
         write_outputs(outcome.records, work.folder)
     return Result(work.folder, outcome.records, outcome.interrupted, place=out)
@@ -197,16 +194,22 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
             raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
         stored = Study.load(folder / "study.toml")
     base = stored if study is None and (trainable is None or space is None) else study
-    asked = study_of(base, trainable, space, **given)
+    asked = study_of(base, trainable, space, given)
     changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
     if changes:
         raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")
     return asked
 
 
+def _stored_data_dir(place: Place) -> str | None:
+    """Where the data lay for the study until now."""
+    with local_copy(place, "provenance.json") as folder:
+        return read_provenance(folder / "provenance.json").get("data_dir")
+
+
 def _essence(study: Study) -> dict[str, Any]:
     """What a study cannot change half-way, by the argument it is."""
-    from hypertune.study import tomlable
+    from hypertune.study.study import tomlable
 
     return {
         "strategies": study.strategies,
@@ -225,10 +228,11 @@ def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainab
 
     A study's own trainable is imported later, while Ray starts, since that takes seconds.
     """
-    from hypertune.tuning import checks, trainables
+    from hypertune.training import registry
+    from hypertune.tuning import checks
 
     with as_arguments() if own else nullcontext():
-        found: Trainable | None = trainables.resolve(trainable) if isinstance(trainable, str) else trainable
+        found: Trainable | None = registry.resolve(trainable) if isinstance(trainable, str) else trainable
         if found is None:
             if changed:
                 checks.check_strategies(study)
@@ -257,12 +261,12 @@ def _display(study: Study, place: Place, *, shown: bool) -> AbstractContextManag
 def _closing(result: Result) -> Iterator[str]:
     """What a display says last."""
     from hypertune.comparison.assessment import assess
+    from hypertune.comparison.failures import told_failures
     from hypertune.comparison.wording import sentences
 
     yield sentences(assess(result.records))[0]
-    lost = int(result.records.sweeps["failed"].sum())
-    if lost:
-        yield f"{lost} trial(s) failed; their reasons stand in {result.place}/sweeps/journal.jsonl"
+    yield from told_failures(result.records, str(result.place))
     yield f"Report: {result.place}/report.html"
     if result.interrupted:
-        yield f'Interrupted. Go on with: compare(out="{result.place}", resume=True)'
+        told = "Mend the trainable and go on" if result.records.gave_up else "Interrupted. Go on"
+        yield f'{told} with: compare(out="{result.place}", resume=True)'

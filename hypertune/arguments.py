@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from hypertune.domains import NUMERIC_KINDS
-from hypertune.space import Space
-from hypertune.study import NAME
-from hypertune.study_file import Budget, Resources
+from hypertune.space.domains import NUMERIC_KINDS
+from hypertune.space.space import Space
+from hypertune.study.file import Budget, Resources
+from hypertune.study.study import NAME
 
 
 def _strategies(value: Any) -> tuple[str, ...]:
@@ -92,6 +92,15 @@ def _mode(value: Any) -> Literal["min", "max"]:
     )
 
 
+def _give_up_after(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(
+            "give_up_after: trials that may fail before one has reported anything, 0 for any number, e.g. "
+            f"give_up_after=10, got {shortened(value)}"
+        )
+    return value
+
+
 def _max_epochs(value: Any) -> int:
     number = _integer(value)
     if number is None or number < 1:
@@ -151,7 +160,7 @@ def read_space(value: Any) -> Space:
             raise ValueError(
                 f'space: names are text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
             )
-    from hypertune.ray_space import from_ray
+    from hypertune.space.from_ray import from_ray
 
     space = from_ray(value)
     if not space.parameters():
@@ -194,6 +203,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "metric": _metric,
     "mode": _mode,
     "max_epochs": _max_epochs,
+    "give_up_after": _give_up_after,
     "resources": _resources,
     "options": _options,
     "name": _name,

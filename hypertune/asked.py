@@ -14,8 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 
 from hypertune.arguments import READERS, check_options, close_to, read_space, shortened
-from hypertune.study import Study
-from hypertune.study_file import Budget, Resources, Training
+from hypertune.study.file import Budget, Resources, Training
+from hypertune.study.study import Study
 
 DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
 DEFAULT_SEEDS = 3
@@ -72,54 +72,54 @@ def names_checked(function: Callable[P, T]) -> Callable[P, T]:
 @contextmanager
 def in_python() -> Iterator[None]:
     """Names the argument in errors that name an option of the command line."""
-    try:
+    with _reworded(_options):
         yield
-    except ValueError as error:
-        error.args = (_in_python(str(error)),)
-        raise
-
-
-def _in_python(message: str) -> str:
-    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs"
-    message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
-    return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
 
 
 @contextmanager
 def as_arguments() -> Iterator[None]:
-    """Names the argument in the errors of a study that was built from arguments, where they name a key of a file."""
+    """Names the argument in errors that name a key of a study file, for a study that was built from arguments."""
+    with _reworded(_keys):
+        yield
+
+
+@contextmanager
+def _reworded(words: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        message = re.sub(r"^strategies\.([^:.]+)\.(\w+):", r'options["\1"]["\2"]:', str(error))
-        message = re.sub(r"^strategies\.([^:]+):", r'options["\1"]:', message)
-        raise ValueError(re.sub(r"^(study|training)\.", "", message)) from None
+        # The same error, so that nothing is lost of one that is no user's.
+        if words(str(error)) != str(error):
+            error.args = (words(str(error)),)
+        raise
+
+
+def _options(message: str) -> str:
+    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs|give-up-after"
+    message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
+    return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
+
+
+def _keys(message: str) -> str:
+    message = re.sub(r"^strategies\.([^:.]+)\.(\w+):", r'options["\1"]["\2"]:', message)
+    message = re.sub(r"^strategies\.([^:]+):", r'options["\1"]:', message)
+    return re.sub(r"^(study|training)\.", "", message)
 
 
 def study_of(
     study: Study | str | os.PathLike[str] | None,
     trainable: Any,
     space: Any,
-    *,
-    strategies: Any,
-    seeds: Any,
-    budget: Any,
-    metric: Any,
-    mode: Any,
-    max_epochs: Any,
-    resources: Any,
-    options: Any,
-    name: Any,
+    given: Mapping[str, Any],
 ) -> Study:
     """The study to run: the given one with whatever else is given in its place, or one around the trainable.
+
+    Args:
+        given: arguments of `compare` by their names, None where one was left out.
 
     Raises:
         ValueError: one line that names the argument and what would be right.
     """
-    given = {
-        "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-        "max_epochs": max_epochs, "resources": resources, "options": options, "name": name,
-    }  # fmt: skip
     values = {key: READERS[key](value) for key, value in given.items() if value is not None}
     if study is None:
         return _own(trainable, space, values)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import atexit
 import difflib
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from hypertune import records
+from hypertune.comparison.best import Best, find_best
 from hypertune.comparison.numbers import configuration, number
-from hypertune.lineage import Schedule
-from hypertune.records import MODEL, Records, improves
-from hypertune.space import Config
-from hypertune.storage import Place, as_place, local_copy
-from hypertune.study import Study
-from hypertune.workspace import is_running
+from hypertune.records import records
+from hypertune.records.records import Records
+from hypertune.storage.storage import Place, as_place, local_copy
+from hypertune.storage.workspace import is_running
+from hypertune.study.study import Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,27 +26,6 @@ if TYPE_CHECKING:
     from hypertune.comparison.findings import Finding
 
 State = Literal["finished", "interrupted", "running"]
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best trial of a study, by the validation data.
-
-    Attributes:
-        config: its hyperparameters.
-        schedule: configurations by their first epoch, where they changed while its weights were trained (`pbt`).
-        value: the metric at its best epoch.
-        model_path: the retrained weights for `hypertune.load_model`; None if the trainable is your own.
-    """
-
-    strategy: str
-    seed: int
-    trial_id: str
-    config: Config
-    value: float
-    epoch: int
-    model_path: Path | None
-    schedule: Schedule = field(default=(), repr=False)
 
 
 class Figures(dict[str, "go.Figure"]):
@@ -227,24 +205,3 @@ def is_complete(facts: Records) -> bool:
 
 def _sweeps(study: Study) -> int:
     return len(study.strategies) * len(study.seeds)
-
-
-def find_best(facts: Records, folder: Path) -> Best | None:
-    """The trial with the best finite value, the earliest of equals."""
-    metric, best = facts.study.metric, None
-    for row in facts.trials.to_dict("records"):
-        if improves(row[metric], best[metric] if best else None, facts.study.mode):
-            best = row
-    if best is None:
-        return None
-    model_path = folder / MODEL
-    return Best(
-        strategy=best["strategy"],
-        seed=int(best["seed"]),
-        trial_id=best["trial_id"],
-        config=facts.configs[best["trial_id"]],
-        value=float(best[metric]),
-        epoch=int(best["best_epoch"]),
-        model_path=model_path if model_path.exists() else None,
-        schedule=facts.schedules.get(best["trial_id"], ()),
-    )

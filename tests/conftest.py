@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.cluster.connect import prepare_environment
+from hypertune.tuning.connect import prepare_environment
 
 # Before any test imports Ray, which reads its settings as it is imported.
 prepare_environment()

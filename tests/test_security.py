@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypertune import records
 from hypertune.api import write_outputs
-from hypertune.cli import main
+from hypertune.commands.cli import main
 from hypertune.comparison.export import export
+from hypertune.records import records
 from hypertune.report.html import render
 from hypertune.report.markdown import markdown_report
-from hypertune.study import Study
-from tests.test_records import recorded
+from hypertune.storage.files import now
+from hypertune.study.study import Study
+from tests.records.test_records import recorded
 
 PACKAGE = Path(__file__).parent.parent / "hypertune"
 UNSAFE = {
@@ -139,14 +140,14 @@ def hostile_records(attack: str, names: Sequence[str] = ("lr",)) -> records.Reco
             for number in (1, 2):
                 name = f"{strategy}_s{seed}_{number}"
                 config = {attack: attack, **dict.fromkeys(names, 0.3 * number)}
-                book.apply({"event": "trial", "trial_id": name, **facts, "config": config, "at": records.now()})
+                book.apply({"event": "trial", "trial_id": name, **facts, "config": config, "at": now()})
                 for epoch in range(1, 5):
                     value = {attack: 0.5 + 0.1 * epoch + 0.01 * number + 0.02 * seed}
                     book.apply({
                         "event": "epoch", "trial_id": name, "epoch": epoch, "metrics": value, "spent": 1,
                         "elapsed_s": epoch * 1.0, "wall_s": number * 4.0 + epoch, "node": attack, "device": attack,
                     })  # fmt: skip
-                book.apply({"event": "end", "trial_id": name, "status": "completed", "at": records.now()})
+                book.apply({"event": "end", "trial_id": name, "status": "completed", "at": now()})
             book.apply({"event": "done", **facts, "wall_s": 12.0, "decision_s": 0.1})
     return book.records({"command": attack, "hardware": {"processor": attack}, "address": attack})
 

@@ -17,8 +17,8 @@ from typing import Any
 from hypertune.cluster import pack_results
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import require_job, wait
-from hypertune.storage import Storage, is_url
-from hypertune.workspace import LEASE
+from hypertune.storage.storage import Storage, is_url
+from hypertune.storage.workspace import LEASE
 
 MOST_BYTES = 500 * 2**20
 """Packed, of what is fetched through a job's log, which the head holds in memory."""

@@ -15,8 +15,9 @@ from importlib.metadata import Distribution, EntryPoint, distribution, entry_poi
 from pathlib import Path
 
 from hypertune.cluster.ignored import Ignored
-from hypertune.study import Study
-from hypertune.training import KERNELS
+from hypertune.installed import DISTRIBUTION
+from hypertune.study.study import Study
+from hypertune.training.kernels import LIBRARY_NAME
 
 STUDY_FILE = "hypertune_study.toml"
 """Where the study's file lies in the job's working directory."""
@@ -79,7 +80,7 @@ def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ())
         shipment.add_folder(root.resolve(), include=include)
     for module in _own_modules(study, root):
         _add_module(shipment, module)
-    for package in {"hypertune", *_plugins(study)}:
+    for package in {DISTRIBUTION, *_plugins(study)}:
         _add_distribution(shipment, distribution(package))
     shipment.files[STUDY_FILE] = study.to_toml().encode()
     _check_size(shipment)
@@ -140,7 +141,7 @@ def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         return
     # Done without where they do not fit, so they need not be installed there.
-    optional = (KERNELS,) if spec.name == "hypertune" else ()
+    optional = (LIBRARY_NAME,) if spec.name == "hypertune" else ()
     for location in map(Path, locations):
         if any(path.suffix in COMPILED and path.name not in optional for path in location.rglob("*")):
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
@@ -158,7 +159,7 @@ def _plugins(study: Study) -> set[str]:
         "datasets": {study.training.dataset or ""},
     }
     found = (entry for kind, names in wanted.items() for entry in _entries(kind) if entry.name in names)
-    return {entry.dist.name for entry in found if entry.dist is not None} - {"hypertune"}
+    return {entry.dist.name for entry in found if entry.dist is not None} - {DISTRIBUTION}
 
 
 def _entries(kind: str) -> Iterable[EntryPoint]:

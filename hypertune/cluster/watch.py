@@ -7,13 +7,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from hypertune.cluster.dashboard import TIMEOUT_S, find_address, token_headers
-from hypertune.live import Status
-
-STATUS_FILE = "hypertune-{study}.json"
-"""Among Ray's logs of the driver's node, where the dashboard serves it."""
-STUDY = "study"
-"""Key of a job's metadata that holds its study's name."""
+from hypertune.cluster.dashboard import TIMEOUT_S, find_address
+from hypertune.records.live import STATUS_FILE, STUDY, Status
+from hypertune.tuning.token import token_headers
 
 
 def studies(address: str) -> list[Status]:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from hypertune.comparison.outcomes import Outcomes, finished, outcomes
 from hypertune.comparison.statistics import LEVEL, resampling_weights
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 Axis = Literal["epochs", "wall_s"]
 Centre = Literal["mean", "iqm"]

@@ -11,7 +11,7 @@ from hypertune.comparison.outcomes import Outcomes, counted, outcomes
 from hypertune.comparison.pairs import compare_pairs
 from hypertune.comparison.statistics import mean_ranks, p_best
 from hypertune.comparison.target import Target, to_target
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 FEWEST_TRIALS = 10
 """With fewer finished trials a rank correlation says nothing."""

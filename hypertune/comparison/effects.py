@@ -13,7 +13,7 @@ from scipy import stats
 
 from hypertune.comparison.runs import Runs
 from hypertune.comparison.statistics import LEVEL, standard_error
-from hypertune.hypotheses import VALUE
+from hypertune.study.hypotheses import VALUE
 
 INTERVAL = ["effect", "low", "high", "seeds"]
 

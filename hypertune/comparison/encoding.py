@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from hypertune.domains import Numeric
-from hypertune.records import Records
-from hypertune.space import Parameter
+from hypertune.records.records import Records
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,8 @@ from hypertune.comparison.readable import readable
 from hypertune.comparison.summary import experiment_summary
 from hypertune.comparison.table import table_of
 from hypertune.comparison.wording import sentences
-from hypertune.records import Records, write_atomically
+from hypertune.records.records import Records
+from hypertune.storage.files import write_atomically
 
 
 def export(records: Records, format: str) -> str | bytes:

@@ -21,7 +21,8 @@ from hypertune.comparison.numbers import setting
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.searched import Searched
 from hypertune.comparison.statistics import FEWEST_SEEDS, LEVEL, holm
-from hypertune.hypotheses import (
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import (
     VALUE,
     Better,
     Bound,
@@ -35,7 +36,6 @@ from hypertune.hypotheses import (
     Trend,
     Where,
 )
-from hypertune.records import Records
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 
@@ -118,7 +118,7 @@ class Judge:
     def _(self, claim: Better) -> Evidence:
         gain = self._gain(claim.left, claim.right)
         return self._evidence(
-            gain, _less(claim.left, claim.right), gain.p_above(claim.margin), gain.p_below(claim.margin),
+            gain, _less(claim.left, claim.right), (gain.p_above(claim.margin), gain.p_below(claim.margin)),
             self._rows(claim.left, claim.right), claim.left,
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ class Judge:
     def _(self, claim: Equal) -> Evidence:
         gain = self._gain(claim.left, claim.right)
         return self._evidence(
-            gain, _less(claim.left, claim.right), _p_inside(gain, claim.margin), _p_outside(gain, claim.margin),
+            gain, _less(claim.left, claim.right), (_p_inside(gain, claim.margin), _p_outside(gain, claim.margin)),
             self._rows(claim.left, claim.right), claim.left,
         )  # fmt: skip
 
@@ -142,9 +142,9 @@ class Judge:
         wrong = [step.p_below(0) if claim.rising else step.p_above(0) for step in steps]
         levels = self.source.factor(claim.factor).levels
         return self._evidence(
-            trend, f"fitted change from {levels[0]} to {levels[-1]}", up if claim.rising else down,
-            min(down if claim.rising else up, len(wrong) * min(wrong)), len(self.source.rows(())), claim.factor,
-            claim.outcome,
+            trend, f"fitted change from {levels[0]} to {levels[-1]}",
+            (up if claim.rising else down, min(down if claim.rising else up, len(wrong) * min(wrong))),
+            len(self.source.rows(())), claim.factor, claim.outcome,
         )  # fmt: skip
 
     @weigh.register
@@ -154,8 +154,11 @@ class Judge:
         level, largest = max(gains, key=lambda pair: pair[1].effect)
         return self._evidence(
             largest, _less(((claim.factor, level),), ((claim.factor, first),)) + ", the largest gain",
-            max(gain.p_below(claim.margin) for _, gain in gains),
-            len(gains) * min(gain.p_above(claim.margin) for _, gain in gains), self._rows(()), claim.factor,
+            (
+                max(gain.p_below(claim.margin) for _, gain in gains),
+                len(gains) * min(gain.p_above(claim.margin) for _, gain in gains),
+            ),
+            self._rows(()), claim.factor,
         )  # fmt: skip
 
     @weigh.register
@@ -167,8 +170,11 @@ class Judge:
         return self._evidence(
             largest,
             _less(((claim.factor, level),), ((claim.factor, claim.beyond),)) + ", the largest difference",
-            max(_p_inside(gain, claim.margin) for _, gain in gains),
-            len(gains) * min(_p_outside(gain, claim.margin) for _, gain in gains), self._rows(()), claim.factor,
+            (
+                max(_p_inside(gain, claim.margin) for _, gain in gains),
+                len(gains) * min(_p_outside(gain, claim.margin) for _, gain in gains),
+            ),
+            self._rows(()), claim.factor,
         )  # fmt: skip
 
     @weigh.register
@@ -177,7 +183,8 @@ class Judge:
         gain = self._estimate(wide - narrow, VALUE)
         return self._evidence(
             gain, f"range over {claim.factor} at {name_of(claim.right)} less that at {name_of(claim.left)}",
-            gain.p_above(0), gain.p_below(0), self._rows(claim.left, claim.right), claim.left, factor=claim.factor,
+            (gain.p_above(0), gain.p_below(0)), self._rows(claim.left, claim.right),
+            (*claim.left, (claim.factor, None)),
         )  # fmt: skip
 
     @weigh.register
@@ -193,7 +200,7 @@ class Judge:
         return self._evidence(
             smaller, f"{claim.factor} = {peak} less the better end, {claim.factor} = {end}",
             # The peak was chosen by the same runs: corrected for the choice.
-            min(1.0, len(inner) * max(fall.p_above(0) for fall in falls)), min(1.0, 2 * min(rises)), self._rows(()),
+            (min(1.0, len(inner) * max(fall.p_above(0) for fall in falls)), min(1.0, 2 * min(rises))), self._rows(()),
             claim.factor,
         )  # fmt: skip
 
@@ -202,7 +209,7 @@ class Judge:
         level = self._estimate(self.source.at(claim.where, claim.outcome), claim.outcome)
         up, down = level.p_above(claim.number), level.p_below(claim.number)
         return self._evidence(
-            level, f"mean at {name_of(claim.where)}", up if claim.above else down, down if claim.above else up,
+            level, f"mean at {name_of(claim.where)}", (up, down) if claim.above else (down, up),
             self._rows(claim.where), claim.where, claim.outcome,
         )  # fmt: skip
 
@@ -243,13 +250,15 @@ class Judge:
         )  # fmt: skip
 
     def _evidence(
-        self, effect: Estimate, meaning: str, support: float, refute: float, rows: int, where: Where | str,
-        outcome: str = VALUE, factor: str | None = None,
+        self, effect: Estimate, meaning: str, p: tuple[float, float], rows: int, where: Where | str,
+        outcome: str = VALUE,
     ) -> Evidence:  # fmt: skip
+        """`p`: of the claim's support and of its refutation; `where`: the cells or the factor that it is about."""
+        support, refute = p
         names = [where] if isinstance(where, str) else [name for name, _ in where]
         return Evidence(
             effect, meaning, outcome, support, min(refute, 1.0) if not math.isnan(refute) else refute, rows,
-            self.source.figure_of([*names, *([factor] if factor else [])]),
+            self.source.figure_of(names),
         )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from hypertune.comparison.encoding import encoded
-from hypertune.domains import Numeric
-from hypertune.records import Records
-from hypertune.space import Parameter
+from hypertune.records.records import Records
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter
 
 FEWEST_TRIALS = 20
 MOST_TRIALS = 5000

@@ -7,13 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from hypertune.comparison.coarseness import coarse
+from hypertune.comparison.failures import reasons
 from hypertune.comparison.findings import UNDECIDED, Finding, findings
 from hypertune.comparison.numbers import configuration, decimals, duration, interval_of, listing, number, setting
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import FEWEST_SEEDS
 from hypertune.comparison.summary import experiment_summary, hyperparameters
-from hypertune.hypotheses import PARAMETERS, SECONDS
-from hypertune.records import Records
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import PARAMETERS, SECONDS
 
 UNITS = {"seconds": " s", "parameters": " weights"}
 
@@ -25,7 +27,8 @@ def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
     found = findings(records)
     lead = [_verdicts(found)] if found else []
     each = [finding_sentence(finding) for finding in found] if one_by_one else []
-    return [*lead, recommendation(records), *each, *_lost(records), *_unfinished(records)]
+    said = [*lead, recommendation(records), *each, *coarse(records), *_lost(records), *_unfinished(records)]
+    return [sentence for sentence in said if sentence]
 
 
 def _verdicts(found: list[Finding]) -> str:
@@ -108,7 +111,8 @@ def _lost(records: Records) -> list[str]:
     parts = [f"{counts[status]} {status}" for status in ("failed", "diverged") if status in counts]
     if not parts:
         return []
-    return [f"{listing(parts)} of {len(records.trials)} runs; they count as the worst value of any run."]
+    words = f"{listing(parts)} of {len(records.trials)} runs; they count as the worst value of any run."
+    return [words, *([] if records.gave_up else [reasons(records)])]
 
 
 def _unfinished(records: Records) -> list[str]:

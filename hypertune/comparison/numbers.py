@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hypertune.space import flatten
+from hypertune.space.space import flatten
 
 MISSING = "\N{EN DASH}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 BASELINES = ("random", "random+fifo")
 """Names of plain random search, the strategy that others are measured against."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from hypertune.comparison.encoding import encoded
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import grid_step
-from hypertune.design import EPOCHS, Factor
-from hypertune.domains import Numeric
-from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE, Where
-from hypertune.records import Records
-from hypertune.space import flatten
-from hypertune.study import Study
+from hypertune.records.records import Records
+from hypertune.space.domains import Numeric
+from hypertune.space.space import flatten
+from hypertune.study.design import EPOCHS, Factor
+from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE, Where
+from hypertune.study.study import Study
 
 OUTCOMES = (VALUE, SECONDS, PARAMETERS)
 

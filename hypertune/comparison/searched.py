@@ -11,8 +11,8 @@ from hypertune.comparison.encoding import encoded
 from hypertune.comparison.outcomes import baseline, counted, outcomes
 from hypertune.comparison.runs import weights
 from hypertune.comparison.statistics import grid_step
-from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE, Where
-from hypertune.records import Records
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE, Where
 
 FEWEST_TRIALS = 5
 """Completed trials of a sweep from which on a rank correlation is worked out."""

@@ -13,7 +13,7 @@ from scipy import stats
 from hypertune.comparison.numbers import listing
 from hypertune.comparison.outcomes import counted, outcomes
 from hypertune.comparison.statistics import LEVEL
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 
 @dataclass(frozen=True, kw_only=True)

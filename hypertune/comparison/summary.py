@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hypertune.comparison.effects import estimate
 from hypertune.comparison.runs import Runs, runs, weights
-from hypertune.hypotheses import PARAMETERS, SECONDS, VALUE
-from hypertune.records import Records
+from hypertune.records.records import Records
+from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE
 
 COSTS = (SECONDS, PARAMETERS)
 

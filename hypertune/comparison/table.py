@@ -12,7 +12,7 @@ from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import interval
 from hypertune.comparison.verdict import verdict
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 COSTS = ("trials", "epochs", "wall_s", "busy_s")
 

@@ -19,7 +19,7 @@ from hypertune.comparison.anytime import (
 )
 from hypertune.comparison.outcomes import Outcomes, baseline, counted, outcomes
 from hypertune.comparison.statistics import LEVEL, holm, resampling_weights
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 EXACT_SWAPS = 12
 """Up to this many seeds every way of swapping two strategies' sweeps is gone through; 4096 random ways beyond."""

@@ -22,7 +22,7 @@ from hypertune.comparison.numbers import (
 from hypertune.comparison.summary import experiment_summary
 from hypertune.comparison.table import table_of
 from hypertune.comparison.verdict import short_verdict
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 WIDTH = 100
 MOST_CELLS = 12

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 COLUMNS = ["strategy", "seed", "trial_id", "status", "worker", "start_s", "end_s"]
 GAP = 0.5

@@ -9,7 +9,7 @@ from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.numbers import listing
 from hypertune.comparison.outcomes import baseline
 from hypertune.comparison.pairs import BETTER, OPEN, WORSE, standing
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 _PHRASES = {WORSE: "worse than", BETTER: "better than", OPEN: "not told apart from"}
 

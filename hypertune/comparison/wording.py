@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hypertune.comparison.assessment import Assessment
+from hypertune.comparison.coarseness import coarse
+from hypertune.comparison.failures import failure_sentence, framed
 from hypertune.comparison.findings import findings
 from hypertune.comparison.narrative import design_sentences, finding_sentence
 from hypertune.comparison.numbers import count, duration, listing, number, with_interval
@@ -22,24 +24,28 @@ MOST_NAMES = 5
 
 def sentences(assessment: Assessment) -> list[str]:
     """What can be concluded, sentence by sentence."""
-    if assessment.records.study.design is not None:
-        return design_sentences(assessment.records)
-    return [*strategy_sentences(assessment), *(finding_sentence(finding) for finding in findings(assessment.records))]
+    records = assessment.records
+    if records.study.design is not None:
+        said = design_sentences(records)
+    else:
+        said = [*strategy_sentences(assessment), *(finding_sentence(finding) for finding in findings(records))]
+    return framed(records, said)
 
 
 def strategy_sentences(assessment: Assessment) -> list[str]:
     """What can be concluded about the strategies of a study without a design."""
-    facts = assessment.outcomes
+    facts, grain = assessment.outcomes, coarse(assessment.records)
     if not facts.seeds:
         return [_nothing_finished(assessment), *_those(assessment, _missing, _failures)]
     if assessment.leader is None:
         return ["No trial reported a finite value: there is nothing to compare.", *_those(assessment, _failures)]
     if len(facts.strategies) == 1:
-        return [_alone(assessment), *_those(assessment, _optimism, _missing, _failures)]
+        return [_alone(assessment), *grain, *_those(assessment, _optimism, _missing, _failures)]
     if len(facts.seeds) == 1:
-        return [_one_seed(assessment), *_those(assessment, _missing, _failures)]
+        return [_one_seed(assessment), *grain, *_those(assessment, _missing, _failures)]
     return [
         _ranking(assessment),
+        *grain,
         *_those(assessment, _against_random, _speed, _more_seeds, _optimism, _found_nothing, _missing, _failures),
     ]
 
@@ -226,19 +232,7 @@ def _found_nothing(assessment: Assessment) -> str:
 
 
 def _failures(assessment: Assessment) -> str:
-    ledger = assessment.records.sweeps
-    if ledger.empty:
-        return ""
-    counts = ledger.groupby("strategy", sort=False)[["trials", "failed", "diverged"]].sum()
-    lost = counts[counts["failed"] + counts["diverged"] > 0]
-    if lost.empty:
-        return ""
-    names = [f"{name} {int(row['failed'] + row['diverged'])}" for name, row in lost.iterrows()]
-    failed, diverged = int(counts["failed"].sum()), int(counts["diverged"].sum())
-    kinds = listing([f"{n} {word}" for n, word in ((failed, "failed"), (diverged, "diverged")) if n])
-    return (
-        f"Of {int(counts['trials'].sum())} trials {kinds} ({listing(names)}), at the cost of their strategy's budget."
-    )
+    return failure_sentence(assessment.records)
 
 
 def _metric(assessment: Assessment) -> str:

@@ -15,11 +15,11 @@ from hypertune.comparison.narrative import cell_name
 from hypertune.comparison.numbers import number, setting
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.summary import experiment_summary
-from hypertune.design import Factor
-from hypertune.hypotheses import VALUE
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.marks import MOST_MARKS
 from hypertune.report.style import BLUE, GREY, ORANGE, SCALE, figure, finish, plain
+from hypertune.study.design import Factor
+from hypertune.study.hypotheses import VALUE
 
 MOST_CELLS = 30
 """Cells in the configuration summary; of more the best ones."""

@@ -12,7 +12,7 @@ from hypertune.comparison.diagnostics import rank_correlation
 from hypertune.comparison.importance import importances
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.runs import level_figure
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report import designs, explain, hyperparameters, performance, trials
 from hypertune.report.style import Style, styles
 

@@ -11,12 +11,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from hypertune.comparison.several import Several, several, several_conclusion
-from hypertune.records import Records, write_atomically
+from hypertune.records.records import Records
 from hypertune.report.explain import critical_difference
 from hypertune.report.page import Figure, table_of_ranks
 from hypertune.report.payload import figure_json, plotly_script, script_json
 from hypertune.report.section import study_section
 from hypertune.report.style import styles, template
+from hypertune.storage.files import write_atomically
 
 
 def write_report(records: Sequence[Records], path: str | Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.encoding import encoded
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.marks import even_choice
 from hypertune.report.scales import Scale, scale
 from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain

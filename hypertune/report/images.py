@@ -7,7 +7,8 @@ from pathlib import Path
 
 import plotly.io
 
-from hypertune.records import Records
+from hypertune.installed import install_hint
+from hypertune.records.records import Records
 from hypertune.report.figures import figures
 
 FORMATS = ("svg", "png", "pdf")
@@ -20,7 +21,7 @@ def write_images(records: Records, folder: Path, kind: str) -> list[Path]:
         ValueError: if kaleido, or the Chrome it draws with, is missing.
     """
     if find_spec("kaleido") is None:
-        raise ValueError("--figures: needs the extra that draws pictures; pip install 'hypertune[figures]'")
+        raise ValueError(f"--figures: needs what draws pictures; {install_hint('figures')}")
     drawn = figures(records)
     paths = [folder / f"{name}.{kind}" for name in drawn]
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from hypertune.comparison.assessment import assess
 from hypertune.comparison.readable import readable
 from hypertune.comparison.wording import sentences
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.tables import cells_table
-from hypertune.storage import Place, is_url
+from hypertune.storage.storage import Place, is_url
 
 MOST_CELLS = 12
 REPORT = "report.html"

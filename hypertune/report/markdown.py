@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.coarseness import validation_images
 from hypertune.comparison.effects import main_effects
 from hypertune.comparison.export import markdown_table, without_markup
+from hypertune.comparison.failures import framed
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested, recommendation
 from hypertune.comparison.numbers import listing, setting
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.readable import readable
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.wording import strategy_sentences
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.captions import title_of
 from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of
@@ -49,8 +51,9 @@ def _setup(records: Records) -> str:
         f"Judged by `{study.metric}`"
     )  # fmt: skip
     if training.dataset:
-        share = f"{100 * training.validation_fraction:g} %"
-        words += f", on {share} of the training data held out for validation"
+        images = validation_images(records)
+        share = f"{100 * training.validation_fraction:g} % of the training data"
+        words += f", on {share if images is None else f'{images:,} images'} held out for validation"
     return words + "."
 
 
@@ -66,7 +69,8 @@ def _what(records: Records) -> str:
 
 def _design(records: Records) -> Iterator[str]:
     yield "## Findings"
-    yield " ".join(said for said in design_sentences(records, one_by_one=False) if said != recommendation(records))
+    sentences = framed(records, design_sentences(records, one_by_one=False))
+    yield " ".join(said for said in sentences if said != recommendation(records))
     yield from _hypotheses(records)
     if not len(finished(records)):
         return
@@ -99,7 +103,7 @@ def _shortened(facts: Runs, metric: str) -> Table:
 def _comparison(assessment: Assessment) -> Iterator[str]:
     records = assessment.records
     yield "## Findings"
-    yield " ".join(strategy_sentences(assessment))
+    yield " ".join(framed(records, strategy_sentences(assessment)))
     yield from _hypotheses(records)
     table = readable(assessment)
     table = table[[name for name in table if name in (*COLUMNS, records.study.metric)]]

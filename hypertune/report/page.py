@@ -13,7 +13,7 @@ from markupsafe import Markup
 from hypertune.comparison.assessment import Assessment
 from hypertune.comparison.numbers import MISSING, count, decimals, interval_of, number
 from hypertune.comparison.several import Several
-from hypertune.records import Records
+from hypertune.records.records import Records
 
 MOST_ROWS = 2000
 """Rows of the trial table; of more trials the best ones, since a browser sorts no more without a wait."""

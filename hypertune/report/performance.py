@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -76,9 +77,9 @@ def final(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | No
     # An accuracy shares its axis with the test accuracy; any other metric has an axis of its own.
     shared = tested and metric.endswith("accuracy")
     chart = make_subplots(rows=1, cols=2 if tested and not shared else 1, shared_yaxes=True, horizontal_spacing=0.08)
-    _scores(chart, values, metric, styles, filled=True, row_shift=0.14 if shared else 0.0, col=1)
+    _scores(chart, values, metric, styles, Marks(True, 0.14 if shared else 0.0, 1))
     if tested:
-        _scores(chart, test, "test_accuracy", styles, filled=False, row_shift=-0.14, col=1 if shared else 2)
+        _scores(chart, test, "test_accuracy", styles, Marks(False, -0.14, 1 if shared else 2))
     names = list(outcomes.strategies)
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=[plain(n) for n in names], autorange="reversed")
     chart.update_xaxes(title=plain(metric) + (", test_accuracy" if shared else ""), col=1)
@@ -87,25 +88,32 @@ def final(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | No
     return finish(chart, 120 + 46 * len(names))
 
 
-def _scores(
-    chart: go.Figure, values: pd.DataFrame, label: str, styles: Mapping[str, Style], *, filled: bool, row_shift: float,
-    col: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How one set of scores is drawn: filled or open, how far above its row, and in which column."""
+
+    filled: bool
+    shift: float
+    column: int
+
+
+def _scores(chart: go.Figure, values: pd.DataFrame, label: str, styles: Mapping[str, Style], marks: Marks) -> None:
     for i, name in enumerate(values.columns):
         found, colour = values[name].dropna(), styles[name].colour
         if found.empty:
             continue
         low, high = interval(found)
-        symbol = "circle" if filled else "diamond-open"
-        mean, at = float(found.mean()), i - row_shift
+        symbol = "circle" if marks.filled else "diamond-open"
+        mean, at = float(found.mean()), i - marks.shift
         spread = {"array": [high - mean], "arrayminus": [mean - low]} if math.isfinite(low) else {"array": [0]}
         chart.add_scatter(
-            x=found, y=[at] * len(found), mode="markers", showlegend=False, col=col, row=1,
+            x=found, y=[at] * len(found), mode="markers", showlegend=False, col=marks.column, row=1,
             marker={"color": styles[name].faded(0.35), "size": 6}, customdata=[[s] for s in found.index],
             hovertemplate="seed %{customdata[0]}: %{x}<extra></extra>",
         )  # fmt: skip
         chart.add_scatter(
-            x=[mean], y=[at], name=plain(label), legendgroup=label, showlegend=i == 0, mode="markers", col=col, row=1,
+            x=[mean], y=[at], name=plain(label), legendgroup=label, showlegend=i == 0, mode="markers", row=1,
+            col=marks.column,
             marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
             error_x={"type": "data", "color": colour, "thickness": 2, **spread},
         )  # fmt: skip

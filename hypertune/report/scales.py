@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hypertune.comparison.encoding import option_labels
 from hypertune.comparison.numbers import setting
-from hypertune.domains import Numeric
 from hypertune.report.style import plain
-from hypertune.space import Parameter
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter
 
 LONGEST = 28
 """Characters of a name on an axis."""

@@ -9,7 +9,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.coarseness import coarseness
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
+from hypertune.comparison.failures import framed
 from hypertune.comparison.narrative import design_sentences, epoch_note, not_tested
 from hypertune.comparison.numbers import MISSING, listing, number, share
 from hypertune.comparison.outcomes import finished
@@ -17,7 +19,8 @@ from hypertune.comparison.readable import readable
 from hypertune.comparison.runs import runs
 from hypertune.comparison.table import table_of
 from hypertune.comparison.wording import strategy_sentences
-from hypertune.records import Records
+from hypertune.records.failures import Failure
+from hypertune.records.records import Records
 from hypertune.report.captions import WIDE, caption_of, title_of
 from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of
@@ -54,6 +57,7 @@ class Section:
     more: list[tuple[str, str, Table]] = field(default_factory=list)
     """Tables in folds: title, note and rows."""
     not_tested: list[str] = field(default_factory=list)
+    failures: tuple[Failure, ...] = ()
     missing: list[str] = field(default_factory=list)
     """Figures that are not drawn, with the reason."""
 
@@ -67,7 +71,7 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         id=prefix,
         name=study.name,
         summary=_summary(records),
-        sentences=strategy_sentences(assessment),
+        sentences=framed(records, strategy_sentences(assessment)),
         table=_comparison(assessment),
         leader=assessment.leader,
         notes=_notes(assessment),
@@ -76,6 +80,7 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         ledger=ledger_table(records),
         trials=trials_table(records),
         shown_of=len(records.trials),
+        failures=records.failures,
         keys=[parameter.key for parameter in study.space.parameters()],
         toml=study.to_toml(),
         command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
@@ -94,7 +99,7 @@ def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: s
         id=prefix,
         name=study.name,
         summary=_summary(records),
-        sentences=design_sentences(records, one_by_one=False),
+        sentences=framed(records, design_sentences(records, one_by_one=False)),
         table=cells or Table(["configuration"], [], [False]),
         leader=next((row[0] for row in cells.rows if row[-1] == "recommended"), None) if cells else None,
         notes=_design_notes(records),
@@ -103,6 +108,7 @@ def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: s
         ledger=ledger_table(records),
         trials=trials_table(records),
         shown_of=len(records.trials),
+        failures=records.failures,
         keys=[],
         toml=study.to_toml(),
         command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
@@ -134,6 +140,7 @@ def _design_notes(records: Records) -> list[str]:
         "was stopped early; effects are worked out within each seed. The p-values of the hypotheses are corrected for "
         "their number by Holm's method, the intervals are not.",
         epoch_note(records),
+        coarseness(records),
     ]
     return [note for note in notes if note]
 
@@ -172,6 +179,7 @@ def _notes(assessment: Assessment) -> list[str]:
     study, target = assessment.records.study, assessment.seconds
     notes = [
         *([note] if (note := epoch_note(assessment.records)) else []),
+        *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % bootstrap intervals over seeds. With fewer than ten seeds they come out too narrow "
         "(they cover the true mean in about 74 % of cases with three seeds, 86 % with five), so the verdicts rest on "
         "tests paired by seed and corrected for their number, not on overlapping intervals.",

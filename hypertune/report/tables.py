@@ -13,7 +13,7 @@ from hypertune.comparison.narrative import cell_name, effect
 from hypertune.comparison.numbers import MISSING, decimals, duration, interval_of, number, setting, share, with_interval
 from hypertune.comparison.runs import Runs
 from hypertune.comparison.summary import experiment_summary
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.captions import title_of
 from hypertune.report.page import Table
 

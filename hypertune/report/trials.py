@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.timeline import busy_spans
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.marks import MOST_MARKS, even_choice
 from hypertune.report.style import STATUSES, Style, figure, finish, plain
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 CONFIG = "config/"
 TEST = "test_"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.domains import Numeric
 from hypertune.simulation.columns import CONFIG
-from hypertune.space import Categorical, Config, Space, flatten
-from hypertune.study import Study
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Categorical, Config, Space, flatten
+from hypertune.study.study import Study
 
 OUTSIDE = "outside the search space"
 OTHER = "recorded with other constants than [training.config]"

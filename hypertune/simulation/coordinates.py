@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hypertune.domains import Numeric
-from hypertune.space import Config, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Config, Space
 
 Floats = NDArray[np.float64]
 

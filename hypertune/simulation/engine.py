@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -15,22 +16,37 @@ from typing import Any
 
 import numpy as np
 
-from hypertune.records import Event
+from hypertune.records.records import Event
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Source
 from hypertune.simulation.runs import NOWHERE, ORIGINS, Run
-from hypertune.study import Study
-from hypertune.sweep import CONTINUE, PAUSE, Sweep
-from hypertune.trial import StubTrial
-from hypertune.tuning.checks import build
+from hypertune.strategies.checks import build
+from hypertune.study.study import Study
+from hypertune.sweep.strategy import BuiltStrategy, Clocks
+from hypertune.sweep.sweep import CONTINUE, PAUSE, Sweep
+from hypertune.sweep.trial import StubTrial
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualCluster:
+    """What the trials of a simulation train on.
+
+    Attributes:
+        source: what a configuration would have done.
+        workers: how many trials can train at the same time.
+        costs: what is charged besides training.
+    """
+
+    source: Source
+    workers: int
+    costs: Costs
 
 
 class Simulation:
     """Runs one sweep on virtual workers; it is the controller that the scheduler sees.
 
     Args:
-        source: what a configuration would have done.
-        workers: how many trials can train at the same time.
+        cluster: what the trials train on.
         emit: receives every event of the journal, its times virtual.
 
     Raises:
@@ -43,33 +59,30 @@ class Simulation:
         strategy: str,
         seed: int,
         *,
-        source: Source,
-        workers: int,
-        costs: Costs,
+        cluster: VirtualCluster,
         emit: Callable[[Event], None],
     ) -> None:
-        searcher, scheduler = build_simulable(study, strategy, seed)
+        built, costs = build_simulable(study, strategy, seed), cluster.costs
         measured = costs.decision_s is None
         self.now = 0.0
         self.sweep = Sweep(
             study,
-            strategy,
-            seed,
-            searcher if measured else Charged(searcher, self, costs),
-            scheduler,
-            workers=workers,
+            built if measured else replace(built, searcher=Charged(built.searcher, self, costs)),
+            workers=cluster.workers,
             emit=emit,
-            clock=lambda: self.now,
-            timer=time.perf_counter if measured else lambda: self.now,
-            stamp=lambda: stamp(self.now),
+            clocks=Clocks(
+                clock=lambda: self.now,
+                timer=time.perf_counter if measured else lambda: self.now,
+                stamp=lambda: stamp(self.now),
+            ),
         )
-        self.source, self.costs, self._measured = source, costs, measured
+        self.source, self.costs, self._measured = cluster.source, costs, measured
         self.tally = dict.fromkeys(ORIGINS, 0)
         """Trials by where their curves come from."""
         self.trials: list[StubTrial] = []
         self.live: dict[str, StubTrial] = {}
         self._runs: dict[str, Run] = {}
-        self._idle = list(range(workers))
+        self._idle = list(range(cluster.workers))
         self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._order = count()
 
@@ -210,19 +223,19 @@ class Charged:
         return answer
 
 
-def build_simulable(study: Study, strategy: str, seed: int) -> tuple[Any, Any]:
-    """Searcher and scheduler of one sweep.
+def build_simulable(study: Study, strategy: str, seed: int) -> BuiltStrategy:
+    """The strategy, made for one sweep.
 
     Raises:
         ValueError: for a strategy that cannot be built, or that changes a trial's hyperparameters while it trains.
     """
-    searcher, scheduler = build(study, strategy, seed)
-    if hasattr(scheduler, "fork"):
+    built = build(study, strategy, seed)
+    if hasattr(built.scheduler, "fork"):
         raise ValueError(
             f"study.strategies: {strategy} goes on with a trained model under other hyperparameters, of which recorded "
             f"curves tell nothing; leave it out of a simulation"
         )
-    return searcher, scheduler
+    return built
 
 
 def stamp(seconds: float) -> str:

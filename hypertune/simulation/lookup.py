@@ -14,8 +14,8 @@ from scipy import stats
 from hypertune.simulation.columns import TEST, searched_names
 from hypertune.simulation.coordinates import Coordinates
 from hypertune.simulation.recordings import Recordings
-from hypertune.space import Config
-from hypertune.study import Study
+from hypertune.space.space import Config
+from hypertune.study.study import Study
 
 Floats = NDArray[np.float64]
 

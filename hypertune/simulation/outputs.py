@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from hypertune.api import write_outputs
-from hypertune.records import Records, now, write_atomically
+from hypertune.records.provenance import machine, software, write_provenance
+from hypertune.records.records import Records
 from hypertune.simulation.recordings import Recordings
 from hypertune.simulation.runner import Setting
-from hypertune.tuning import folder
+from hypertune.storage.files import now, write_atomically
 
 
 def check_free(out: Path) -> None:
@@ -27,8 +27,8 @@ def check_free(out: Path) -> None:
 def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
     """What a reader needs to know to repeat the simulation and to judge it."""
     return {
-        **folder.software(),
-        "hardware": folder.machine(),
+        **software(),
+        "hardware": machine(),
         "seeds": list(setting.study.seeds),
         "started_at": now(),
         "ended_at": None,
@@ -46,14 +46,13 @@ def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
 
 
 def write_folder(out: Path, facts: Records) -> None:
-    """Writes everything that `hypertune report` and `hypertune export` read, and what they make of it."""
+    """Writes everything that `hypertune report` and `hypertune export` read."""
     write_atomically(out / "study.toml", facts.study.to_toml())
     write_atomically(out / "trials.csv", facts.trials.to_csv(index=False))
     buffer = io.BytesIO()
     facts.curves.to_parquet(buffer, index=False)
     write_atomically(out / "curves.parquet", buffer.getvalue())
-    folder.write_provenance(out, facts.provenance, facts)
-    write_outputs(facts, out)
+    write_provenance(out, facts.provenance, facts)
 
 
 def _digest(path: Path) -> str | None:

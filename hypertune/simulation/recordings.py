@@ -19,8 +19,8 @@ from hypertune.simulation.columns import check_columns, in_order, metric_names, 
 from hypertune.simulation.configurations import read_configs
 from hypertune.simulation.published import read_json
 from hypertune.simulation.yahpo import ENDING, read_onnx
-from hypertune.space import Config
-from hypertune.study import Study
+from hypertune.space.space import Config
+from hypertune.study.study import Study
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

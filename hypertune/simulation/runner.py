@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from hypertune.records import Book, Records
+from hypertune.records.records import Book, Records
 from hypertune.simulation.costs import Costs
-from hypertune.simulation.engine import Simulation
+from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Source
-from hypertune.study import Study
-from hypertune.tuning.retraining import FIRST_SEED
+from hypertune.study.study import Study
+from hypertune.sweep.retraining import FIRST_SEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def simulate_sweep(setting: Setting, job: Job) -> Records:
     book = Book(setting.study)
     with _seeded(job.seed), threadpool_limits(1):
         simulation = Simulation(
-            setting.study, job.strategy, job.seed, source=setting.source, workers=job.workers, costs=setting.costs,
+            setting.study, job.strategy, job.seed, cluster=VirtualCluster(setting.source, job.workers, setting.costs),
             emit=book.apply,
         )  # fmt: skip
         simulation.run()

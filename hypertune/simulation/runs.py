@@ -8,7 +8,7 @@ import numpy as np
 
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Curve
-from hypertune.trial import Report
+from hypertune.sweep.trial import Report
 
 DEVICE = "virtual"
 NOWHERE = -1

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from hypertune.simulation.lookup import MOST_HELD_OUT, Curve, Floats, Nearest, Source, error_of, nearest_others
 from hypertune.simulation.recordings import Recordings
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 NEIGHBOURS = 5
 TREES = 100

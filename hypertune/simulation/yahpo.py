@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hypertune.installed import install_hint
 from hypertune.simulation.columns import CONFIG
 from hypertune.simulation.published import metric_name
-from hypertune.space import flatten
+from hypertune.space.space import flatten
 from hypertune.strategies.random import draw
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 ENDING = ".onnx"
 CONFIGS = 2000
@@ -154,7 +155,7 @@ def _predict(
     try:
         import onnxruntime
     except ImportError:
-        raise ValueError(f"--curves {path}: needs onnxruntime; pip install 'hypertune[yahpo]'") from None
+        raise ValueError(f"--curves {path}: needs onnxruntime; {install_hint('yahpo')}") from None
     try:
         session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
         first, second = (one.name for one in session.get_inputs())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread
@@ -98,7 +98,7 @@ def _seeded(seed: int) -> Iterator[None]:
 @searcher(
     summary="Ax: Gaussian processes by BoTorch",
     supports=FEATURES - {"conditional"},
-    packages={"ax": "ax-platform>=1.3"},
+    packages={"ax": "hypertune-ray[ax]"},
 )
 def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 5) -> Searcher:
     """Ax's default optimisation (method "fast").

@@ -15,7 +15,7 @@ import numpy as np
 from bayes_opt.acquisition import ExpectedImprovement
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies.gaussian_process import Hyperparameters, Surrogate, fit, scores
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher

@@ -8,17 +8,29 @@ as there: parallel suggestions differ by their random draws.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies.density import Density
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, FIDELITIES, searcher
 from hypertune.strategies.random import draw
 from hypertune.strategies.unit_cube import Array, UnitCube
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The options of the function `bohb`."""
+
+    n_initial: int
+    good: float
+    random_fraction: float
+    n_candidates: int
+    widen: float
 
 
 class BohbSearcher(HistorySearcher):
@@ -36,16 +48,10 @@ class BohbSearcher(HistorySearcher):
         metric: str,
         mode: str,
         seed: int,
-        n_initial: int,
-        good: float,
-        random_fraction: float,
-        n_candidates: int,
-        widen: float,
+        model: ModelOptions,
     ) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
-        self._n_initial = n_initial
-        self._good, self._random_fraction = good, random_fraction
-        self._n_candidates, self._widen = n_candidates, widen
+        self._model = model
         self._cube = UnitCube(space)
         domains = [parameter.domain for parameter in self._cube.parameters]
         self._options = np.array([len(d.options) if isinstance(d, Categorical) else 0 for d in domains], int)
@@ -65,14 +71,14 @@ class BohbSearcher(HistorySearcher):
 
     def propose(self, number: int, rng: np.random.Generator) -> Config:
         ranked = self._ranked()
-        if len(ranked) < self._least + 2 or rng.random() < self._random_fraction:
+        if len(ranked) < self._least + 2 or rng.random() < self._model.random_fraction:
             return draw(self.space, rng)
-        n_good = max(self._least, int(self._good * len(ranked)))
+        n_good = max(self._least, int(self._model.good * len(ranked)))
         n_bad = max(self._least, len(ranked) - n_good)
         points = self._points(ranked, rng)
         good = Density(points[:n_good], self._options)
         bad = Density(points[-n_bad:], self._options)
-        candidates = good.sample(self._n_candidates, self._widen, rng)
+        candidates = good.sample(self._model.n_candidates, self._model.widen, rng)
         best = candidates[np.argmax(good.log(candidates) - bad.log(candidates))]
         return self._cube.config(np.where(self._options > 0, (best + 0.5) / np.maximum(self._options, 1), best))
 
@@ -80,7 +86,7 @@ class BohbSearcher(HistorySearcher):
         """Trials that reached the largest epoch that enough did, best first, then those that failed."""
         reached = [s for s in self.history.values() if s.curve]
         last = sorted((max(s.curve) for s in reached), reverse=True)
-        if len(last) < max(self._n_initial, self._least + 2):
+        if len(last) < max(self._model.n_initial, self._least + 2):
             return []
         epoch = last[self._least + 1]
         losses = [
@@ -137,14 +143,5 @@ def bohb(
             "n_initial and n_candidates must be at least 1, good between 0 and 1,"
             " random_fraction from 0 to 1, widen above 0"
         )
-    return BohbSearcher(
-        space,
-        metric=metric,
-        mode=mode,
-        seed=seed,
-        n_initial=n_initial,
-        good=good,
-        random_fraction=random_fraction,
-        n_candidates=n_candidates,
-        widen=widen,
-    )
+    model = ModelOptions(n_initial, good, random_fraction, n_candidates, widen)
+    return BohbSearcher(space, metric=metric, mode=mode, seed=seed, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypertune.space import Categorical, Parameter, Space
+from hypertune.space.space import Categorical, Parameter, Space
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
 from hypertune.strategies.unit_cube import TAIL
 

@@ -6,7 +6,7 @@ import math
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.plugin import scheduler
 
 

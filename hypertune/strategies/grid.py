@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.design import LEVELS, POINTS, Cells, Grid, OneAtATime
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 from hypertune.strategies.history import HistorySearcher
 from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.study.design import LEVELS, POINTS, Cells, Grid, OneAtATime
 
 
 class DesignSearcher(HistorySearcher):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 
 FAILED = math.inf
 """The loss of a trial that failed or diverged: worse than any other."""

@@ -6,6 +6,7 @@ tell two conditional hyperparameters of one name apart and keeps a pickle as its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,8 @@ import hyperopt as hpo
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.domains import Numeric
-from hypertune.space import Categorical, Config, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 
@@ -23,18 +24,12 @@ class HyperOptSearcher(HistorySearcher):
     """TPE over the whole history; hyperopt counts trials that still run or failed as infinitely bad."""
 
     def __init__(
-        self, space: Space, *, metric: str, mode: str, seed: int, n_initial: int, n_candidates: int, gamma: float
+        self, space: Space, *, metric: str, mode: str, seed: int, suggest: Callable[..., list[dict[str, Any]]]
     ) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
         expression = _expression(space, "")
         self._domain = hpo.Domain(lambda config: 0.0, expression) if space.parameters() else None
-        self._suggest = partial(
-            hpo.tpe.suggest,
-            n_startup_jobs=n_initial,
-            n_EI_candidates=n_candidates,
-            gamma=gamma,
-            verbose=False,
-        )
+        self._suggest = suggest
 
     def propose(self, number: int, rng: np.random.Generator) -> Config:
         if self._domain is None:
@@ -132,12 +127,7 @@ def hyperopt(
     """
     if n_initial < 1 or n_candidates < 1 or gamma <= 0:
         raise ValueError("n_initial and n_candidates must be at least 1 and gamma above 0")
-    return HyperOptSearcher(
-        space,
-        metric=metric,
-        mode=mode,
-        seed=seed,
-        n_initial=n_initial,
-        n_candidates=n_candidates,
-        gamma=gamma,
+    suggest = partial(
+        hpo.tpe.suggest, n_startup_jobs=n_initial, n_EI_candidates=n_candidates, gamma=gamma, verbose=False
     )
+    return HyperOptSearcher(space, metric=metric, mode=mode, seed=seed, suggest=suggest)

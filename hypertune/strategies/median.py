@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.score import FAILURE, score
 

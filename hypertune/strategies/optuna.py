@@ -16,7 +16,7 @@ import optuna as library
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, TPESampler
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread

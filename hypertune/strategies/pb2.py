@@ -11,9 +11,9 @@ from ray.tune.schedulers import TrialScheduler
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from hypertune.domains import Numeric
-from hypertune.space import Parameter, Space
-from hypertune.strategies.pbt import PopulationScheduler
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter, Space
+from hypertune.strategies.pbt import Generations, PopulationScheduler
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Interval, Numbers, mutable
 from hypertune.strategies.unit_cube import Array
@@ -167,7 +167,10 @@ def pb2(
         ValueError: for options out of range, and where no hyperparameter can change.
     """
     explore = Bandit(mutable(space, mutate))
-    return PopulationScheduler(
-        space, explore, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, population_size=population_size,
-        perturbation_interval=perturbation_interval, quantile=quantile,
-    )  # fmt: skip
+    generations = Generations.of(
+        max_epochs,
+        population_size=population_size,
+        perturbation_interval=perturbation_interval,
+        quantile=quantile,
+    )
+    return PopulationScheduler(space, explore, metric=metric, mode=mode, seed=seed, generations=generations)

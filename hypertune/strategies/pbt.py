@@ -13,12 +13,12 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hypertune.domains import Numeric
-from hypertune.space import Parameter, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter, Space
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Explore, Interval, Numbers, Population, mutable
 from hypertune.strategies.score import score
-from hypertune.trial import Fork
+from hypertune.sweep.trial import Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,37 @@ class Place:
     population: Population
     fork: Fork
     parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """How a population trains.
+
+    Attributes:
+        max_epochs: epochs of a full training.
+        size: trials that train side by side.
+        interval: epochs of a generation.
+        quantile: share of the population that is replaced, and share that is cloned.
+    """
+
+    max_epochs: int
+    size: int
+    interval: int
+    quantile: float
+
+    @staticmethod
+    def of(max_epochs: int, *, population_size: int, perturbation_interval: int | None, quantile: float) -> Generations:
+        """The options of `pbt` and `pb2`, checked.
+
+        Raises:
+            ValueError: for options out of range.
+        """
+        interval = max(1, max_epochs // 5) if perturbation_interval is None else perturbation_interval
+        if population_size < 2 or interval < 1 or not 0 < quantile <= 0.5:
+            raise ValueError(
+                "population_size must be at least 2, perturbation_interval at least 1, quantile above 0 and at most 0.5"
+            )
+        return Generations(max_epochs, population_size, interval, quantile)
 
 
 class PopulationScheduler(FIFOScheduler):
@@ -49,24 +80,13 @@ class PopulationScheduler(FIFOScheduler):
         metric: str,
         mode: str,
         seed: int,
-        max_epochs: int,
-        population_size: int,
-        perturbation_interval: int | None,
-        quantile: float,
+        generations: Generations,
     ) -> None:
-        """
-        Raises:
-            ValueError: for options out of range.
-        """
         super().__init__()
-        interval = max(1, max_epochs // 5) if perturbation_interval is None else perturbation_interval
-        if population_size < 2 or interval < 1 or not 0 < quantile <= 0.5:
-            raise ValueError(
-                "population_size must be at least 2, perturbation_interval at least 1, quantile above 0 and at most 0.5"
-            )
         self._score = partial(score, metric=metric, mode=mode)
         self._space, self._explore, self._seed = space, explore, seed
-        self._max_epochs, self._size, self._interval, self._quantile = max_epochs, population_size, interval, quantile
+        self._max_epochs, self._size = generations.max_epochs, generations.size
+        self._interval, self._quantile = generations.interval, generations.quantile
         self._made = 0
         self.populations: list[Population] = []
         self._home: dict[str, Population] = {}
@@ -252,7 +272,10 @@ def pbt(
     if not 0 <= resample_probability <= 1 or min(perturbation_factors) <= 0:
         raise ValueError("resample_probability must be from 0 to 1, perturbation_factors above 0")
     explore = Perturb(mutable(space, mutate), resample_probability, perturbation_factors)
-    return PopulationScheduler(
-        space, explore, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, population_size=population_size,
-        perturbation_interval=perturbation_interval, quantile=quantile,
-    )  # fmt: skip
+    generations = Generations.of(
+        max_epochs,
+        population_size=population_size,
+        perturbation_interval=perturbation_interval,
+        quantile=quantile,
+    )
+    return PopulationScheduler(space, explore, metric=metric, mode=mode, seed=seed, generations=generations)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hypertune.space import Categorical, Parameter, Space
+from hypertune.installed import DISTRIBUTION, install_hint
+from hypertune.space.space import Categorical, Parameter, Space
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -65,7 +66,10 @@ class _Plugin:
     def missing(self) -> str | None:
         """What to install before this can be used; None where nothing is missing."""
         absent = [pip for module, pip in self.packages.items() if importlib.util.find_spec(module) is None]
-        return f"pip install {' '.join(absent)}" if absent else None
+        if not absent:
+            return None
+        extras = [name.partition("[")[2].rstrip("]") for name in absent if name.startswith(f"{DISTRIBUTION}[")]
+        return install_hint(extras[0]) if extras else f"pip install {' '.join(absent)}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class SearcherPlugin(_Plugin):
     Attributes:
         make: the factory.
         summary: one line for `hypertune strategies`.
-        packages: optional packages it imports, module name to the name pip knows.
+        packages: optional packages it imports, module name to what pip is to install.
         supports: the `FEATURES` of a hyperparameter that it handles.
         needs: what it needs of its scheduler: nothing, or `FIDELITIES`.
     """
@@ -95,7 +99,7 @@ class SchedulerPlugin(_Plugin):
     Attributes:
         make: the factory.
         summary: one line for `hypertune strategies`.
-        packages: optional packages it imports, module name to the name pip knows.
+        packages: optional packages it imports, module name to what pip is to install.
         needs_checkpoints: whether it pauses trials, which must then save and restore themselves.
         asynchronous: whether it decides on a trial without waiting for others.
         fidelities: whether it trains trials for different numbers of epochs.

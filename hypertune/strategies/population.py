@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from hypertune.domains import Numeric
-from hypertune.space import Parameter, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Parameter, Space
 from hypertune.strategies.score import FAILURE
 
 Numbers = dict[str, float | int]

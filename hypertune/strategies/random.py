@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.history import HistorySearcher
 from hypertune.strategies.plugin import FEATURES, searcher
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.plugin import FIDELITIES, SchedulerPlugin, SearcherPlugin, features
 
 if TYPE_CHECKING:
@@ -212,12 +212,13 @@ def _make(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of `hypertune strategies`; what does not apply to the kind is None."""
+    """One entry of `hypertune strategies`; what does not apply to the kind is None."""
 
     name: str
     kind: str
     summary: str
     supports: tuple[str, ...] | None
+    needs: tuple[str, ...] | None
     needs_checkpoints: bool | None
     asynchronous: bool | None
     options: Mapping[str, Any]
@@ -227,14 +228,18 @@ class Row:
 def describe() -> list[Row]:
     """All searchers, then all schedulers, with their options and defaults."""
     rows = [
-        Row(name, "searcher", p.summary, tuple(sorted(p.supports)), None, None, _defaults(p), p.missing)
+        Row(name, "searcher", p.summary, _sorted(p.supports), _sorted(p.needs), None, None, _defaults(p), p.missing)
         for name, p in searchers().items()
     ]
     rows += [
-        Row(name, "scheduler", p.summary, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing)
+        Row(name, "scheduler", p.summary, None, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing)
         for name, p in schedulers().items()
     ]
     return rows
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
 
 
 def _defaults(plugin: SearcherPlugin | SchedulerPlugin) -> dict[str, Any]:

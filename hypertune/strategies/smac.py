@@ -14,7 +14,7 @@ import numpy as np
 from joblib import parallel_config
 from ray.tune.search import Searcher
 
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread
@@ -101,7 +101,9 @@ def _hyperparameter(parameter: Parameter) -> Any:
 
 
 @searcher(
-    summary="SMAC3: Bayesian optimisation with a random forest", supports=FEATURES, packages={"smac": "smac>=2.4"}
+    summary="SMAC3: Bayesian optimisation with a random forest",
+    supports=FEATURES,
+    packages={"smac": "hypertune-ray[smac]"},
 )
 def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.

@@ -6,7 +6,7 @@ import numpy as np
 from ray.tune.search import Searcher
 from scipy.stats import qmc
 
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 from hypertune.strategies.history import HistorySearcher
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.unit_cube import Array, UnitCube

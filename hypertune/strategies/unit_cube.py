@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hypertune.domains import Numeric
-from hypertune.space import Categorical, Config, Parameter, Space
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Categorical, Config, Parameter, Space
 
 Array = NDArray[np.float64]
 

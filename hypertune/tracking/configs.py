@@ -6,9 +6,9 @@ from pathlib import Path
 
 import tomli_w
 
-from hypertune.records import write_atomically
-from hypertune.study import tomlable
-from hypertune.tracking.tracker import Facts
+from hypertune.storage.files import write_atomically
+from hypertune.study.study import tomlable
+from hypertune.tracking.facts import Facts
 
 
 class ConfigFiles:

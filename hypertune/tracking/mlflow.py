@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hypertune.tracking.tracker import Facts
+from hypertune.tracking.facts import Facts
 
 FLUSH_S = 5.0
 """Least seconds between two writings about a trial that goes on: each is a transaction of the database."""

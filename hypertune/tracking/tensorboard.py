@@ -9,7 +9,7 @@ from typing import Any
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
-from hypertune.tracking.tracker import Facts
+from hypertune.tracking.facts import Facts
 
 FLUSH_S = 5
 """Seconds after which a running TensorBoard sees what is new."""

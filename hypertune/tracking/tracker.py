@@ -10,26 +10,15 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from hypertune.records import Book, Event
-from hypertune.space import flatten
-from hypertune.study import Study
+from hypertune.installed import install_hint, requirements_of
+from hypertune.records.records import Book, Event
+from hypertune.study.study import Study
+from hypertune.tracking.facts import Facts, Sink
 
-NEEDS = {
-    "tensorboard": ("tensorboardX", "tensorboardX"),
-    "mlflow": ("mlflow", "'hypertune[mlflow]'"),
-}
-"""Switch to the module it imports, and what pip is to install for it."""
-
-
-class Sink(Protocol):
-    """One place where trials are kept; it opens a trial when it first hears of it, also in the midst of one."""
-
-    def begin(self, trial_id: str) -> None: ...
-    def epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None: ...
-    def end(self, trial_id: str, status: str) -> None: ...
-    def close(self) -> None: ...
+NEEDS = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
+"""Switch to the module it imports; where the switch is an extra's name, the extra has what is needed."""
 
 
 def check(study: Study) -> None:
@@ -38,29 +27,10 @@ def check(study: Study) -> None:
     Raises:
         ValueError: naming the switch and what to install.
     """
-    for switch, (module, package) in NEEDS.items():
+    for switch, module in NEEDS.items():
         if getattr(study.logging, switch) and importlib.util.find_spec(module) is None:
-            raise ValueError(f"logging.{switch}: needs a package that is not installed: pip install {package}")
-
-
-class Facts:
-    """What a sink may ask of a trial; the recorder has taken in every event before a sink hears of it."""
-
-    def __init__(self, study: Study, book: Book) -> None:
-        self.study, self._book = study, book
-
-    def row(self, trial_id: str) -> dict[str, Any]:
-        """The trial's row of `trials.csv` so far, less its configuration."""
-        return self._book.trials[trial_id]
-
-    def config(self, trial_id: str) -> dict[str, Any]:
-        """The whole configuration: the study's constants and what was searched."""
-        return {**self.study.training.config, **self._book.configs[trial_id]}
-
-    def flat(self, trial_id: str) -> dict[str, Any]:
-        """The configuration on one level, with what else a run is told apart by."""
-        row = self.row(trial_id)
-        return {"strategy": row["strategy"], "seed": row["seed"], **flatten(self.config(trial_id))}
+            remedy = install_hint(switch) if requirements_of(switch) else f"pip install {module}"
+            raise ValueError(f"logging.{switch}: needs a package that is not installed: {remedy}")
 
 
 class Tracker:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypertune.training.datasets import RawImages
+from hypertune.training.raw import RawImages
 
 
 def read(kind: str, root: Path) -> RawImages:

@@ -7,13 +7,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from hypertune.training.datasets import RawImages
-from hypertune.training.packed import read_npz, write_npz
+from hypertune.training.packed import read_npz, write_npz, write_whole
+from hypertune.training.raw import RawImages
 
 VARIABLE = "HYPERTUNE_DATA_DIR"
+
+Made = TypeVar("Made")
 
 
 def cache_dir() -> Path:
@@ -44,18 +49,53 @@ def cached(name: str, files: Sequence[Path], make: Callable[[Path], RawImages]) 
         ValueError: if the cache folder cannot be written to; and whatever `make` raises.
     """
     folder = cache_dir()
-    target = folder / "arrays" / f"{name}-{_fingerprint(files)}.npz"
+    target = _arrays(folder) / f"{name}-{_fingerprint(files)}.npz"
+    return _once(target, folder / f"{name}.lock", read_npz, lambda: make(folder), write_npz)
+
+
+def cached_array(name: str, files: Sequence[Path], make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """What `make` returned the first time; what the cache folder has of other states of the files is removed.
+
+    Arguments and errors are those of `cached`.
+    """
+    folder = cache_dir()
+    target = _arrays(folder) / f"{name}-{_fingerprint(files)}.npy"
+
+    def write(path: Path, array: NDArray[np.uint8]) -> None:
+        for outdated in path.parent.glob(f"{name}-*.npy"):
+            outdated.unlink()
+        write_whole(path, lambda file: np.save(file, array))
+
+    return _once(target, folder / f"{name}.lock", np.load, make, write)
+
+
+def is_cached(name: str) -> bool:
+    """Whether the cache folder has the data set, as it was downloaded."""
+    return (_arrays(cache_dir()) / f"{name}-{_fingerprint(())}.npz").exists()
+
+
+def _arrays(folder: Path) -> Path:
+    return folder / "arrays"
+
+
+def _once(
+    target: Path,
+    lock: Path,
+    read: Callable[[Path], Made],
+    make: Callable[[], Made],
+    write: Callable[[Path, Made], None],
+) -> Made:
     if target.exists():
-        return read_npz(target)
-    with _locked(folder / f"{name}.lock", folder):
+        return read(target)
+    with _locked(lock, lock.parent):
         if target.exists():  # another process made it while this one waited
-            return read_npz(target)
-        raw = make(folder)
+            return read(target)
+        made = make()
         try:
-            write_npz(target, raw)
+            write(target, made)
         except OSError as error:
-            raise _unwritable(folder, error) from error
-        return raw
+            raise _unwritable(lock.parent, error) from error
+        return made
 
 
 @contextmanager
@@ -76,8 +116,13 @@ def _fingerprint(files: Sequence[Path]) -> str:
         return "official"
     digest = hashlib.sha256()
     for file in files:
-        status = file.stat()
-        digest.update(f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        try:
+            status = file.stat()
+        except OSError as error:  # a link that leads nowhere; who reads it will say so
+            digest.update(f"{file}\0{error.errno}\0".encode(errors="surrogateescape"))
+        else:
+            state = f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0"
+            digest.update(state.encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hypertune.training import files
 from hypertune.training.arrays import check_images, check_labels
+from hypertune.training.cache import cached_array
+from hypertune.training.pixels import REVISION, Form, convert
+from hypertune.training.raw import ImageFiles, RawImages
+from hypertune.training.splits import check_options, complete
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
 GROUP = "hypertune.datasets"
-"""Entry points of this group are callables `(data_dir: Path | None, path: str | None) -> RawImages`."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RawImages:
-    """What the source of a data set returns; `load_dataset` checks it, so a source need not."""
-
-    x_train: NDArray[Any]
-    """uint8 images: [n, height, width], [n, height, width, channels] or [n, channels, height, width]."""
-    y_train: NDArray[Any]
-    """Whole-number labels [n], counting from 0."""
-    x_test: NDArray[Any]
-    """The official test split, which nothing but the final scores may see; same layouts as `x_train`."""
-    y_test: NDArray[Any]
-    """Labels of `x_test`."""
-    classes: tuple[str, ...] = ()
-    """Class names in the order of the labels; left empty, the labels themselves are the names."""
+"""Entry points of this group are callables `(data_dir: Path | None, path: str | None) -> RawImages | ImageFiles`."""
 
 
 # Compared and hashed by identity: tensors on a device are cached per data set, and arrays do not compare to one bool.
@@ -49,11 +38,19 @@ class ImageData:
     train: NDArray[np.int64]
     """Indices into `images` of the training split, ascending."""
     valid: NDArray[np.int64]
-    """Indices of the validation split, ascending; cut from the training images, with the same share of each class."""
+    """Indices of the validation split, ascending."""
     test: NDArray[np.int64]
     """Indices of the test split, ascending."""
     classes: tuple[str, ...]
     """Class names in the order of the labels."""
+    cut: tuple[str, ...] = ("valid",)
+    """The splits that the data set does not bring along: cut from its training images, the same share of each class."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, as that some files are left out; a sentence each."""
+
+    def sizes(self) -> dict[str, int]:
+        """Number of images by split."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
 
 
 def load_dataset(
@@ -62,8 +59,12 @@ def load_dataset(
     data_dir: Path | None = None,
     path: str | None = None,
     classes: Sequence[str] | None = None,
+    image_size: int | Sequence[int] | None = None,
+    channels: int | None = None,
     validation_fraction: float = 0.1,
+    test_fraction: float | None = None,
     split_seed: int = 0,
+    told: Callable[[int, int], None] | None = None,
 ) -> ImageData:
     """Loads a data set by the name it is registered under.
 
@@ -72,74 +73,143 @@ def load_dataset(
         data_dir: folder that has the data already; nothing is downloaded then, and nothing written into it.
         path: file or folder of `npz` and `image_folder`.
         classes: the subset to keep, relabelled 0, 1, ... in this order; None keeps all.
-        validation_fraction: share of the training images to set apart for validation, of every class alike.
-        split_seed: seed of that split; the test split never depends on it.
+        image_size: pixels, one number for squares or height and width. Images are scaled, keeping their proportions,
+            until they cover it, and what juts out is cut off evenly. None leaves them as they are, all of one size.
+        channels: 1 makes all images grey, 3 gives all of them three channels; None leaves them as they are, all alike.
+        validation_fraction: share of the training images to set apart for validation, of every class alike, where the
+            data set has no validation split.
+        test_fraction: share of the images to set apart as the test split, of every class alike, where the data set has
+            none, and only there; None for a fifth.
+        split_seed: seed of both; a test split of the data set's own never depends on it.
+        told: called with the number of images read so far and that of all, where they are files of their own; what it
+            raises ends the reading.
 
     Raises:
+        FaultyImages: a ValueError that has all image files that cannot be read.
         ValueError: one line saying what is wrong with the arguments or in which file, and the remedy.
     """
-    source = _source(name)
-    _check_split(validation_fraction, split_seed)
-    raw = source(data_dir, path)
+    source = source_of(name)
+    check_options(validation_fraction, test_fraction, split_seed)
     where = f"data set {name}" + (f" ({path})" if path else "")
-    x_train, x_test = (check_images(x, where, key) for x, key in ((raw.x_train, "x_train"), (raw.x_test, "x_test")))
-    if x_train.shape[1:] != x_test.shape[1:]:
+    form = _form(image_size, channels)
+    raw = source(data_dir, path)
+    if isinstance(raw, ImageFiles):
+        whole = _from_files(raw, classes, form, where, told)
+    else:
+        whole = _from_arrays(raw, classes, form, where)
+    splits = complete(
+        whole.splits, whole.labels, whole.classes, where,
+        validation_fraction=validation_fraction, test_fraction=test_fraction, seed=split_seed,
+    )  # fmt: skip
+    return ImageData(
+        images=_read_only(np.ascontiguousarray(whole.read())),
+        labels=_read_only(whole.labels),
+        train=_read_only(splits["train"]),
+        valid=_read_only(splits["valid"]),
+        test=_read_only(splits["test"]),
+        classes=whole.classes,
+        cut=tuple(name for name in ("valid", "test") if name not in whole.splits),
+        notes=raw.notes if isinstance(raw, ImageFiles) else (),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Whole:
+    """Images and labels as in `ImageData`, with the splits that the data set brings along."""
+
+    read: Callable[[], NDArray[np.uint8]]
+    """Gives the images; called once the splits are known to be right, since reading photos takes minutes."""
+    labels: NDArray[np.int64]
+    splits: dict[str, NDArray[np.int64]]
+    classes: tuple[str, ...]
+
+
+def _from_files(
+    raw: ImageFiles, classes: Sequence[str] | None, form: Form, where: str, told: files.Told | None
+) -> _Whole:
+    order = _order(classes, raw.classes, where) if classes is not None else list(range(len(raw.classes)))
+    new_label = {old: new for new, old in enumerate(order)}
+    wanted = {
+        split: [(file, new_label[label]) for file, label in samples if label in new_label]
+        for split, samples in raw.splits.items()
+    }
+    samples = [sample for split in wanted.values() for sample in split]
+    return _Whole(
+        read=lambda: _read([file for file, _ in samples], raw.root, form, where, told),
+        labels=np.array([label for _, label in samples], np.int64),
+        splits=_consecutive({split: len(samples) for split, samples in wanted.items()}),
+        classes=tuple(raw.classes[old] for old in order),
+    )
+
+
+def _read(paths: Sequence[Path], root: Path, form: Form, where: str, told: files.Told | None) -> NDArray[np.uint8]:
+    """The files' images; those that are resized only once, since photos take minutes."""
+    if form.size is None:
+        return files.read(paths, root, form, where, told)
+    # The name tells images of other folders, classes or sizes apart; only what the same name was made from is outdated.
+    about = [str(root.resolve()), *sorted({str(path.parent) for path in paths}), repr(form), str(REVISION)]
+    name = hashlib.sha256("\0".join(about).encode(errors="surrogateescape")).hexdigest()[:16]
+    return cached_array(f"images-{name}", paths, lambda: files.read(paths, root, form, where, told))
+
+
+def _from_arrays(raw: RawImages, classes: Sequence[str] | None, form: Form, where: str) -> _Whole:
+    given = {"train": (raw.x_train, raw.y_train)}
+    assert (raw.x_test is None) == (raw.y_test is None), "a source gives both or neither"
+    if raw.x_test is not None and raw.y_test is not None:
+        given["test"] = (raw.x_test, raw.y_test)
+    images = {name: convert(check_images(x, where, f"x_{name}"), form, where) for name, (x, _) in given.items()}
+    shapes = {name: x.shape[1:] for name, x in images.items()}
+    if len(set(shapes.values())) > 1:
         raise ValueError(
-            f"{where}: x_train has images of {x_train.shape[1:]} and x_test of {x_test.shape[1:]} "
+            f"{where}: x_train has images of {shapes['train']} and x_test of {shapes['test']} "
             "(channels, height, width); make them the same"
         )
-    y_train = check_labels(raw.y_train, len(x_train), where, "y_train", len(raw.classes))
-    y_test = check_labels(raw.y_test, len(x_test), where, "y_test", len(raw.classes))
-    names = raw.classes or tuple(str(label) for label in range(int(max(y_train.max(), y_test.max())) + 1))
+    labels = {
+        name: check_labels(y, len(images[name]), where, f"y_{name}", len(raw.classes)) for name, (_, y) in given.items()
+    }
+    names = raw.classes or tuple(str(label) for label in range(int(max(y.max() for y in labels.values())) + 1))
     if classes is not None:
         order = _order(classes, names, where)
-        x_train, y_train = _subset(x_train, y_train, order)
-        x_test, y_test = _subset(x_test, y_test, order)
+        for name in images:
+            images[name], labels[name] = _subset(images[name], labels[name], order)
         names = tuple(classes)
-    _check_counts(y_train, len(y_test), names, where)
-    train, valid = stratified_split(y_train, validation_fraction, split_seed)
-    return ImageData(
-        images=_read_only(np.ascontiguousarray(np.concatenate((x_train, x_test)))),
-        labels=_read_only(np.concatenate((y_train, y_test))),
-        train=_read_only(train),
-        valid=_read_only(valid),
-        test=_read_only(np.arange(len(y_train), len(y_train) + len(y_test))),
+    return _Whole(
+        read=lambda: np.concatenate(list(images.values())),
+        labels=np.concatenate(list(labels.values())),
+        splits=_consecutive({name: len(y) for name, y in labels.items()}),
         classes=names,
     )
 
 
-def stratified_split(
-    labels: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the images kept and of those held out, both ascending.
+def _consecutive(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    """Indices of splits of these sizes that lie one behind the other."""
+    ends = np.cumsum(list(sizes.values()))
+    return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
-    Of every class the nearest whole number to `fraction` is held out, though at least one image and never all.
+
+def _form(image_size: int | Sequence[int] | None, channels: int | None) -> Form:
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (colour), not {channels!r}")
+    if image_size is None:
+        return Form(channels=channels)
+    sides = list(image_size) if isinstance(image_size, Sequence) else [image_size, image_size]
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"image_size must be a number of pixels or [height, width], not {image_size!r}")
+    return Form(size=(sides[0], sides[1]), channels=channels)
+
+
+def source_of(name: str) -> Callable[[Path | None, str | None], RawImages | ImageFiles]:
+    """The function that is registered for a data set.
+
+    Raises:
+        ValueError: if there is none of that name.
     """
-    # RandomState is the one generator of numpy whose numbers are promised never to change between releases.
-    random = np.random.RandomState(seed)
-    held_out = []
-    for label in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == label))
-        held_out.append(members[: min(max(round(len(members) * fraction), 1), len(members) - 1)])
-    chosen = np.zeros(len(labels), dtype=bool)
-    chosen[np.concatenate(held_out)] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
-
-
-def _source(name: str) -> Callable[[Path | None, str | None], RawImages]:
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ValueError(f"unknown data set {name!r}: {hint}known are {', '.join(sorted(known))}")
     return known[name].load()  # type: ignore[no-any-return]
-
-
-def _check_split(fraction: float, seed: int) -> None:
-    if not 0 < fraction < 1:  # NaN fails this, too
-        raise ValueError(f"validation_fraction must be above 0 and below 1, not {fraction}")
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
-        raise ValueError(f"split_seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
 
 
 def _order(classes: Sequence[str], names: tuple[str, ...], where: str) -> list[int]:
@@ -159,19 +229,6 @@ def _subset(
     new_label = np.zeros(max(order) + 1, dtype=np.int64)
     new_label[order] = np.arange(len(order))
     return images[kept], new_label[labels[kept]]
-
-
-def _check_counts(y_train: NDArray[np.int64], tests: int, names: tuple[str, ...], where: str) -> None:
-    if len(names) < 2:
-        raise ValueError(f"{where}: y_train has a single class; at least two are needed")
-    counts = np.bincount(y_train, minlength=len(names))
-    if counts.min() < 2:
-        raise ValueError(
-            f"{where}: y_train has {counts.min()} images of class {names[counts.argmin()]!r}; each class needs at "
-            "least 2, one to train on and one to validate with"
-        )
-    if tests == 0:
-        raise ValueError(f"{where}: x_test has no images; hold some out as the test split")
 
 
 def _read_only(array: Array) -> Array:

@@ -16,7 +16,7 @@ from hypertune.training.hardware import choose_device, choose_precision
 from hypertune.training.hyperparameters import read_hyperparameters
 from hypertune.training.images import device_images
 from hypertune.training.memory import keep_freed_memory
-from hypertune.training.models import build_model, fill
+from hypertune.training.networks import build_model, fill
 from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer, plain_step
 from hypertune.training.randomness import Randomness
 from hypertune.training.running import Running

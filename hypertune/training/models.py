@@ -1,4 +1,4 @@
-"""Builds a model from its hyperparameters, and saves and loads trained ones."""
+"""Saves and loads trained models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,47 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hypertune.storage import Place, Storage, is_url, split_url
-from hypertune.training.hyperparameters import read_hyperparameters
-from hypertune.training.networks import cnn, mlp
+from hypertune.storage.storage import Place, Storage, is_url, split_url
+from hypertune.training.networks import build_model, fill
 
 if TYPE_CHECKING:
     from hypertune.training.loop import TrainingLoop
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": cnn, "mlp": mlp}
 FORMAT = 1
 """Version of what is in a model file."""
-
-
-def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Builds a model with fresh weights, which depend on torch's global random state alone.
-
-    Args:
-        kind: `cnn` or `mlp`; see `hypertune.training.networks`.
-        config: its hyperparameters; those of the optimisation are checked, too.
-        image_shape: channels, height and width.
-        classes: how many.
-
-    Returns:
-        A module from normalised images [n, channels, height, width] to logits [n, classes].
-
-    Raises:
-        ValueError: as `read_hyperparameters`.
-    """
-    hyperparameters = read_hyperparameters(kind, config)
-    return BUILDERS[kind](hyperparameters, image_shape, classes)
-
-
-def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Loads a state by the order of its tensors, since layers without weights change the names of those behind.
-
-    Raises:
-        RuntimeError: if there are more or fewer, or of another shape.
-    """
-    names = list(model.state_dict())
-    if len(names) != len(state):
-        raise RuntimeError(f"{len(state)} tensors for a model of {len(names)}")
-    model.load_state_dict(dict(zip(names, state.values(), strict=True)))
 
 
 class SavedModel(nn.Module):

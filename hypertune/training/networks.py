@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparameters
-from hypertune.training.pooled import PooledConvolution
+from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparameters, read_hyperparameters
+from hypertune.training.kernels.pooled import PooledConvolution
 
 UNPADDED_FROM = 6
 """Height and width from which on a convolution after the first goes without padding."""
@@ -86,3 +87,37 @@ def _norm(kind: str, width: int, *, images: bool) -> list[nn.Module]:
         # One group over channels, height and width, with a scale and shift per channel.
         return [nn.GroupNorm(1, width) if images else nn.LayerNorm(width)]
     return []
+
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": cnn, "mlp": mlp}
+
+
+def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Builds a model with fresh weights, which depend on torch's global random state alone.
+
+    Args:
+        kind: `cnn` or `mlp`; see the functions of these names.
+        config: its hyperparameters; those of the optimisation are checked, too.
+        image_shape: channels, height and width.
+        classes: how many.
+
+    Returns:
+        A module from normalised images [n, channels, height, width] to logits [n, classes].
+
+    Raises:
+        ValueError: as `read_hyperparameters`.
+    """
+    hyperparameters = read_hyperparameters(kind, config)
+    return BUILDERS[kind](hyperparameters, image_shape, classes)
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Loads a state by the order of its tensors, since layers without weights change the names of those behind.
+
+    Raises:
+        RuntimeError: if there are more or fewer, or of another shape.
+    """
+    names = list(model.state_dict())
+    if len(names) != len(state):
+        raise RuntimeError(f"{len(state)} tensors for a model of {len(names)}")
+    model.load_state_dict(dict(zip(names, state.values(), strict=True)))

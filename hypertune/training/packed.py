@@ -6,19 +6,20 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hypertune.training.datasets import RawImages
+from hypertune.training.raw import RawImages
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read_npz(path: Path) -> RawImages:
-    """Reads the arrays `x_train`, `y_train`, `x_test`, `y_test` and, where there, `classes`. Never unpickles.
+    """Reads the arrays `x_train`, `y_train` and, where there, `x_test`, `y_test` and `classes`. Never unpickles.
 
     Raises:
         ValueError: naming the file and the key that is missing, damaged or pickled.
@@ -32,7 +33,11 @@ def read_npz(path: Path) -> RawImages:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{path}: holds a single array; write all of {', '.join(ARRAYS)} with numpy.savez")
     with archive:
-        arrays = {key: _read(archive, key, path) for key in ARRAYS}
+        wanted = ARRAYS if any(key in archive for key in ARRAYS[2:]) else ARRAYS[:2]
+        if missing := [key for key in wanted if key not in archive]:
+            names = f"array{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}"
+            raise ValueError(f"{path}: has no {names}, only {', '.join(archive.files) or 'nothing'}")
+        arrays = {key: _read(archive, key, path) for key in wanted}
         classes = _read(archive, "classes", path) if "classes" in archive else np.empty(0, str)
     if classes.ndim != 1:
         raise ValueError(f"{path}: classes must be one list of names, not of shape {list(classes.shape)}")
@@ -41,11 +46,17 @@ def read_npz(path: Path) -> RawImages:
 
 def write_npz(path: Path, raw: RawImages) -> None:
     """Writes what `read_npz` reads. A reader sees either all of the file or none of it."""
+    arrays = {key: array for key in ARRAYS if (array := getattr(raw, key)) is not None}
+    write_whole(path, lambda file: np.savez(file, **arrays, classes=np.array(raw.classes, dtype=str)))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Lets `write` fill a file that appears at `path` once it is whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **{key: getattr(raw, key) for key in ARRAYS}, classes=np.array(raw.classes, dtype=str))
+            write(file)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -55,8 +66,6 @@ def write_npz(path: Path, raw: RawImages) -> None:
 def _read(archive: Any, key: str, path: Path) -> NDArray[Any]:
     try:
         return np.asarray(archive[key])
-    except KeyError:
-        raise ValueError(f"{path}: has no array {key!r}, only {', '.join(archive.files) or 'nothing'}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {key} cannot be read ({_line(error)}); save plain arrays, not objects") from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -8,11 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from hypertune.training import archives, folders
-from hypertune.training.cache import cached
-from hypertune.training.datasets import RawImages, stratified_split
+from hypertune.training.cache import cached, is_cached
 from hypertune.training.packed import read_npz
+from hypertune.training.raw import ImageFiles, RawImages
+from hypertune.training.splits import stratified_split
 
 IDX_FILES = tuple(f"{split}-{what}-ubyte" for split in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
+
+AT_HAND = ("digits", "npz", "image_folder")
+"""Data sets that are never downloaded."""
+DOWNLOADED = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+"""Data sets that are downloaded where there is no data folder, with the names that torchvision has for them."""
+
+
+def may_download(name: str, data_dir: Path | None) -> bool:
+    """Whether loading the data set of that name downloads it first, or may do so, where it is a plugin's."""
+    if name in AT_HAND or data_dir is not None:
+        return False
+    return name not in DOWNLOADED or not is_cached(DOWNLOADED[name])
 
 
 def digits(data_dir: Path | None, path: str | None) -> RawImages:
@@ -62,13 +75,13 @@ def cifar10(data_dir: Path | None, path: str | None) -> RawImages:
 
 
 def npz(data_dir: Path | None, path: str | None) -> RawImages:
-    """The user's own arrays: one `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` and optionally `classes`."""
+    """The user's own arrays: one `.npz` file with `x_train`, `y_train` and optionally `x_test`, `y_test`, `classes`."""
     return read_npz(_own(data_dir, path, "npz", "an .npz file"))
 
 
-def image_folder(data_dir: Path | None, path: str | None) -> RawImages:
-    """The user's own image files: a folder with `train/` and `test/`, in each of them one folder per class."""
-    return folders.read(_own(data_dir, path, "image_folder", "a folder with train/ and test/"))
+def image_folder(data_dir: Path | None, path: str | None) -> ImageFiles:
+    """The user's own image files: one folder per class, or that in each of `train/` and, perhaps, `valid/`, `test/`."""
+    return folders.find(_own(data_dir, path, "image_folder", "a folder with a folder per class"))
 
 
 def _own(data_dir: Path | None, path: str | None, name: str, what: str) -> Path:

@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Checkpoint
 from ray.tune.experiment import Trial
-from ray.tune.result import DONE, NODE_IP, TIME_TOTAL_S, TRAINING_ITERATION
+from ray.tune.result import TIME_TOTAL_S, TRAINING_ITERATION
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import SearchAlgorithm
 
-from hypertune.trial import Report, StudyError
-from hypertune.tuning.housekeeping import in_batches, without_snapshots
-from hypertune.tuning.worker import RESERVED
+from hypertune.sweep.trial import StudyError
+from hypertune.tuning.housekeeping import in_batches, our_environment, without_snapshots
+from hypertune.tuning.queue import Queue
+from hypertune.tuning.reports import to_report
+from hypertune.tuning.worker import RESERVED, WARM_UP
 
 if TYPE_CHECKING:
-    from hypertune.trial import Checkpoint as Saved
+    from hypertune.sweep.trial import Checkpoint as Saved
     from hypertune.tuning.faults import Faults
-    from hypertune.tuning.queue import Queue
 
-WARM_UP = "warm_up"
 WARM_UP_PATIENCE_S = 60.0
 """How long the first workers wait for the last ones that have been given a place and start there."""
 NO_PLACE_S = 3.0
 """How long they wait for one that the cluster has no place for, since something else runs there."""
-
-
-class SweepView:
-    """The controller as one sweep's scheduler may see it: that sweep's trials only."""
-
-    def __init__(self, controller: Any = None) -> None:
-        self.controller = controller
-        self.trials: list[Any] = []
-        self.live: dict[str, Any] = {}
-
-    def add(self, trial: Any) -> None:
-        self.trials.append(trial)
-        self.live[trial.trial_id] = trial
-
-    def get_trials(self) -> list[Any]:
-        return self.trials
-
-    def get_live_trials(self) -> set[Any]:
-        return set(self.live.values())
-
-    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
-        self.controller.pause_trial(trial, should_checkpoint)
-
-    def stop_trial(self, trial: Any) -> None:
-        self.controller.stop_trial(trial)
 
 
 class StudySearch(SearchAlgorithm):
@@ -116,7 +89,8 @@ class StudySearch(SearchAlgorithm):
         if trial_id in self._warming:
             self._warming.discard(trial_id)
         elif error:
-            self.queue.failed(trial_id, *self.lost)
+            reason, traceback = self.lost
+            self.queue.failed(trial_id, reason, traceback=traceback)
         else:
             self.queue.ended(trial_id, result)
 
@@ -143,6 +117,7 @@ class StudyScheduler(TrialScheduler):
             self._met = True
             without_snapshots(_controller(tune_controller))
             in_batches(_controller(tune_controller), self._workers)
+            our_environment(_controller(tune_controller))
             self._faults.watch(_controller(tune_controller))
         if self._keep_workers:
             self._keep_all_actors(tune_controller, trial)
@@ -192,54 +167,6 @@ class StudyScheduler(TrialScheduler):
 
     def debug_string(self) -> str:
         return "hypertune"
-
-
-def to_report(result: Mapping[str, Any]) -> Report:
-    """One result of a trainable in hypertune's terms; an `epoch` it does not report is Ray's iteration count."""
-    # Ray's own keys are neither metrics nor interesting; what is nested or no number is not a metric either.
-    metrics = {
-        name: float(value)
-        for name, value in result.items()
-        if isinstance(value, Real) and not isinstance(value, bool) and name not in _NOT_METRICS and "/" not in name
-    }
-    return Report(
-        epoch=int(result.get("epoch", result.get(TRAINING_ITERATION, 1))),
-        metrics=metrics,
-        elapsed_s=float(result.get("elapsed_s", result.get(TIME_TOTAL_S, 0.0))),
-        node=result.get(NODE_IP),
-        device=result.get("device"),
-    )
-
-
-_NOT_METRICS = frozenset(
-    {
-        "epoch",
-        "elapsed_s",
-        "device",
-        "done",
-        "should_checkpoint",
-        "training_iteration",
-        "time_total_s",
-        "pid",
-        "time_this_iter_s",
-        "time_since_restore",
-        "iterations_since_restore",
-        "timestamp",
-        "timesteps_total",
-        "episodes_total",
-        "timesteps_since_restore",
-        "checkpoint_dir_name",
-        "warmup_time",
-    }
-)
-
-
-def reported_by(result: Mapping[str, Any] | None) -> Report | None:
-    """The report inside a trial's last result, which Ray does not show to the scheduler when it says `done`."""
-    if not result or set(result) <= {DONE, "trial_id"} or TRAINING_ITERATION not in result:
-        return None
-    report = to_report(result)
-    return report if report.metrics else None
 
 
 def _controller(controller: Any) -> Any:

@@ -15,10 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hypertune.records import Event, handle
-from hypertune.study import Study
+from hypertune.records.records import Event, handle
+from hypertune.study.study import Study
 from hypertune.tuning.notebook import Cell, NotebookScreen
 from hypertune.tuning.progress import Page, StudyProgress, SweepProgress
+from hypertune.tuning.reading import reading_line
 
 FAILURES_TOLD = 2
 """Failed trials of one sweep, and failed retrainings, that are told one by one."""
@@ -84,10 +85,12 @@ class Progress:
     def __call__(self, event: Event) -> None:
         past = self.state.time_left.past
         self.state(event)
-        if not past:
-            handle(self, event)
-        elif past == 1:
+        if past > 1:
+            return
+        if past:
             self._tell_past()
+        else:
+            handle(self, event)
         self._update()
 
     def tell(self, line: str, style: str = "") -> None:
@@ -106,9 +109,14 @@ class Progress:
 
     # Events ------------------------------------------------------------------------------------------------------
 
+    def _on_reading(self, event: Event) -> None:
+        self._waiting = reading_line(event)
+
     def _on_connected(self, event: Event) -> None:
         if self._title:
             self.tell(self._title, "bold")
+        for note in event.get("notes", ()):
+            self.tell(f"Note: {note}")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
         self.tell(f"Ray is up: {event['workers']} trials at a time, {place}")
         self._waiting = "starting workers ..."
@@ -164,7 +172,14 @@ def target_here() -> Console | Cell:
 def _screen(target: Console | Cell, clock: Callable[[], float]) -> Screen:
     if isinstance(target, Cell):
         return NotebookScreen(target, clock)
+    # rich would end the program, and close its stdout, when the reader of a pipe has gone.
+    target.on_broken_pipe = _raise  # type: ignore[method-assign]
     return TerminalScreen(target) if target.is_terminal else PlainScreen(target, clock)
+
+
+def _raise() -> None:
+    """Raises the error that is being handled."""
+    raise
 
 
 class TerminalScreen:
@@ -225,6 +240,9 @@ class PlainScreen:
         if now < self._due and self._left_known:
             return
         shown = page()
+        if shown is None and not waiting.endswith("...") and now >= self._due:  # the reading of many images
+            self._due = now + PLAIN_SECONDS
+            _print(self._console, f"  {waiting}", "")
         if shown is None or not shown.known:
             return
         self._due = now + max(PLAIN_SECONDS, PLAIN_SHARE * (now - self._began))

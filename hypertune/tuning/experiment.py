@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune import CheckpointConfig
-from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 
-from hypertune.cluster.placement import placed
-from hypertune.storage import RUN, Storage
-from hypertune.study import Study
+from hypertune.storage.files import write_atomically
+from hypertune.storage.storage import RUN, Storage
+from hypertune.study.study import Study
+from hypertune.sweep.trial import StudyError
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.faults import Faults
-from hypertune.tuning.housekeeping import ForgetEnded, without_telemetry
+from hypertune.tuning.housekeeping import ForgetEnded, release, without_telemetry
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
+from hypertune.tuning.placement import placed
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
-from hypertune.tuning.trainables import Trainable
+from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
 
 SWEEPS = "sweeps"
@@ -50,6 +54,19 @@ class NoteCheckpoints(TrialProgressCallback):
         self.pruner.supersede(trial.trial_id, checkpoint.path)
 
 
+class NoReporter(ProgressReporter):
+    """Takes the place of Ray Tune's own display, which in a notebook clears what others show in the cell."""
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Nothing to prepare."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Shown by `tuning.display` instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
     """Where Ray Tune keeps its checkpoints, on every node the same.
@@ -58,11 +75,13 @@ class Runs:
         place: the folder's path or URL.
         path: the folder's path within its file system, as Ray tells of checkpoints.
         name: of this attempt's own folder there: Ray numbers checkpoints from 0 again and would write over older ones.
+        errors: the file on this machine for what Ray itself raises.
     """
 
     place: str
     path: str
     name: str
+    errors: Path
 
 
 def runs_of(out: Path, storage: Storage | None) -> Runs:
@@ -71,29 +90,28 @@ def runs_of(out: Path, storage: Storage | None) -> Runs:
     earlier = storage.folders(SWEEPS) if storage else [path.name for path in Path(folder).glob(f"{RUN}*")]
     last = max((int(name.removeprefix(RUN)) for name in earlier if name.startswith(RUN)), default=0)
     place, path = (storage.url_of(SWEEPS), f"{storage.path}/{SWEEPS}") if storage else (folder, folder)
-    return Runs(place, path, f"{RUN}{last + 1}")
+    return Runs(place, path, f"{RUN}{last + 1}", out / SWEEPS / "ray_error.txt")
 
 
 def run(
     study: Study,
     runs: Runs,
-    trainable: Trainable,
-    data: Any | None,
+    trained: Trained,
     queue: Queue,
     callbacks: list[Any],
     *,
-    workers: int,
-) -> bool:
-    """Runs the queue's stages on the connected cluster; returns whether it was interrupted.
+    stuck: Callable[[str], None],
+) -> Ending:
+    """Runs the queue's stages on the connected cluster.
 
     Args:
         callbacks: of Ray Tune, called beside our own.
-        data: handed to the trainable through Ray's object store: once per node, never copied per trial.
-        workers: trials that the cluster can run at the same time.
+        stuck: ends the process, given what has died; called in another thread where a call into Ray does not come back.
 
     Raises:
         ValueError: if the study cannot go on, e.g. since the trainable does not report its metric.
     """
+    trainable, data, workers = trained.trainable, trained.data, trained.workers
     without_telemetry()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)
@@ -102,25 +120,84 @@ def run(
     warm = _useful(study, workers) if keep else 0
     search, faults = StudySearch(queue, warm), Faults(resources.epoch_timeout_s)
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
-    with stopping(queue.stop):
-        tune.run(
-            worker if data is None else _with_data(worker, data),
-            name=runs.name,
-            storage_path=runs.place,
-            search_alg=search,
-            scheduler=StudyScheduler(queue, search, faults, workers, warm),
-            num_samples=-1,
-            reuse_actors=keep,
-            resources_per_trial=placed(resources),
-            checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
-            max_failures=WORKER_RETRIES,
-            raise_on_failed_trial=False,
-            verbose=0,
-        )
+    scheduler = StudyScheduler(queue, search, faults, workers, warm)
+    trouble = None
+    try:
+        with stopping(queue.stop), Watchdog(watch_ray(), stuck) as watchdog:
+            tune.run(
+                worker if data is None else _with_data(worker, data),
+                name=runs.name,
+                storage_path=runs.place,
+                search_alg=search,
+                scheduler=scheduler,
+                num_samples=-1,
+                reuse_actors=keep,
+                resources_per_trial=placed(resources),
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                progress_reporter=NoReporter(),
+                callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
+                max_failures=WORKER_RETRIES,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+    except RayDied:
+        let_go_of_ray()
+        trouble = ray_died(str(watchdog.reason))
+    except StudyError:
+        raise
+    except Exception as error:
+        release(queue.view.controller)
+        if not queue.begun:
+            raise ValueError(f"{_reason(error)}; nothing has been run") from error
+        trouble = _told(error, queue, runs.errors)
     if queue.fatal:
         raise ValueError(queue.fatal)
-    return not queue.finished
+    return Ending(interrupted=not queue.finished, trouble=trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a study trains.
+
+    Attributes:
+        trainable: a Ray Tune trainable, class or function.
+        data: handed to it through Ray's object store: once per node, never copied per trial; None if it has its own.
+        workers: trials that the cluster can run at the same time.
+    """
+
+    trainable: Any
+    data: Any
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How Ray's run ended.
+
+    Attributes:
+        interrupted: whether something is left to do.
+        trouble: what went wrong in Ray itself, in one line; everything reported before has been recorded.
+    """
+
+    interrupted: bool
+    trouble: str | None = None
+
+
+def ray_died(what: str) -> str:
+    """The line that tells of it."""
+    return f"Ray has died under the study ({what}); everything reported so far has been recorded"
+
+
+def _told(error: Exception, queue: Queue, kept: Path) -> str:
+    """What Ray raised, in one line that names the file which holds the traceback."""
+    write_atomically(kept, "".join(traceback.format_exception(error)))
+    when = "after the last trial, nothing is lost" if queue.finished else "everything reported so far is recorded"
+    return f"{_reason(error)} ({when}; its traceback is in {kept})"
+
+
+def _reason(error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return f"Ray Tune failed with {type(error).__name__}: {reason}"
 
 
 def _useful(study: Study, workers: int) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 from ray.tune import Callback
 
-from hypertune.batches import batch_s
+from hypertune.sweep.batches import batch_s
+from hypertune.tuning.connect import alive_nodes, starts_through_uv, worker_environment
 
 KEPT = 100
 """Trials that have ended and are still remembered, so that the list is not rewritten at every step."""
+STOP_PATIENCE_S = 1
+"""How long a worker may go on with its epoch, or clean up, once the study is to stop."""
 
 
 class ForgetEnded(Callback):
@@ -22,9 +26,47 @@ class ForgetEnded(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """`trials` is the controller's own list."""
-        ended = sum(trial.is_finished() for trial in trials) if len(trials) > KEPT else 0
-        if ended > KEPT:
-            trials[:] = [trial for trial in trials if not trial.is_finished()]
+        ended = [trial for trial in trials if trial.is_finished()] if len(trials) > KEPT else []
+        if len(ended) > KEPT:
+            # One stays: `tune.run` takes an empty list for one that has to be read from a snapshot.
+            trials[:] = [trial for trial in trials if not trial.is_finished() or trial is ended[-1]]
+
+
+def stop_soon(controller: Any) -> None:
+    """Asks the controller to end, and not to wait for epochs that are under way.
+
+    It would give each worker ten seconds to end its epoch, the time that a batch system leaves the whole process.
+    """
+    controller._actor_force_cleanup_timeout = STOP_PATIENCE_S
+    controller.request_stop_experiment()
+
+
+def our_environment(controller: Any) -> None:
+    """Starts workers with our settings, whoever has started Ray, and with which."""
+    settings = worker_environment()
+    python = {"py_executable": sys.executable} if starts_through_uv() and len(alive_nodes()) == 1 else {}
+    actor_class = controller._class_cache.get
+
+    def get(trainable: Any) -> Any:
+        made = actor_class(trainable)
+        asked = made._default_options["runtime_env"]
+        asked.update({**python, "env_vars": {**asked["env_vars"], **settings}})
+        return made
+
+    controller._class_cache.get = get
+
+
+def release(controller: Any) -> None:
+    """Lets go of the workers of a controller that raised before it came to that, so that they hold no CPUs."""
+    if controller is None:
+        return
+    controller = getattr(controller, "_tune_controller", controller)
+    for clean_up in (controller.cleanup, controller._actor_manager.cleanup):
+        try:
+            clean_up()
+            break
+        except Exception:  # noqa: BLE001 -- it may be just this that raises; the second is what the first ends with
+            continue
 
 
 def without_telemetry() -> None:

@@ -16,6 +16,33 @@ AGAIN_S = 0.02
 
 
 @contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Within the block SIGTERM raises KeyboardInterrupt, so that what has been begun is ended in order.
+
+    Outside the main thread, where Python lets no handler be set, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(which: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def ignore_signals() -> None:
+    """From now on signals change nothing: what is left takes moments. Outside the main thread nothing is changed."""
+    if threading.current_thread() is threading.main_thread():
+        for which in SIGNALS:
+            signal.signal(which, signal.SIG_IGN)
+
+
+@contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
     """Within the block the first signal calls `stop`; the next one raises KeyboardInterrupt.
 

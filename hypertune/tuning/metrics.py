@@ -11,10 +11,10 @@ import msgspec
 from ray.tune import Callback
 from ray.util.metrics import Gauge
 
-from hypertune.cluster.watch import STATUS_FILE
-from hypertune.live import STATUSES, Live, Status, StrategyStatus
-from hypertune.records import Event, write_atomically
-from hypertune.study import Study
+from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, StrategyStatus
+from hypertune.records.records import Event
+from hypertune.storage.files import write_atomically
+from hypertune.study.study import Study
 
 EVERY_S = 1.0
 

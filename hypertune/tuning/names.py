@@ -6,8 +6,8 @@ from typing import Any
 
 from ray.tune import Callback
 
-from hypertune.space import flatten
-from hypertune.study import Study
+from hypertune.space.space import flatten
+from hypertune.study.study import Study
 from hypertune.tuning.worker import RESERVED
 
 LONGEST = 120

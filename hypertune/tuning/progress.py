@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hypertune.records import FINAL_STATUSES, Event, handle, improves
-from hypertune.study import Study
+from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
+from hypertune.study.study import Study
 from hypertune.tuning.time_left import TimeLeft
 
 

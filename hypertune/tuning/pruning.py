@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypertune.records import Event, handle, improves
-from hypertune.storage import RUN
-from hypertune.study import Study
+from hypertune.records.records import Event, handle, improves
+from hypertune.storage.storage import RUN
+from hypertune.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)

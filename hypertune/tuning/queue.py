@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hypertune.sweep import Sweep
-from hypertune.trial import Checkpoint, Report
-from hypertune.tuning.controller import WARM_UP, SweepView, reported_by
-from hypertune.tuning.retraining import Retraining
-from hypertune.tuning.worker import FAILURE, RESERVED, TRACEBACK
+from hypertune.sweep.retraining import Retraining
+from hypertune.sweep.sweep import Sweep
+from hypertune.sweep.trial import Checkpoint, Report
+from hypertune.tuning.housekeeping import stop_soon
+from hypertune.tuning.reports import reported_by
+from hypertune.tuning.view import SweepView
+from hypertune.tuning.worker import FAILURE, LOG, RESERVED, TRACEBACK, WARM_UP
 
 Stage = Sweep | Retraining
 """What occupies the cluster at one time."""
@@ -35,6 +37,22 @@ class Begun:
     trials: list[Any] = field(default_factory=list)
 
 
+class Hope:
+    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def found(self) -> None:
+        """A trial has reported something: from now on failures are the trials' own."""
+        self._left = 0
+
+    def lost(self) -> bool:
+        """A trial has failed; whether it was the last one that might."""
+        self._left -= 1
+        return self._left == 0
+
+
 StartStage = Callable[[MakeTrial], Begun | None]
 """Builds a stage when its turn comes and starts its clock; None if nothing is left to do."""
 
@@ -46,9 +64,17 @@ class Queue:
         stages: what starts each stage.
         constants: `[training.config]`, handed to every trial.
         told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
+        give_up_after: trials that may fail before one has reported anything; 0 for any number.
     """
 
-    def __init__(self, stages: Iterable[StartStage], *, constants: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        stages: Iterable[StartStage],
+        *,
+        constants: Mapping[str, Any],
+        told: Mapping[str, Any],
+        give_up_after: int = 0,
+    ) -> None:
         self._stages = deque(stages)
         self._constants, self._told = constants, told
         self._under_way: deque[Any] = deque()
@@ -57,11 +83,19 @@ class Queue:
         self._former: Stage | None = None
         self.view = SweepView()
         self.fatal: str | None = None
+        self.gave_up = False
+        """Whether the study was ended since every trial failed."""
+        self._hope = Hope(give_up_after)
         self._stopping = False
 
     @property
     def finished(self) -> bool:
         return self.current is None and not self._stages
+
+    @property
+    def begun(self) -> bool:
+        """Whether any stage has had its turn."""
+        return self.current is not None or self._former is not None
 
     def abort(self, reason: str) -> None:
         """Ends the study because of what only the user can mend."""
@@ -72,7 +106,7 @@ class Queue:
         """Ends Ray's run as soon as it can; what is under way can be resumed."""
         self._stopping = True
         if self.view.controller is not None:
-            self.view.controller.request_stop_experiment()
+            stop_soon(self.view.controller)
 
     def next_trial(self, make: Callable[..., Any]) -> Any | None:
         """The next trial to start, or None while none is to be started now."""
@@ -128,6 +162,7 @@ class Queue:
 
     def report(self, trial: Any, report: Report) -> str:
         assert self.current is not None
+        self._hope.found()
         return self.current.report(trial, report, self.view)
 
     def grant(self, trial_id: str) -> int:
@@ -146,19 +181,23 @@ class Queue:
     def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A trial finished by itself or was stopped; its last report may come with it."""
         if result and FAILURE in result:
-            self.failed(trial_id, result[FAILURE], result[TRACEBACK])
+            self.failed(trial_id, result[FAILURE], traceback=result[TRACEBACK], log=result.get(LOG, ""))
             return
         trial = self._trials.pop(trial_id)
         assert self.current is not None
         report = reported_by(result)
         if report is not None and self.fatal is None:
+            self._hope.found()
             self.current.report(trial, report, self.view)
         self.view.live.pop(trial_id, None)
         self.current.ended(trial, self.view)
 
-    def failed(self, trial_id: str, error: str, traceback: str = "") -> None:
-        """A trial's own code raised, or its worker died too often."""
+    def failed(self, trial_id: str, error: str, **facts: str) -> None:
+        """A trial's own code raised, or its worker died too often; `facts` go to the journal."""
         trial = self._trials.pop(trial_id)
         assert self.current is not None
         self.view.live.pop(trial_id, None)
-        self.current.failed(trial, error, self.view, traceback=traceback)
+        self.current.failed(trial, error, self.view, **facts)
+        if isinstance(self.current, Sweep) and self._hope.lost():
+            self.gave_up = True
+            self.stop()

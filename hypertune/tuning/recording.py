@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypertune.patience import patiently
-from hypertune.records import FINAL_STATUSES, JOURNAL, Book, Event, Records, read_journal, write_atomically
-from hypertune.study import Study
-from hypertune.trial import StorageLost
+from hypertune.records.records import FINAL_STATUSES, Book, Event, Records, read_journal
+from hypertune.storage.files import JOURNAL, write_atomically
+from hypertune.storage.patience import patiently
+from hypertune.study.study import Study
+from hypertune.sweep.trial import StorageLost
 
 TABLES_SHARE = 0.02
 """Share of the time that may go into rewriting the tables while the study runs."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hypertune.records import FINAL_STATUSES, Event
-from hypertune.sweep import Sweep
-from hypertune.trial import Fork, Report, StubTrial, StudyError
+from hypertune.records.records import FINAL_STATUSES, Event
+from hypertune.sweep.sweep import Sweep
+from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError
 
 
 class ReplayView:

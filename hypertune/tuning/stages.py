@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from hypertune.records import MODEL, Event, improves, now
-from hypertune.study import Study
-from hypertune.sweep import Sweep
-from hypertune.trial import Checkpoint
-from hypertune.tuning.checks import build
+from hypertune.records.records import Event, improves
+from hypertune.storage.files import MODEL, now
+from hypertune.strategies.checks import build
+from hypertune.study.study import Study
+from hypertune.sweep.retraining import FIRST_SEED, Incumbent, Job, Retraining
+from hypertune.sweep.strategy import Clocks
+from hypertune.sweep.sweep import Sweep
+from hypertune.sweep.trial import Checkpoint
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
-from hypertune.tuning.retraining import FIRST_SEED, Incumbent, Job, Retraining
 
 
 class Stages:
@@ -25,23 +26,21 @@ class Stages:
         recorder: the study's records so far.
         workers: trials that the cluster can run at the same time.
         emit: receives every event.
-        retrains: whether the trainable can be retrained and scored on a test split.
-        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it.
+        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it; None for a
+            trainable that cannot be retrained and scored on a test split.
     """
 
     def __init__(
         self,
         study: Study,
-        out: Path,
         recorder: Recorder,
         *,
         workers: int,
         emit: Callable[[Event], None],
-        retrains: bool,
-        model_place: str,
+        model_place: str | None,
     ) -> None:
-        self.study, self.out, self.recorder = study, out, recorder
-        self.workers, self.emit, self.retrains, self.model_place = workers, emit, retrains, model_place
+        self.study, self.recorder = study, recorder
+        self.workers, self.emit, self.model_place = workers, emit, model_place
 
     def plan(self) -> list[StartStage]:
         """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
@@ -54,8 +53,8 @@ class Stages:
         return [*stages, self._retraining] if left or self._jobs() else []
 
     def _sweep(self, strategy: str, seed: int) -> Sweep:
-        searcher, scheduler = build(self.study, strategy, seed)
-        return Sweep(self.study, strategy, seed, searcher, scheduler, workers=self.workers, emit=self.emit, stamp=now)
+        built = build(self.study, strategy, seed)
+        return Sweep(self.study, built, workers=self.workers, emit=self.emit, clocks=Clocks(stamp=now))
 
     def _fresh(self, strategy: str, seed: int, make_trial: MakeTrial) -> Begun:
         sweep = self._sweep(strategy, seed)
@@ -93,12 +92,12 @@ class Stages:
         return Begun(stage)
 
     def _jobs(self) -> list[Job]:
-        if not self.retrains:
+        if self.model_place is None:
             return []
         incumbents = self._incumbents()
         best = self._best(incumbents)
         done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
-        if (self.out / MODEL).exists():
+        if (self.recorder.folder / MODEL).exists():
             best = None
         jobs = []
         for incumbent in incumbents:

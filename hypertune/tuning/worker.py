@@ -10,19 +10,26 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import ray
 from ray.tune import Trainable
 from ray.tune.result import DONE
 from ray.tune.trainable import wrap_function
 
-from hypertune.patience import patiently
+from hypertune.storage.patience import patiently
+from hypertune.tuning.printed import Printed, keep
 
-FAILURE, TRACEBACK = "hypertune_failure", "hypertune_traceback"
+FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune_log"
 """Keys of the result that tells of a trial's error."""
+MACHINERY = (str(Path(ray.__file__).parent), __file__)
+"""Where the files lie whose frames say nothing of an error in a trainable."""
 RESERVED = "hypertune"
 """Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
 
+WARM_UP = "warm_up"
+"""What the ids of trials begin with that only start a process."""
 WARM_UP_STEP_S = 0.05
 """How long a warm worker waits before it asks again whether the others are there too."""
 
@@ -46,6 +53,8 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         __usable = False
         """Whether the base class has been set up and can be reset for the next trial."""
         __failure: dict[str, str] | None = None
+        __printed: Printed | None = None
+        """What the trial that is trained has printed; None while there is none."""
 
         def __repr__(self) -> str:
             return f"worker of {name or 'a study'}"  # one process trains many trials; its calls carry their names
@@ -61,11 +70,14 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         def __begin(self, config: dict[str, Any]) -> None:
             told = config.get(RESERVED, {})
             _make_patient(self._storage)
+            self.__keep_printed()
             self.__warming, self.__failure = bool(told.get("warm_up")), None
             if self.__warming:
                 if built_in:
                     super().warm_up(**self.__parameters)
                 return
+            self.__printed, self.__printer = Printed(), self.trial_id
+            self.__printed.begin()
             _seed_everything(int(told.get("seed", 0)))
             if not built_in:
                 config = {key: value for key, value in config.items() if key != RESERVED}
@@ -103,9 +115,15 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             try:
                 return call(*arguments)
             except Exception as error:  # noqa: BLE001 -- whatever a user's code raises is reported as the trial's failure
-                self.__failure = {FAILURE: _describe(error), TRACEBACK: traceback.format_exc()}
+                self.__failure = {FAILURE: _describe(error), TRACEBACK: _users_traceback(error)}
                 self.__discard()
+                self.__failure[LOG] = self.__keep_printed()
                 return None
+
+        def __keep_printed(self) -> str:
+            """Writes what the trial has printed; returns where, within the output folder."""
+            printed, self.__printed = self.__printed, None
+            return keep(self._storage, self.__printer, printed.text()) if printed is not None else ""
 
         def __discard(self) -> None:
             """Ends what the base class has running; what it raises is the error that has been reported already."""
@@ -117,6 +135,7 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         def cleanup(self) -> None:
             if self.__usable:
                 super().cleanup()
+            self.__keep_printed()
 
     Worker.__name__ = Worker.__qualname__ = ":".join(filter(None, (name, getattr(trainable, "__name__", "trainable"))))
     return Worker
@@ -148,6 +167,17 @@ def _seed_everything(seed: int) -> None:
         sys.modules["numpy"].random.seed(seed % 2**32)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
+
+
+def _users_traceback(error: BaseException) -> str:
+    """The traceback of the innermost cause, less the frames of Ray and of this file that call the trainable."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    told = traceback.TracebackException.from_exception(error)
+    users = [frame for frame in told.stack if not frame.filename.startswith(MACHINERY)]
+    if users:
+        told.stack = traceback.StackSummary.from_list(users)
+    return "".join(told.format())
 
 
 def _describe(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from hypertune import compare
-from hypertune.records import Event
+from hypertune.records.records import Event
 
 EPOCHS = 9
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hypertune.training.pooled import PooledConvolution
+from hypertune.training.kernels.pooled import PooledConvolution
 from tests.benchmarks.training import pin
 
 BATCH, STEPS, ROUNDS, LR = 64, 20, 5, 1e-3

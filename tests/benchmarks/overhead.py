@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -24,13 +25,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# Read as Ray is imported. Under `uv run` the processes of both sides would otherwise build the project anew.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
 import ray
 from ray import tune
 
 from hypertune import compare
-from hypertune.cluster.connect import prepare_environment
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.tuning import controller
+from hypertune.tuning.connect import prepare_environment
 
 EPOCHS = 3
 REQUIRED_REPORTS = 1000

@@ -19,7 +19,7 @@ import numpy as np
 from ray.tune.search import Searcher
 from scipy.stats import wilcoxon
 
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 from hypertune.strategies.random import draw
 from hypertune.strategies.registry import searchers
 

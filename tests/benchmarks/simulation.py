@@ -27,17 +27,17 @@ from pathlib import Path
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from hypertune import records
 from hypertune.comparison.anytime import incumbents
 from hypertune.comparison.target import to_target
-from hypertune.records import Book, Records
+from hypertune.records import records
+from hypertune.records.records import Book, Records
 from hypertune.simulation.costs import Costs
-from hypertune.simulation.engine import Simulation
+from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Source
 from hypertune.simulation.recordings import read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
-from hypertune.study import Budget, Resources, Study
+from hypertune.study.study import Budget, Resources, Study
 
 STUDY = "lcbench_fashion_mnist"
 FULL = 50
@@ -70,7 +70,9 @@ def speed(curves: Path, strategies: tuple[str, ...], counts: list[int], lookup: 
             best, row = float("inf"), {}
             for _ in range(3):
                 book = Book(study)
-                simulation = Simulation(study, name, 0, source=source, workers=workers, costs=Costs(), emit=book.apply)
+                simulation = Simulation(
+                    study, name, 0, cluster=VirtualCluster(source, workers, Costs()), emit=book.apply
+                )
                 with threadpool_limits(1):
                     began = time.process_time()
                     simulation.run()

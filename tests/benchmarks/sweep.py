@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hypertune import records
-from hypertune.study import Study
+from hypertune.records import records
+from hypertune.study.study import Study
 
 FOUR = ("random", "bayes", "hyperband", "hyperopt")
 

@@ -36,7 +36,7 @@ from hypertune.training.datasets import ImageData, load_dataset
 from hypertune.training.images import device_images
 from hypertune.training.loop import TrainingLoop
 from hypertune.training.memory import keep_freed_memory
-from hypertune.training.models import build_model
+from hypertune.training.networks import build_model
 from hypertune.training.optimisation import flatten_parameters
 
 IMAGES = 6400

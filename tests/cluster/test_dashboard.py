@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.cluster import dashboard
-from hypertune.cluster.dashboard import find_address, find_token, jobs_client, make_token
+from hypertune.cluster.dashboard import find_address, jobs_client
+from hypertune.tuning import token
+from hypertune.tuning.token import find_token, make_token
 
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(dashboard, "TOKEN_FILE", tmp_path / ".ray" / "auth_token")
+    monkeypatch.setattr(token, "TOKEN_FILE", tmp_path / ".ray" / "auth_token")
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -99,22 +100,22 @@ def test_a_token_file_that_is_named_has_to_be_there(monkeypatch: pytest.MonkeyPa
 
 def test_a_token_is_made_once_and_for_its_user_alone() -> None:
     make_token()
-    first = dashboard.TOKEN_FILE.read_text()
-    assert stat.S_IMODE(dashboard.TOKEN_FILE.stat().st_mode) == 0o600
+    first = token.TOKEN_FILE.read_text()
+    assert stat.S_IMODE(token.TOKEN_FILE.stat().st_mode) == 0o600
     make_token()
-    assert dashboard.TOKEN_FILE.read_text() == first
+    assert token.TOKEN_FILE.read_text() == first
 
 
 def test_a_token_that_others_can_read_is_closed_to_them() -> None:
     make_token()
-    dashboard.TOKEN_FILE.chmod(0o644)
+    token.TOKEN_FILE.chmod(0o644)
     make_token()
-    assert stat.S_IMODE(dashboard.TOKEN_FILE.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token.TOKEN_FILE.stat().st_mode) == 0o600
 
 
 def test_a_token_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(dashboard, "TOKEN_FILE", tmp_path / "file" / "auth_token")
+    monkeypatch.setattr(token, "TOKEN_FILE", tmp_path / "file" / "auth_token")
     with pytest.raises(ValueError, match="cannot be written .*RAY_AUTH_TOKEN_PATH"):
         make_token()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hypertune import records
 from hypertune.cluster import pack_results
 from hypertune.cluster.fetch import read_packed, unpack
-from tests.test_records import recorded
+from hypertune.records import records
+from tests.records.test_records import recorded
 
 
 def packed(folder: Path, most_bytes: int = 2**30) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hypertune.cluster.shipping import MOST_BYTES, STUDY_FILE, pack
-from hypertune.study import Study
-from hypertune.training import KERNELS
+from hypertune.study.study import Study
+from hypertune.training.kernels import LIBRARY_NAME
 
 OWN = """
 [study]
@@ -49,8 +49,8 @@ def test_what_is_sent_runs_by_itself(tmp_path: Path) -> None:
         "import hypertune; from importlib.metadata import entry_points, distribution\n"
         "assert hypertune.__file__.startswith(sys.argv[1]), hypertune.__file__\n"
         "assert 'random' in entry_points(group='hypertune.searchers').names\n"
-        "assert str(distribution('hypertune')._path).startswith(sys.argv[1])\n"
-        "from hypertune.study import Study; Study.load(sys.argv[1] + '/hypertune_study.toml')\n"
+        "assert str(distribution('hypertune-ray')._path).startswith(sys.argv[1])\n"
+        "from hypertune.study.study import Study; Study.load(sys.argv[1] + '/hypertune_study.toml')\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=300, cwd=tmp_path)
 
@@ -103,7 +103,7 @@ def test_compiled_code_has_to_be_installed_there(own: Study, tmp_path: Path, mon
 
 
 def test_the_kernels_of_hypertune_are_sent_although_git_ignores_them() -> None:
-    assert f"hypertune/training/{KERNELS}" in pack(Study.load("digits_cnn"), None).files
+    assert f"hypertune/training/kernels/{LIBRARY_NAME}" in pack(Study.load("digits_cnn"), None).files
 
 
 def test_an_installed_package_is_sent_whatever_the_repository_around_it_ignores(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hypertune.records import Book, Records
-from hypertune.study import Study
+from hypertune.records.records import Book, Records
+from hypertune.study.study import Study
 from tests.comparison.synthetic import START, stamp
 
 Truth = Callable[[dict[str, Any], int], float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 from tests.comparison.synthetic import make_records
 
 ALL = ("random", "hyperopt", "asha")

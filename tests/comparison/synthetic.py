@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hypertune.records import Book, Event, Records
-from hypertune.space import Parameter
-from hypertune.study import Study
+from hypertune.records.records import Book, Event, Records
+from hypertune.space.space import Parameter
+from hypertune.study.study import Study
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SKILL = {"random": 0.0, "bayes": 0.5, "hyperband": 0.0, "hyperopt": 0.65, "asha": 0.1, "optuna": 0.6}

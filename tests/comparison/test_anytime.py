@@ -11,7 +11,7 @@ import pytest
 from hypertune.comparison.anytime import incumbents, on_grid
 from hypertune.comparison.target import to_target
 from hypertune.comparison.timeline import busy_spans
-from hypertune.records import Book, Records
+from hypertune.records.records import Book, Records
 from tests.comparison.synthetic import make_records, make_study
 
 

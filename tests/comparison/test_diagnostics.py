@@ -12,7 +12,7 @@ import pytest
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
 from hypertune.comparison.encoding import encoded
 from hypertune.comparison.importance import importances
-from hypertune.records import Book
+from hypertune.records.records import Book
 from tests.comparison.synthetic import make_records, make_study
 
 CONDITIONAL = {

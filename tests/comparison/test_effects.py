@@ -100,8 +100,8 @@ def test_one_at_a_time_compares_with_its_baseline() -> None:
 def test_tables_without_a_journal_give_the_same_runs(tmp_path: Any) -> None:
     """Configurations other than the incumbents' then come from the columns of trials.csv."""
     from hypertune.comparison.export import write_tables
-    from hypertune.records import read
-    from hypertune.tuning.folder import write_provenance
+    from hypertune.records.provenance import write_provenance
+    from hypertune.records.records import read
 
     space = {"lr": {"loguniform": [1e-4, 1e-2]}, "on": {"grid_search": [True, False]}, "n": {"grid_search": ["1", 2]}}
     study = design_study(space, design={"points": 3})

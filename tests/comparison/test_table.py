@@ -14,7 +14,7 @@ from hypertune.comparison.outcomes import outcomes
 from hypertune.comparison.table import comparison_table
 from hypertune.comparison.terminal import rich_table
 from hypertune.comparison.verdict import conclusion
-from hypertune.records import Book
+from hypertune.records.records import Book
 from tests.comparison.edges import EDGES, edge
 from tests.comparison.synthetic import make_records, make_study
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypertune.records import JOURNAL
+from hypertune.storage.files import JOURNAL
 from tests.comparison.synthetic import make_events, make_study
 
 SCRIPT = """
@@ -20,7 +20,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
-from hypertune import records
+from hypertune.records import records
 from hypertune.comparison.export import FORMATS, export, write_tables
 from hypertune.comparison.table import comparison_table
 from hypertune.comparison.terminal import rich_table

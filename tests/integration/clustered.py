@@ -23,10 +23,10 @@ from ray import tune
 from ray.cluster_utils import Cluster
 
 from hypertune.api import Result, compare
-from hypertune.cluster import connect
-from hypertune.records import Event
-from hypertune.study import Study
+from hypertune.records.records import Event
+from hypertune.study.study import Study
 from hypertune.training.trainable import MLP
+from hypertune.tuning import connect
 from tests.integration import trainables
 
 Facts = dict[str, Any]

@@ -8,7 +8,7 @@ from ray import tune
 from rich.console import Console
 
 from hypertune.api import compare
-from hypertune.storage import Place, as_place
+from hypertune.storage.storage import Place, as_place
 from tests.integration import trainables
 
 STRATEGIES = ("random", "hyperband", "hyperopt+asha")

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from ray import tune
 
-from hypertune import batches, compare
+from hypertune import compare
+from hypertune.sweep import batches
 from hypertune.tuning import housekeeping
 from tests.integration import trainables
 

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from ray import tune
 
-from hypertune import compare, records
-from hypertune.records import JOURNAL
+from hypertune import compare
+from hypertune.records import records
+from hypertune.storage.files import JOURNAL
 from tests.integration import trainables
 
 pytestmark = pytest.mark.usefixtures("local_ray")

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
-from hypertune import load_model, records
-from hypertune.cli import main
-from hypertune.study import Study
+from hypertune import load_model
+from hypertune.commands.cli import main
+from hypertune.records import records
+from hypertune.study.study import Study
 from hypertune.training.datasets import load_dataset
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -73,8 +76,6 @@ def test_the_same_configuration_gives_the_same_curve_whichever_strategy_proposed
 def test_the_winner_loads_and_is_as_good_as_the_table_says(digits: Path) -> None:
     model = load_model(digits / "best" / "model.pt")
     data = load_dataset("digits", validation_fraction=0.2)
-    import torch
-
     with torch.inference_mode():
         logits = model(torch.from_numpy(data.images[data.test]))
     accuracy = float(np.mean(logits.argmax(dim=1).numpy() == data.labels[data.test]))
@@ -128,6 +129,57 @@ def test_fashion_mnist_from_a_folder_that_has_it(data_dir: Path, tmp_path: Path)
     facts = one_epoch("fashion_mnist_cnn", data_dir, tmp_path)
     assert facts.trials["valid_accuracy"].iloc[0] > 0.3
     assert facts.trials["config/filters"].iloc[0] in range(2, 16)
+
+
+FLAT = """
+[study]
+name = "photos"
+strategies = ["random", "hyperopt"]
+seeds = 2
+budget = {{ trials = 2 }}
+metric = "valid_accuracy"
+mode = "max"
+retrain = 1
+[training]
+trainable = "cnn"
+dataset = "image_folder"
+path = "{path}"
+image_size = 12
+channels = 3
+max_epochs = 1
+[training.config]
+batch_size = 16
+[space]
+filters = {{ randint = [2, 8] }}
+"""
+
+
+def test_a_flat_folder_of_photos_of_mixed_sizes_and_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HYPERTUNE_DATA_DIR", str(tmp_path / "cache"))
+    random, modes = np.random.default_rng(0), ("L", "RGB", "P", "RGBA", "CMYK")
+    for name in ("dark", "light"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = random.integers(0, 128, (20 + number, 30, 3), dtype=np.uint8) + 127 * (name == "light")
+            image = Image.fromarray(pixels.astype(np.uint8)).convert(modes[number % len(modes)])
+            image.save(tmp_path / "photos" / name / f"{number}.tif")
+    (tmp_path / "photos" / "notes.txt").write_text("beside the classes")
+    (tmp_path / "photos" / "dark" / "notes.txt").write_text("no image")
+    study, out = tmp_path / "study.toml", tmp_path / "out"
+    study.write_text(FLAT.format(path=tmp_path / "photos"))
+    assert main(["compare", str(study), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "Note: files that are no images by their ending are left out: 1 .txt" in told
+    assert "The validation split has 6 images: one image is 0.167 of valid_accuracy" in told
+    facts = records.read(out)
+    assert facts.provenance["images"] == {"train": 58, "valid": 6, "test": 16}
+    assert facts.provenance["notes"] == ["files that are no images by their ending are left out: 1 .txt"]
+    assert facts.study.training.image_size == 12
+    assert facts.retrained["test_accuracy"].between(0, 1).all()
+    data = load_dataset("image_folder", path=str(tmp_path / "photos"), image_size=12, channels=3)
+    assert load_model(out / "best" / "model.pt")(torch.from_numpy(data.images[data.test])).shape == (16, 2)
 
 
 @pytest.mark.slow

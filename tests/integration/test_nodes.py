@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hypertune import records
+from hypertune.records import records
 from tests.integration.clustered import kill_tree
 from tests.integration.test_resume import wait_for_epochs
 

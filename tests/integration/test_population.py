@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from ray import tune
 
-from hypertune import compare, records
-from hypertune.cli import main
-from hypertune.records import Event
+from hypertune import compare
+from hypertune.commands.cli import main
+from hypertune.records import records
+from hypertune.records.records import Event
 from hypertune.training.datasets import ImageData, load_dataset
 from hypertune.training.loop import TrainingLoop
 from hypertune.training.trainable import MLP

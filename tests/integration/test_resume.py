@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hypertune import records
-from hypertune.records import JOURNAL
+from hypertune.records import records
+from hypertune.storage.files import JOURNAL
 
 # Ray starts its own processes; two cores' worth are asked for whatever the machine has.
 ENVIRONMENT = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}', "PYTHONUNBUFFERED": "1"}

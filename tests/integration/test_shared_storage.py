@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hypertune import load_model, records
-from hypertune.records import JOURNAL
-from hypertune.storage import Storage
+from hypertune import load_model
+from hypertune.records import records
+from hypertune.storage.files import JOURNAL
+from hypertune.storage.storage import Storage
 
 SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hypertune import records
+from hypertune.records import records
 
 STUDY = """
 [study]
@@ -113,7 +113,7 @@ def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
     done = run("submit", "study.toml", "--name", "first", "--env", "TOLD=yes", "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ".env (secret)" in done.stderr
-    assert "[1/1] random       seed 0" in done.stdout
+    assert "[1/1] random seed 0" in done.stdout
     assert "hunter2" not in done.stdout
     fetched = run("fetch", "first")
     assert fetched.stdout == "hypertune-out/first: fetched from ~/hypertune-out/first\n", fetched.stderr

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 
-from hypertune.cli import main
+from hypertune.commands.cli import main
 from hypertune.tuning.metrics import Gauges
 
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -41,6 +41,19 @@ class Objective(tune.Trainable):
         self.steps = int(Path(checkpoint, "steps").read_text())
 
 
+class LongEpochs(tune.Trainable):
+    """Each epoch after the first takes `seconds`."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.settings, self.steps = config, 0
+
+    def step(self) -> dict[str, Any]:
+        self.steps += 1
+        if self.steps > 1:
+            time.sleep(self.settings["seconds"])
+        return {"score": self.settings["lr"] * self.steps}
+
+
 def checkpointing(config: dict[str, Any], **extra: float) -> None:
     """A function trainable that saves every step and goes on from there; it counts the steps it really trained."""
     start = 0

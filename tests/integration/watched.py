@@ -8,7 +8,7 @@ from pathlib import Path
 from ray import tune
 
 from hypertune.api import compare
-from hypertune.records import Event
+from hypertune.records.records import Event
 from tests.integration import trainables
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hypertune.api import Result, write_outputs
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.designs import by_level, heatmap
 from hypertune.report.figures import figures
 from hypertune.report.html import render

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.report.html import render, write_report
 from tests.comparison.synthetic import make_records
 

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hypertune.records import Book
+from hypertune.records.records import Book
 from hypertune.simulation.costs import Costs
-from hypertune.simulation.engine import Simulation
+from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Nearest, Source
 from hypertune.simulation.recordings import Recordings, from_frame
 from hypertune.strategies.random import draw
-from hypertune.study import Study
-from tests.scripted import SPACE, accuracy, make_study
+from hypertune.study.study import Study
+from tests.sweep.scripted import SPACE, accuracy, make_study
 
 
 def published(name: str) -> Path:
@@ -75,9 +75,7 @@ def simulated(
         study,
         strategy,
         seed,
-        source=source or Nearest(recordings(study), study),
-        workers=workers,
-        costs=costs,
+        cluster=VirtualCluster(source or Nearest(recordings(study), study), workers, costs),
         emit=book.apply,
     )
     simulation.run()

@@ -11,9 +11,9 @@ import pytest
 
 from hypertune.simulation.costs import Costs, parse_costs
 from hypertune.simulation.lookup import Nearest
-from hypertune.study import Budget, Study
-from tests.scripted import make_study
+from hypertune.study.study import Budget, Study
 from tests.simulation.tables import FREE, recorded, recordings, simulated
+from tests.sweep.scripted import make_study
 
 ONE_WIDTH = pd.DataFrame(recorded([{"lr": 0.001 * n, "width": 1} for n in range(1, 60)]))
 """Every epoch takes 10 s."""

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypertune.records import Event
+from hypertune.records.records import Event
 from hypertune.simulation.costs import Costs
-from hypertune.simulation.engine import Simulation, stamp
+from hypertune.simulation.engine import Simulation, VirtualCluster, stamp
 from hypertune.simulation.lookup import Nearest
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.asha import AshaScheduler
-from hypertune.study import Budget
-from tests.scripted import Runner, accuracy, make_study
+from hypertune.study.study import Budget
 from tests.simulation.tables import FREE, made_up, recorded, recordings, simulated
+from tests.sweep.scripted import Runner, accuracy, make_study
 
 STRATEGIES = ["random", "asha", "hyperband", "median", "hyperopt", "optuna", "bohb", "hyperopt+hyperband"]
 
@@ -110,7 +110,7 @@ def most_at_once(curves: pd.DataFrame) -> int:
 def test_the_journal_is_one_that_a_real_sweep_could_have_written() -> None:
     events: list[Event] = []
     study = make_study(strategies=("hyperband",))
-    Simulation(study, "hyperband", 0, source=SOURCE, workers=2, costs=Costs(), emit=events.append).run()
+    Simulation(study, "hyperband", 0, cluster=VirtualCluster(SOURCE, 2, Costs()), emit=events.append).run()
     kinds = [event["event"] for event in events]
     assert kinds[0] == "sweep"
     assert kinds[-1] == "done"
@@ -162,7 +162,7 @@ class StopsOthers:
 def test_a_scheduler_may_stop_another_trial_while_it_trains() -> None:
     study = make_study(budget=Budget(trials=4))
     events: list[Event] = []
-    simulation = Simulation(study, "random", 0, source=SOURCE, workers=2, costs=FREE, emit=events.append)
+    simulation = Simulation(study, "random", 0, cluster=VirtualCluster(SOURCE, 2, FREE), emit=events.append)
     simulation.sweep.scheduler = StopsOthers()
     simulation.run()
     ends = {event["trial_id"]: event for event in events if event["event"] == "end"}

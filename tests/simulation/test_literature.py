@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from hypertune.simulation.capacity import default_target, rows_of
+from hypertune.comparison.capacity import default_target, rows_of
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from tests.benchmarks.simulation import RANKED, mean_ranks, simulated, source_of, study_of

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypertune.simulation.coordinates import Coordinates
 from hypertune.simulation.lookup import Nearest
 from hypertune.simulation.surrogate import LOOKUPS, Forest, Neighbours
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.random import draw
-from hypertune.study import Training
-from tests.scripted import SPACE, accuracy, make_study
+from hypertune.study.study import Training
 from tests.simulation.tables import made_up, recorded, recordings
+from tests.sweep.scripted import SPACE, accuracy, make_study
 
 A, B = {"lr": 0.01, "width": 2}, {"lr": 0.0002, "width": 7}
 

@@ -10,7 +10,7 @@ import pytest
 
 from hypertune.simulation.published import read_json
 from hypertune.simulation.recordings import read
-from tests.scripted import make_study
+from tests.sweep.scripted import make_study
 
 
 def lcbench_run(lr: float) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hypertune.records import Book
+from hypertune.records.records import Book
 from hypertune.simulation.recordings import from_frame, read
-from hypertune.space import Space
-from hypertune.study import Study, Training
-from tests.scripted import Runner, make_study
+from hypertune.space.space import Space
+from hypertune.study.study import Study, Training
 from tests.simulation.tables import made_up, published, recorded, recordings
+from tests.sweep.scripted import Runner, make_study
 
 
 def test_a_table_becomes_arrays() -> None:

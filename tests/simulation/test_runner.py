@@ -7,13 +7,13 @@ import random
 import numpy as np
 import pandas as pd
 
-from hypertune.records import Records
+from hypertune.records.records import Records
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Nearest
 from hypertune.simulation.runner import Job, Setting, jobs_of, processes, simulate_all, simulate_sweep
-from hypertune.study import Study
-from tests.scripted import accuracy, make_study
+from hypertune.study.study import Study
 from tests.simulation.tables import recordings
+from tests.sweep.scripted import accuracy, make_study
 
 STUDY = make_study(strategies=("random", "asha", "hyperopt"), seeds=(0, 1, 2))
 

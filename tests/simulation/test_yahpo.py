@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hypertune.cli import main
+from hypertune.commands.cli import main
 from hypertune.simulation.recordings import read
 from hypertune.simulation.yahpo import SCENARIOS
-from hypertune.study import Study
+from hypertune.study.study import Study
 
 ENCODING = {"OpenML_task_id": {"#na#": 0, "189906": 1, "3945": 2}}
 WEIGHTS = np.zeros((9, 6), np.float32)

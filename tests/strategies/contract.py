@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypertune.space import Config, Space, flatten
+from hypertune.space.space import Config, Space, flatten
 from hypertune.strategies.plugin import SchedulerPlugin, SearcherPlugin, features
 from tests.strategies.runner import Curve, VirtualRunner, crossing, failing, rising
 

@@ -3,7 +3,7 @@
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 from hypertune.strategies.history import HistorySearcher
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.unit_cube import UnitCube

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.asha import asha, cutoff, rung_epochs
 from tests.strategies.runner import VirtualRunner, VirtualTrial, crossing, failing
 

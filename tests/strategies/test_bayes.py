@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies import gaussian_process
 from hypertune.strategies.bayes import bayes
 from hypertune.strategies.gaussian_process import (

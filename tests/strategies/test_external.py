@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hypertune.space import Config, Parameter, Space
+from hypertune.space.space import Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from tests.strategies.contract import EVERY_DOMAIN
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from hypertune.space import Config, Space
+from hypertune.space.space import Config, Space
 from hypertune.strategies.grid import grid, one_at_a_time
 
 

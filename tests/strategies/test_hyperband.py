@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.brackets import Bracket, plan
 from hypertune.strategies.hyperband import hyperband
 from tests.strategies.runner import Curve, VirtualRunner, VirtualTrial, crossing, rising

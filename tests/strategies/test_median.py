@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies.median import median
 from tests.strategies.runner import VirtualTrial
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypertune.lineage import Lineage
-from hypertune.space import Config, Space
+from hypertune.records.lineage import Lineage
+from hypertune.space.space import Config, Space
 from hypertune.strategies.pb2 import Bandit, TimeVarying
 from hypertune.strategies.pbt import Perturb, pbt
 from hypertune.strategies.population import Interval, Population, mutable
-from hypertune.study import Budget, Study, Training
-from tests.scripted import Runner, make_study
+from hypertune.study.study import Budget, Study, Training
+from tests.sweep.scripted import Runner, make_study
 
 SPACE = Space.parse(
     {

@@ -11,7 +11,7 @@ import pytest
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from hypertune.space import Space
+from hypertune.space.space import Space
 from hypertune.strategies import registry
 from hypertune.strategies.plugin import SearcherPlugin, features, searcher
 from hypertune.strategies.registry import Strategy, build, parse_strategy, refusal, schedulers, searchers
@@ -162,7 +162,7 @@ def test_an_installed_plugin_is_a_strategy(tmp_path: Path, monkeypatch: pytest.M
     ("target", "message"),
     [
         ("no_such_module:thing", "cannot be imported: No module named 'no_such_module'; fix or remove its package"),
-        ("hypertune.space:Space", r"is no searcher: decorate it with @searcher\(...\)"),
+        ("hypertune.space.space:Space", r"is no searcher: decorate it with @searcher\(...\)"),
     ],
 )
 def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hypertune.records import Book, Event
-from hypertune.study import Logging, Study
+from hypertune.records.records import Book, Event
+from hypertune.study.study import Logging, Study
 from hypertune.tracking.tracker import Tracker, check
 from tests.comparison.synthetic import make_events, make_study
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypertune.training import datasets
-from hypertune.training.datasets import ImageData, RawImages, load_dataset, stratified_split
+from hypertune.training.datasets import ImageData, load_dataset
+from hypertune.training.raw import RawImages
+from hypertune.training.splits import stratified_split
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 9, 8, 3), dtype=np.uint8)
 LABELS = np.arange(40) % 4
@@ -142,8 +144,11 @@ def test_labels_are_the_names_where_there_are_none(plugin: Any) -> None:
         ({"y_test": LABELS[32:] + 1}, "y_test has labels from 1 to 4; they must be 0 to 3"),
         ({"y_train": LABELS[:32] - 1, "classes": ()}, "y_train has labels from -1"),
         ({"y_train": LABELS[:32] * 0, "y_test": LABELS[32:] * 0, "classes": ()}, "a single class"),
-        ({"y_train": np.r_[LABELS[:28] % 3, 3, 0, 0, 0]}, "1 images of class 'dog'"),
-        ({"classes": ("ant", "bee", "cow", "dog", "emu")}, "0 images of class 'emu'"),
+        (
+            {"y_train": np.r_[LABELS[:28] % 3, 3, 0, 0, 0]},
+            "class 'dog' has 1 image to train on; each class needs at least 2",
+        ),
+        ({"classes": ("ant", "bee", "cow", "dog", "emu")}, "class 'emu' has 0 images to train on"),
     ],
 )
 def test_bad_arrays_are_named_in_one_line(plugin: Any, changes: dict[str, Any], message: str | None) -> None:
@@ -194,3 +199,24 @@ def test_three_classes_of_packed_cifar10(data_dir: Path) -> None:
     data = load_dataset("cifar10", data_dir=data_dir, classes=["horse", "cat"])
     assert data.images.shape == (12_000, 3, 32, 32)
     assert data.classes == ("horse", "cat")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 0}, r"image_size must be a number of pixels or \[height, width\], not 0"),
+        ({"image_size": [8, 8, 3]}, "image_size must be"),
+        ({"image_size": 2.5}, "image_size must be"),
+        ({"channels": 4}, r"channels must be 1 \(grey\) or 3 \(colour\), not 4"),
+        ({"test_fraction": 1.5}, "test_fraction must be above 0 and below 1, not 1.5"),
+        ({"test_fraction": 0.2}, "test_fraction: there is a test split already"),
+    ],
+)
+def test_bad_image_options(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_dataset("digits", **arguments)
+
+
+def test_resizing_mends_differing_sizes(plugin: Any) -> None:
+    plugin(raw(x_test=IMAGES[32:, :8]))
+    assert load_dataset("toy", image_size=[5, 6], channels=1).images.shape == (40, 1, 5, 6)

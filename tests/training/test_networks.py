@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from hypertune.training.models import build_model
+from hypertune.training.networks import build_model
 
 
 def count(model: nn.Module) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hypertune.training.hyperparameters import CNNHyperparameters, Hyperparameters
-from hypertune.training.models import build_model
+from hypertune.training.networks import build_model
 from hypertune.training.optimisation import flatten_parameters, learning_rate, make_optimizer, plain_step
 
 PLAIN = {

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypertune.training.datasets import RawImages, load_dataset
+from hypertune.training.datasets import load_dataset
 from hypertune.training.packed import read_npz, write_npz
+from hypertune.training.raw import RawImages
 
 ARRAYS: dict[str, Any] = {
     "x_train": np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8),
@@ -107,3 +108,14 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, make: Any) -> None:
     with pytest.raises(ValueError, match=r"own\.npz: ") as caught:
         load_dataset("npz", path=str(make(tmp_path / "own.npz")))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_a_test_split_has_one_cut(tmp_path: Path) -> None:
+    data = load_dataset("npz", path=str(pack(tmp_path / "own.npz", x_test=None, y_test=None)), test_fraction=0.3)
+    assert data.sizes() == {"train": 12, "valid": 2, "test": 6}
+    with pytest.raises(ValueError, match="own.npz: has no array 'y_test'"):
+        load_dataset("npz", path=str(pack(tmp_path / "own.npz", y_test=None)))
+    with pytest.raises(ValueError, match="own.npz: has no arrays 'x_train', 'y_train', only x_test, y_test, classes"):
+        load_dataset("npz", path=str(pack(tmp_path / "own.npz", x_train=None, y_train=None)))
+    with pytest.raises(ValueError, match="test_fraction: there is a test split already"):
+        load_dataset("npz", path=str(pack(tmp_path / "own.npz")), test_fraction=0.3)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from hypertune.training.pooled import PooledConvolution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hypertune.training import kernels, pooled
-from hypertune.training.pooled import PooledConvolution
+from hypertune.training.kernels import calls as kernels
+from hypertune.training.kernels import pooled
 
 # images, channels, filters, height, width, padding: few and many channels, more filters than one and two vectors hold,
 # odd sizes, the smallest images
@@ -210,3 +212,10 @@ def test_no_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = make(SHAPES[0], rectify=True)
     with pytest.raises(MemoryError, match="has no memory for one image"):
         layer(x)
+
+
+def test_a_switch_does_without_them_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPERTUNE_KERNELS", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not kernels.available.__wrapped__()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from hypertune.study import Study
+from hypertune.study.study import Study
 from hypertune.tuning.checks import check
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pyarrow.fs import FileInfo, FileSelector, FileType
 
-from hypertune.records import Event
-from hypertune.trial import StubTrial
+from hypertune.records.records import Event
+from hypertune.sweep.trial import StubTrial
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.replay import replay
-from tests.scripted import Runner, make_study
+from tests.sweep.scripted import Runner, make_study
 
 
 class Disk:

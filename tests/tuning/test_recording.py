@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from hypertune import patience
-from hypertune.records import JOURNAL, read_journal
-from hypertune.trial import StorageLost
+from hypertune.records.records import read_journal
+from hypertune.storage import patience
+from hypertune.storage.files import JOURNAL
+from hypertune.sweep.trial import StorageLost
 from hypertune.tuning.recording import Recorder
-from tests.scripted import Runner, make_study
+from tests.sweep.scripted import Runner, make_study
 
 STUDY = make_study(strategies=("random",), seeds=(0,))
 

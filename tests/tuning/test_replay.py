@@ -6,9 +6,9 @@ import warnings
 
 import pytest
 
-from hypertune.trial import StubTrial
+from hypertune.sweep.trial import StubTrial
 from hypertune.tuning.replay import replay
-from tests.scripted import Runner, make_study
+from tests.sweep.scripted import Runner, make_study
 
 STRATEGIES = ["random", "asha", "hyperband", "hyperopt", "optuna", "bayes", "hyperopt+asha", "pbt", "hyperopt+pb2"]
 

@@ -1,0 +1,231 @@
+"""`hypertune advise`: one strategy, one number of workers and one budget, with the evidence for them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from hypertune.commands.simulate import Plan, planned, simulated
+from hypertune.comparison.anytime import Axis, change_points, first_reached, on_points, steps_by_seed
+from hypertune.comparison.capacity import at_knees, capacity_table, default_target, rows_of, sentences
+from hypertune.comparison.numbers import duration, number, share
+from hypertune.comparison.outcomes import Outcomes, outcomes
+from hypertune.comparison.statistics import LEVEL, resampling_weights
+from hypertune.records.records import Records
+from hypertune.simulation.runner import Setting, processes
+
+CONFIDENT = 0.9
+"""Share of the sweeps that reach the target within the recommended budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """When the sweeps of one strategy on one number of workers reach the target, one entry per seed.
+
+    Attributes:
+        seconds, epochs: virtual time and epochs until then; where a sweep never does, what it took to its end.
+        there: whether it does.
+    """
+
+    seconds: NDArray[np.float64]
+    epochs: NDArray[np.float64]
+    there: NDArray[np.bool_]
+
+
+def arrivals(records: Records, target: float) -> dict[str, Arrivals]:
+    """When each strategy's sweeps reach the target."""
+    facts = outcomes(records)
+    goal = target if records.study.mode == "max" else -target
+    seconds, epochs = (_firsts(records, facts, axis, goal) for axis in ("wall_s", "epochs"))
+    ledger = records.sweeps.set_index(["strategy", "seed"])
+    found = {}
+    for name in facts.strategies:
+        there, ends = np.isfinite(seconds[name]), ledger.loc[name].loc[list(facts.seeds)]
+        found[name] = Arrivals(
+            seconds=np.where(there, seconds[name], ends["wall_s"]),
+            epochs=np.where(there, epochs[name], ends["epochs"]),
+            there=there,
+        )
+    return found
+
+
+def _firsts(records: Records, facts: Outcomes, axis: Axis, goal: float) -> dict[str, NDArray[np.float64]]:
+    """Where each strategy's sweeps reach the score, infinite where one never does; one entry per seed."""
+    steps, end = steps_by_seed(records, facts, axis)
+    found = {}
+    for name, sweeps in steps.items():
+        grid = change_points(sweeps, end)
+        found[name] = first_reached(on_points(grid, sweeps), goal, grid)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A strategy on its number of workers: those of its knee.
+
+    Attributes:
+        ratio: its time to the target over the recommended one's, geometric mean over the seeds, and the ends of the
+            95 % interval (percentile bootstrap over seeds, paired).
+    """
+
+    strategy: str
+    workers: int
+    time_s: float
+    cost_worker_s: float
+    value: float
+    arrivals: Arrivals
+    ratio: tuple[float, float, float]
+
+    def worse(self, best: Choice) -> bool:
+        """Whether its time times its cost is established to be more than the recommended one's."""
+        return self.ratio[1] > math.sqrt(best.workers / self.workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to run.
+
+    Attributes:
+        best: of the strategies on the workers of their knees, the first of `capacity.at_knees`.
+        others: the other strategies that reach it, in the same order.
+        epochs: a budget within which `CONFIDENT` of the best one's sweeps reach the target.
+        table: as `capacity.capacity_table`.
+    """
+
+    best: Choice
+    others: tuple[Choice, ...]
+    epochs: int
+    target: float
+    table: pd.DataFrame
+
+
+def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int], Arrivals], target: float) -> Advice:
+    """The advice that simulations on several numbers of workers give.
+
+    Args:
+        rows: of all strategies and numbers of workers, from `capacity.rows_of`.
+        found: when their sweeps reach the target, by strategy and number of workers.
+
+    Raises:
+        ValueError: if no strategy reaches the target.
+    """
+    table = capacity_table(rows)
+    knees = at_knees(table)
+    if not knees:
+        raise ValueError(f"--target: no strategy reaches {number(target)} within the budget; give a nearer one")
+    best = found[knees[0]["strategy"], int(knees[0]["workers"])]
+    choices = [_choice(row, found[row["strategy"], int(row["workers"])], best) for row in knees]
+    epochs = math.ceil(np.quantile(best.epochs, CONFIDENT, method="inverted_cdf"))
+    return Advice(choices[0], tuple(choices[1:]), epochs, target, table)
+
+
+def _choice(row: Mapping[Any, Any], own: Arrivals, best: Arrivals) -> Choice:
+    """The choice that a row of the table stands for, against the recommended one."""
+    ratio = _ratio(own.seconds, best.seconds)
+    return Choice(row["strategy"], int(row["workers"]), row["time_s"], row["cost_worker_s"], row["value"], own, ratio)
+
+
+def _ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Geometric mean of the ratios of paired times, and its interval; NaN without two seeds."""
+    logs = np.log(np.maximum(ours, 1e-9) / np.maximum(theirs, 1e-9))
+    if len(logs) < 2:
+        return float(np.exp(logs.mean())), math.nan, math.nan
+    means = resampling_weights(len(logs)) @ logs
+    low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high))
+
+
+def advise(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    from hypertune.commands.exit_codes import DONE
+
+    plan = planned(arguments)
+    console = Console(highlight=False, quiet=arguments.quiet)
+    console.print(plan.announcement, soft_wrap=True)
+    advice, tally = _simulated(plan, arguments.target, console)
+    tell(advice, plan.setting, tally, Console(highlight=False), arguments)
+    return DONE
+
+
+def _simulated(plan: Plan, target: float | None, console: Console) -> tuple[Advice, Counter[str]]:
+    """The advice, and how many trials of all simulations were read off which kind of curve."""
+    rows: list[dict[str, Any]] = []
+    found: dict[tuple[str, int], Arrivals] = {}
+    tally: Counter[str] = Counter()
+    with processes(plan.setting, plan.processes) as pool:
+        for workers in plan.workers:
+            facts = simulated(plan.setting, workers, pool, console)
+            target = default_target(facts) if target is None else target
+            rows += rows_of(facts, target, workers)
+            found |= {(name, workers): arrived for name, arrived in arrivals(facts, target).items()}
+            tally.update(facts.provenance["trials"])
+    assert target is not None
+    return advice_of(rows, found, target), tally
+
+
+def tell(
+    advice: Advice, setting: Setting, tally: Mapping[str, int], console: Console, arguments: argparse.Namespace
+) -> None:
+    """Prints the recommendation, its evidence, and the command that follows it."""
+    study, best = setting.study, advice.best
+    within = int((best.arrivals.epochs[best.arrivals.there] <= advice.epochs).sum())
+    say = partial(console.print, soft_wrap=True)
+    say(f"\n[bold]{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs[/bold]")
+    say(
+        f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "
+        f"that budget{'' if arguments.target is not None else ', which is what random search ends with'}."
+    )
+    say(sentences(advice.table[advice.table["strategy"] == best.strategy], study.metric, advice.target)[0] + ".")
+    say(_rivals(advice))
+    console.print(_table(advice))
+    never = [name for name in study.strategies if name not in set(advice.table.loc[advice.table["knee"], "strategy"])]
+    if never:
+        say(f"Not reached within {study.budget} by: {', '.join(never)}.")
+    say(_evidence(setting, tally))
+    say(f"hypertune compare {arguments.study} --strategies {best.strategy} --budget epochs={advice.epochs}")
+
+
+def _rivals(advice: Advice) -> str:
+    equals = [other.strategy for other in advice.others if not other.worse(advice.best)]
+    if not advice.others:
+        return "No other strategy reaches it."
+    if not equals:
+        return f"Time and cost taken together, all others are established to be worse, at {LEVEL:.0%} confidence."
+    return f"Time and cost taken together, not established to be worse: {', '.join(equals)}."
+
+
+def _table(advice: Advice) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("strategy", "workers", "time", "worker time", "there", "value", "times as long"):
+        table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
+    for choice in (advice.best, *advice.others):
+        mean, low, high = choice.ratio
+        ratio = "" if choice is advice.best else f"{number(mean, 2)} [{number(low, 2)}, {number(high, 2)}]"
+        there = share(float(choice.arrivals.there.mean()))
+        costs = duration(choice.time_s), duration(choice.cost_worker_s)
+        table.add_row(choice.strategy, str(choice.workers), *costs, there, number(choice.value), ratio)
+    return table
+
+
+def _evidence(setting: Setting, tally: Mapping[str, int]) -> str:
+    told = setting.source.description()
+    total = max(sum(tally.values()), 1)
+    kinds = ", ".join(f"{share(trials / total)} {kind.replace('_', ' ')}" for kind, trials in tally.items() if trials)
+    error = told.get("held_out", {}).get("mean_absolute_error")
+    off = f"; on held-out configurations it is off by {number(error, 2)} on average" if error is not None else ""
+    return f"Curves: {kinds} ({told['lookup']}{off}). {len(setting.study.seeds)} seeds; time is virtual."

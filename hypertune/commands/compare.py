@@ -1,0 +1,136 @@
+"""`hypertune compare`: the command's options applied to a study, the run shown, the result printed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
+from hypertune.commands.options import OVERRIDES, overridden
+from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
+from hypertune.storage.storage import Place
+from hypertune.study.study import Study
+from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
+from hypertune.tuning.watchdog import ending_process
+
+WIDTH = 120
+"""Columns of the table where the output is not a terminal."""
+DEFAULT_STUDY = "digits_cnn"
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
+    if arguments.dry_run:
+        return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))
+    if not arguments.resume and not confirmed(study, yes=arguments.yes):
+        console.print("Nothing was started.")
+        return DONE
+    if not arguments.quiet:
+        console.print(announcement(study, out), soft_wrap=True, markup=False)
+    with sigterm_as_ctrl_c(), ending_process() as leave:
+        return leave(_run(study, out, data_dir, arguments, console))
+
+
+def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
+    """Prints the plan, after all checks that the study itself would begin with."""
+    from hypertune.records import folder, records
+    from hypertune.training.registry import resolve
+    from hypertune.tuning.checks import check
+
+    if resumes:
+        rows = records.read(way.out).sweeps
+        begun = {(str(row["strategy"]), int(row["seed"])): bool(row["finished"]) for row in rows.to_dict("records")}
+        finished = {key for key, done in begun.items() if done}
+        lines = left_lines(study, way.out, finished, set(begun))
+    else:
+        check(study, resolve(study.training.trainable))
+        if isinstance(way.out, Path):
+            folder.check_free(way.out)
+        lines = plan_lines(study, way)
+    for line in lines:
+        print(line)
+    return DONE
+
+
+def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
+    from hypertune import api
+    from hypertune.comparison.failures import told_failures
+    from hypertune.tuning.display import Progress
+    from hypertune.tuning.driver import Circumstances
+
+    display: Any = contextlib.nullcontext() if arguments.quiet else Progress(study, console)
+    go_on = f"Interrupted. Go on with: hypertune compare --resume {out}"
+    try:
+        with display as progress:
+            circumstances = Circumstances(
+                address=arguments.address,
+                dashboard_host=arguments.dashboard_host,
+                data_dir=data_dir,
+                resume=bool(arguments.resume),
+                observers=(progress,) if progress is not None else (),
+            )
+            result = api.run(study, out, circumstances)
+    except KeyboardInterrupt:
+        ignore_signals()
+        begun = not isinstance(out, Path) or out.exists()
+        console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
+        return INTERRUPTED
+    _print_result(result, out, console)
+    for line in told_failures(result.records, str(out)):
+        console.print(line, soft_wrap=True, markup=False)
+    if result.records.gave_up:
+        console.print(f"Mend the trainable and go on with: hypertune compare --resume {out}", soft_wrap=True)
+        return PARTLY_FAILED
+    if result.interrupted:
+        console.print(go_on, soft_wrap=True)
+        return INTERRUPTED
+    return PARTLY_FAILED if result.records.failures else DONE
+
+
+def _print_result(result: Any, out: Place, console: Console) -> None:
+    from hypertune.comparison.assessment import assess
+    from hypertune.comparison.terminal import rich_table
+    from hypertune.comparison.wording import sentences
+
+    console.print()
+    first, *others = sentences(assess(result.records))
+    console.print(first, style="bold", soft_wrap=True, markup=False)
+    for sentence in others:
+        console.print(f"- {sentence}", soft_wrap=True, markup=False)
+    console.print()
+    console.print(rich_table(result.records))
+    console.print(f"Report: {out}/report.html", soft_wrap=True)
+
+
+def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
+    from hypertune.records import folder
+
+    study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
+    return study, arguments.out or folder.default(study), arguments.data_dir
+
+
+def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
+    from hypertune.records import records
+
+    given = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if getattr(arguments, name) is not None]
+    if given:
+        flag = given[0].replace("_", "-")
+        raise ValueError(
+            f"--resume goes on with the study as it was; leave out {'STUDY' if flag == 'study' else '--' + flag}"
+        )
+    place = arguments.resume
+    facts = records.read(place)
+    data_dir = arguments.data_dir or facts.provenance.get("data_dir")
+    return facts.study, place, Path(data_dir) if data_dir else None

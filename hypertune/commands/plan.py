@@ -1,0 +1,143 @@
+"""What a command is about to do: the plan that `--dry-run` prints, and the question before a very large one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypertune.storage.storage import Place
+from hypertune.study.extent import Extent, configurations, continuous, extent
+from hypertune.study.study import Study
+
+MANY_SWEEPS, MANY_EPOCHS, MANY_SECONDS = 500, 1_000_000, 24 * 3600.0
+"""A study with more of any of these asks on a terminal whether it is meant so."""
+VIRTUAL = 50
+"""How many times more a simulation may have, whose epochs take no time."""
+OUTPUTS = (
+    "study.toml", "provenance.json", "trials.csv", "curves.parquet", "comparison.csv, .md, .json and .tex",
+    "report.html, report.md", "experiment_summary.csv", "best/", "sweeps/",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a study is to be run, as far as a plan tells.
+
+    Attributes:
+        out: where the results go.
+        data_dir: where the data sets lie already.
+        address: the cluster to join; None where Ray starts on this machine.
+    """
+
+    out: Place
+    data_dir: Path | None = None
+    address: str | None = None
+
+
+def announcement(study: Study, out: Place) -> str:
+    """What is going to happen, in one line."""
+    return f"{study.name}: {study.outline()}: {_amount(extent(study))}; results go to {out}"
+
+
+def plan_lines(study: Study, way: Way) -> Iterator[str]:
+    """The plan, a line each, its parts named at the beginning of the lines."""
+    size = extent(study)
+    yield f"study: {study.name}, {study.metric} ({study.mode})"
+    if study.design is not None:
+        yield f"design: {study.design.kind}, {study.budget.amount:g} cells, {len(study.seeds)} seed(s)"
+    else:
+        yield f"strategies: {', '.join(study.strategies)}"
+        yield f"seeds: {', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
+    yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training"
+    yield f"in all: {_amount(size)}"
+    if size.retrainings:
+        yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
+    yield f"search space: {_space(study)}"
+    yield from _data(study, way.data_dir)
+    yield f"workers: {_workers(study, way.address)}"
+    yield f"resources of a trial: {_resources(study)}"
+    yield f"would be written to {way.out}: {', '.join(OUTPUTS)}"
+
+
+def _amount(size: Extent) -> str:
+    parts = [f"{size.sweeps:,} sweep{'s' * (size.sweeps != 1)}"]
+    if size.seconds is not None:
+        return f"{parts[0]}, {_hours(size.seconds)} and what is under way then"
+    most = [f"{amount:,} {name}" for amount, name in ((size.trials, "trials"), (size.epochs, "epochs")) if amount]
+    return f"{parts[0]}, at most {' and '.join(most)}"
+
+
+def _hours(seconds: float) -> str:
+    from hypertune.comparison.numbers import duration
+
+    return duration(seconds)
+
+
+def _space(study: Study) -> str:
+    parameters, count = study.space.parameters(), configurations(study.space)
+    names = ", ".join(parameter.key for parameter in parameters)
+    if count is not None:
+        return f"{count:,} configurations of {names}"
+    return f"infinitely many configurations of {names}; continuous: {', '.join(continuous(study.space))}"
+
+
+def _data(study: Study, data_dir: Path | None) -> Iterator[str]:
+    from hypertune.commands.validate import data_lines
+
+    return data_lines(study, data_dir)
+
+
+def _workers(study: Study, address: str | None) -> str:
+    if address:
+        return f"those of the cluster at {address}"
+    cores, asked = _cores(), study.resources.cpus_per_trial
+    gpus = ", if it has the GPUs for them" if study.resources.gpus_per_trial else ""
+    count = int(cores // asked) if asked else cores
+    return f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}"
+
+
+def _cores() -> int:
+    """CPUs that Ray would find here; in a container those that it may use."""
+    from ray._private.utils import get_num_cpus  # the one thing asked of Ray, which is not started for it
+
+    return int(get_num_cpus())
+
+
+def _resources(study: Study) -> str:
+    resources = study.resources
+    parts = [f"{resources.cpus_per_trial:g} CPUs", f"{resources.gpus_per_trial:g} GPUs"]
+    return ", ".join(parts) + (f", hangs after {resources.epoch_timeout_s:g} s" if resources.epoch_timeout_s else "")
+
+
+def confirmed(study: Study, *, yes: bool, virtual: bool = False) -> bool:
+    """Whether to go ahead: a very large study is asked about, but only where somebody can answer."""
+    if yes or not _large(extent(study), VIRTUAL if virtual else 1):
+        return True
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    answer = input(f"{_amount(extent(study))}. Go ahead? [y/N] ")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _large(size: Extent, times: int) -> bool:
+    return (
+        size.sweeps > MANY_SWEEPS * times
+        or (size.epochs or 0) > MANY_EPOCHS * times
+        or (size.seconds or 0) > MANY_SECONDS
+    )
+
+
+def left_lines(
+    study: Study, place: Place, finished: set[tuple[str, int]], begun: set[tuple[str, int]]
+) -> Iterator[str]:
+    """What a resume would do."""
+    order = [(strategy, seed) for seed in study.seeds for strategy in study.strategies]
+    under_way = [key for key in order if key in begun - finished]
+    left = [key for key in order if key not in begun]
+    yield f"study: {study.name} in {place}"
+    yield f"finished: {len(finished):,} of {len(order):,} sweeps"
+    for name, keys in (("would be continued", under_way), ("would be started", left)):
+        shown = ", ".join(f"{strategy} seed {seed}" for strategy, seed in keys[:10])
+        yield f"{name}: {shown or 'none'}{f' and {len(keys) - 10:,} more' if len(keys) > 10 else ''}"

@@ -1,0 +1,218 @@
+"""`hypertune simulate`: the command's options, all sweeps in virtual time, the folders written, the answer printed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from hypertune.commands.options import overridden
+from hypertune.commands.plan import confirmed
+from hypertune.comparison.capacity import capacity_table, default_target, rows_of, sentences
+from hypertune.records import folder
+from hypertune.records.records import Records
+from hypertune.report.capacity import write_capacity
+from hypertune.report.outputs import write_outputs
+from hypertune.simulation import outputs
+from hypertune.simulation.costs import parse_costs
+from hypertune.simulation.engine import build_simulable
+from hypertune.simulation.recordings import Recordings, read
+from hypertune.simulation.runner import Setting, cores, processes, simulate_all
+from hypertune.simulation.surrogate import LOOKUPS
+from hypertune.storage.files import now
+from hypertune.strategies.checks import check_strategies
+from hypertune.study.extent import extent
+from hypertune.study.study import Study
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    from hypertune.commands.exit_codes import DONE
+
+    if arguments.out:
+        outputs.check_free(arguments.out)  # before the curves are read and a look-up is fitted to them
+    plan = planned(arguments)
+    out = arguments.out or folder.default(plan.setting.study)
+    console = Console(highlight=False, quiet=arguments.quiet)
+    if arguments.dry_run:
+        for line in plan.lines(out):
+            print(line)
+        return DONE
+    if not confirmed(plan.setting.study, yes=arguments.yes, virtual=True):
+        print("Nothing was started.")
+        return DONE
+    console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
+    session = _Session(plan, out, console)
+    with processes(plan.setting, plan.processes) as pool:
+        session.run(pool, arguments.target)
+    session.tell()
+    return DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the command line asks for, checked: nothing in it is refused later.
+
+    Attributes:
+        workers: numbers of workers to simulate, ascending.
+        processes: how many share the work.
+    """
+
+    setting: Setting
+    recordings: Recordings
+    workers: list[int]
+    processes: int
+
+    def lines(self, out: Path) -> Iterator[str]:
+        """The plan that `--dry-run` prints."""
+        size = extent(self.setting.study)
+        yield self.announcement
+        yield f"in all: {size.sweeps * len(self.workers):,} sweeps, {self.processes} at a time on this machine"
+        yield f"would be written to {out}: for each number of workers what a study writes, capacity.csv, capacity.html"
+
+    @property
+    def announcement(self) -> str:
+        """What is going to be simulated, in one line."""
+        study = self.setting.study
+        return (
+            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each sweep, "
+            f"{', '.join(map(str, self.workers))} worker(s) in virtual time; {len(self.recordings.configs)} recorded "
+            f"configurations"
+        )
+
+
+def planned(arguments: argparse.Namespace) -> Plan:
+    """Reads and checks the study, the curves and the options.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    study = overridden(Study.load(arguments.study), arguments)
+    counts = parse_workers(arguments.workers)
+    costs = parse_costs(arguments.costs)
+    count = parse_processes(arguments.processes, len(study.strategies) * len(study.seeds))
+    recordings = read(arguments.curves, study, epoch_s=parse_epoch_seconds(arguments.epoch_seconds))
+    check_strategies(study)
+    for strategy in study.strategies:
+        build_simulable(study, strategy, study.seeds[0])
+    setting = Setting(study, LOOKUPS[arguments.lookup](recordings, study), costs)
+    return Plan(setting, recordings, counts, count)
+
+
+def simulated(setting: Setting, workers: int, pool: Executor | None, console: Console) -> Records:
+    """All sweeps of the study on that many workers; shows progress and how long it took."""
+    total = len(setting.study.strategies) * len(setting.study.seeds)
+    with _progress(console, f"{workers} worker(s): {total} sweeps", total) as done:
+        return simulate_all(setting, workers, pool, done)
+
+
+class _Session:
+    """The runs with one number of workers after another, the fewest first."""
+
+    def __init__(self, plan: Plan, out: Path, console: Console) -> None:
+        self.plan, self.setting, self.out, self.console = plan, plan.setting, out, console
+        self.provenance = outputs.provenance_of(plan.setting, plan.recordings)
+        self.only: Records | None = None
+        self.target: float | None = None
+        self.rows: list[dict[str, Any]] = []
+
+    def run(self, pool: Executor | None, target: float | None) -> None:
+        """Simulates and writes the study for each number of workers; no more than one is kept in memory."""
+        self.target, counts = target, self.plan.workers
+        for workers in counts:
+            facts = self._simulate(workers, pool)
+            place = self.out if len(counts) == 1 else self.out / f"workers_{workers}"
+            outputs.write_folder(place, facts)
+            write_outputs(facts, place)
+            if len(counts) == 1:
+                self.only = facts
+                return
+            self.target = default_target(facts) if self.target is None else self.target
+            self.rows += rows_of(facts, self.target, workers)
+
+    def _simulate(self, workers: int, pool: Executor | None) -> Records:
+        facts = simulated(self.setting, workers, pool, self.console)
+        simulation = {**self.provenance["simulation"], **facts.provenance}
+        told = {**self.provenance, "workers": workers, "simulation": simulation, "ended_at": now()}
+        return replace(facts, provenance=told)
+
+    def tell(self) -> None:
+        """Prints the answer, and writes the page about the number of workers where there were several."""
+        if self.only is not None:
+            self._tell_one(self.only)
+            return
+        assert self.target is not None
+        table, metric = capacity_table(self.rows), self.setting.study.metric
+        told = sentences(table, metric, self.target)
+        write_capacity(self.out, table, told, self.setting.study, self.target)
+        self.console.print()
+        for sentence in told:
+            self.console.print(sentence, soft_wrap=True)
+        self.console.print(f"Capacity: {self.out}/capacity.html; a report for each number of workers beside it")
+
+    def _tell_one(self, facts: Records) -> None:
+        from hypertune.comparison.terminal import rich_table
+        from hypertune.comparison.verdict import conclusion
+
+        self.console.print()
+        self.console.print(conclusion(facts), soft_wrap=True)
+        self.console.print(rich_table(facts))
+        self.console.print(f"Report: {self.out}/report.html", soft_wrap=True)
+
+
+def parse_workers(text: str) -> list[int]:
+    """Numbers of workers as the command line gives them, e.g. `1,10,100`, ascending.
+
+    Raises:
+        ValueError: if one is no whole number above 0.
+    """
+    try:
+        counts = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        counts = []
+    if not counts or counts[0] < 1:
+        raise ValueError(f"--workers: whole numbers above 0, e.g. 1,10,100, got {text!r}")
+    return counts
+
+
+def parse_processes(given: int | None, sweeps: int) -> int:
+    """How many processes to use: as asked, else one per core, never more than there are sweeps.
+
+    Raises:
+        ValueError: if fewer than one is asked for.
+    """
+    if given is not None and given < 1:
+        raise ValueError(f"--processes: at least 1, got {given}")
+    return min(given or cores(), sweeps)
+
+
+def parse_epoch_seconds(given: float | None) -> float | None:
+    """Seconds of every epoch, if given.
+
+    Raises:
+        ValueError: if not above 0.
+    """
+    if given is not None and not 0 < given < float("inf"):
+        raise ValueError(f"--epoch-seconds: a number above 0, got {given:g}")
+    return given
+
+
+@contextlib.contextmanager
+def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
+    with Progress(console=console, transient=True, disable=console.quiet or not console.is_terminal) as display:
+        task = display.add_task(title, total=total)
+        began = time.monotonic()
+        yield lambda: display.advance(task)
+    console.print(f"  {title} simulated in {time.monotonic() - began:.1f} s", soft_wrap=True)

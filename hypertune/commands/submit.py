@@ -1,0 +1,170 @@
+"""`hypertune submit`: a study as a job of a Ray cluster."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import secrets
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hypertune.cluster.dashboard import jobs_client
+from hypertune.cluster.jobs import follow, require_job
+from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
+from hypertune.installed import installed_version
+from hypertune.records.records import read
+from hypertune.storage.storage import as_place, is_url
+from hypertune.study.study import NAME, Study
+
+STOP_SECONDS = 120
+"""How long a stopped study may take to write its tables and report before it is killed."""
+DEFAULT_STUDY = "digits_cnn"
+
+
+def submit(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code: the study's own with `--follow`.
+
+    Raises:
+        ValueError: for wrong input.
+    """
+    from hypertune.commands.exit_codes import DONE
+
+    with jobs_client(arguments.address) as client:
+        study, out, resumes = _resumed(arguments, client) if arguments.resume else _new(arguments)
+        shipment = pack(study, arguments.working_dir, include=arguments.include or ())
+        job_id = arguments.name or _job_id(study)
+        if any(job.submission_id == job_id for job in client.list_jobs()):
+            raise ValueError(f"--name {job_id}: the cluster has had a job of that name already")
+        out = out or f"~/hypertune-out/{job_id}"
+        command, variables = _command(arguments, out, resumes=resumes), _variables(arguments.env)
+        _tell(shipment, job_id)
+        _send(client, study, shipment, job_id, out, command, variables)
+        print(
+            f"{job_id} submitted to {client.get_address()}; results go to {out}\n"
+            f"  hypertune logs -f {job_id}\n  hypertune fetch {job_id}\n  hypertune stop {job_id}"
+        )
+        return follow(client, job_id) if arguments.follow else DONE
+
+
+def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
+    from hypertune.commands.options import overridden
+    from hypertune.strategies.checks import check_names, check_strategies
+
+    study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
+    check_names(study)
+    check_strategies(study)
+    return study, _checked(arguments.out), False
+
+
+def _checked(out: str | None) -> str | None:
+    if out is not None and not (is_url(out) or out.startswith(("/", "~/"))):
+        raise ValueError(f"--out {out}: is on the cluster; give an absolute path, one that begins with ~/, or a URL")
+    return str(as_place(out)) if out is not None and is_url(out) else out
+
+
+def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bool]:
+    """The study that a job has run, or that lies at a URL."""
+    from hypertune.commands.options import OVERRIDES
+
+    for name in ("study", "out", *OVERRIDES):
+        if getattr(arguments, name) is not None:
+            flag = "STUDY" if name == "study" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"--resume goes on with the study as it was; leave out {flag}")
+    if is_url(arguments.resume):
+        return read(arguments.resume).study, arguments.resume, True
+    facts = require_job(client, arguments.resume).metadata
+    return Study.parse(_tables(facts["study_file"])), facts["out"], True
+
+
+def _tables(text: str) -> Mapping[str, Any]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def _job_id(study: Study) -> str:
+    return f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def job_name(text: str) -> str:
+    """A job's name as a user may give it.
+
+    Raises:
+        ValueError: if it could not stand in a URL or be a folder's name.
+    """
+    if not NAME.fullmatch(text):
+        raise ValueError(f"letters, digits, '.', '_' and '-' only, got {text!r}")
+    return text
+
+
+def _command(arguments: argparse.Namespace, out: str, *, resumes: bool) -> str:
+    """The job's command line; `exec`, so that stopping the job reaches Python and not a shell around it."""
+    what = ["--resume", out] if resumes else [STUDY_FILE, "--out", out]
+    data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
+    return "exec " + shlex.join(["python", "-m", "hypertune", "compare", *what, *data, "--address", "auto"])
+
+
+def _variables(given: Iterable[str] | None) -> dict[str, str]:
+    """Environment variables to pass on, `NAME` with the value it has here, or `NAME=VALUE`."""
+    variables = {}
+    for text in given or ():
+        name, has_value, value = text.partition("=")
+        if not has_value and name not in os.environ:
+            raise ValueError(f"--env {name}: is not set here; set it, or give {name}=VALUE")
+        variables[name] = value if has_value else os.environ[name]
+    return variables
+
+
+def _send(
+    client: Any, study: Study, shipment: Shipment, job_id: str, out: str, command: str, variables: Mapping[str, str]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
+        shipment.write(Path(folder))
+        client.submit_job(
+            entrypoint=command,
+            submission_id=job_id,
+            runtime_env={
+                "working_dir": folder,
+                "env_vars": {
+                    **variables,
+                    # As Ctrl-C, once, with time to finish: the study stops cleanly and can be resumed.
+                    "RAY_JOB_STOP_SIGNAL": "SIGINT",
+                    "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+                    "PYTHONUNBUFFERED": "1",
+                },
+            },
+            metadata=_metadata(study, job_id, out),
+        )
+
+
+def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
+    """What the dashboard and `hypertune jobs` show of a job."""
+    return {
+        "hypertune": installed_version(),
+        "study": study.name,
+        "strategies": ", ".join(study.strategies),
+        "seeds": ", ".join(map(str, study.seeds)),
+        "budget": f"{study.budget} per sweep",
+        "metric": f"{study.metric} ({study.mode})",
+        "trainable": study.training.trainable,
+        "dataset": study.training.dataset or "",
+        "out": out,
+        "user": getpass.getuser(),
+        "name": job_id,
+        "study_file": study.to_toml(),
+    }
+
+
+def _tell(shipment: Shipment, job_id: str) -> None:
+    print(f"{job_id}: sending {len(shipment.files)} files, {shipment.size / 1024:.0f} KiB")
+    told = {name: reason for name, reason in shipment.left_out.items() if reason not in ("tool", "ignored")}
+    if told:
+        names = [f"{name} ({reason})" for name, reason in sorted(told.items())]
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        print(f"not sent: {', '.join(names[:10])}{more}; --include PATTERN sends one all the same", file=sys.stderr)

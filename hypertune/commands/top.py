@@ -1,0 +1,164 @@
+"""`hypertune top`: a running study live in the terminal, from its output folder or from the cluster it runs on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as Display
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
+from hypertune.storage.files import JOURNAL
+from hypertune.storage.workspace import is_running
+from hypertune.study.study import Study
+
+EVERY_S = 1.0
+Look = Callable[[], tuple[list[tuple[Status, str]], bool]]
+"""Looks once: each study with a word on what it is doing, and whether anything can still change."""
+
+
+def top(source: str, console: Console, *, once: bool = False) -> int:
+    """Shows a study until it is done or Ctrl-C is pressed; once where the output is no terminal.
+
+    Args:
+        source: an output folder, or the URL of a Ray dashboard.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    look = _cluster(source) if source.startswith(("http://", "https://")) else Folder(Path(source)).look
+    seen, going_on = look()
+    if once or not console.is_terminal or not going_on:
+        console.print(_page(seen))
+        return 0
+    try:
+        with Display(_page(seen), console=console, auto_refresh=False) as display:
+            while going_on:
+                time.sleep(EVERY_S)
+                seen, going_on = look()
+                display.update(_page(seen), refresh=True)
+    except KeyboardInterrupt:
+        pass  # the way to leave; the study goes on
+    return 0
+
+
+def _cluster(address: str) -> Look:
+    from hypertune.cluster import watch
+
+    def look() -> tuple[list[tuple[Status, str]], bool]:
+        return [(status, "running") for status in watch.studies(address)], True
+
+    return look
+
+
+class Folder:
+    """Follows the journal in an output folder as it grows.
+
+    Raises:
+        ValueError: if the folder is no study's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "study.toml").is_file():
+            what = "no output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
+            raise ValueError(f"{folder}: {what}; give a study's output folder, or http://HOST:8265 for a cluster")
+        self._folder, self._read = folder, 0
+        self._live = Live(Study.load(folder / "study.toml"))
+
+    def look(self) -> tuple[list[tuple[Status, str]], bool]:
+        """Takes in what is new."""
+        held = is_running(self._folder)  # before the journal is read: what is done by then stands in it
+        if not held and not (self._folder / JOURNAL).exists():
+            return [(_finished(self._folder), self._done())], False
+        self._take_in()
+        status = self._live.status()
+        if held:
+            return [(status, "running" if self._read else "starting")], True
+        going_on = f"interrupted; go on with hypertune compare --resume {self._folder}"
+        return [(status, self._done() if status.done else going_on)], False
+
+    def _done(self) -> str:
+        return f"done; {self._folder}/report.html has the result"
+
+    def _take_in(self) -> None:
+        if not (self._folder / JOURNAL).exists():
+            return
+        with (self._folder / JOURNAL).open("rb") as journal:
+            journal.seek(self._read)
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                self._live(json.loads(line))
+
+
+def _finished(folder: Path) -> Status:
+    """The status of a study whose journal has been removed, from its tables."""
+    from hypertune.records import records
+
+    facts = records.read(folder)
+    status, metric = Live(facts.study).status(), facts.study.metric
+    for row in status.strategies:
+        sweeps = facts.sweeps[facts.sweeps["strategy"] == row.strategy]
+        trials = facts.trials[facts.trials["strategy"] == row.strategy]
+        offered_s = float((sweeps["workers"] * sweeps["wall_s"]).sum())
+        row.sweeps, row.epochs = int(sweeps["finished"].sum()), int(sweeps["epochs"].sum())
+        row.best = getattr(trials[metric].dropna(), facts.study.mode)() if trials[metric].notna().any() else None
+        row.utilisation = float(sweeps["busy_s"].sum()) / offered_s if offered_s > 0 else None
+        row.trials = {str(name): int(count) for name, count in trials["status"].value_counts().items()}
+    status.sweeps_done = sum(row.sweeps for row in status.strategies)
+    return status
+
+
+def _page(seen: list[tuple[Status, str]]) -> RenderableType:
+    if not seen:
+        return Text("No study is running on this cluster.")
+    return Group(*(part for status, doing in seen for part in _study(status, doing)))
+
+
+def _study(status: Status, doing: str) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(f"{status.study}: {doing}", style="bold")]
+    table = Table.grid(padding=(0, 1))
+    spent = (status.sweeps_done + status.share) / status.sweeps
+    table.add_row(_bar(spent), f"{status.sweeps_done} of {status.sweeps} sweeps, {status.budget} each")
+    if status.running and not status.done:
+        workers = f", {status.workers} trials at a time"
+        table.add_row(_bar(status.share), f"{status.running}, {status.share:.0%} of its budget{workers}")
+    if status.retrained:
+        done, jobs = status.retrained
+        table.add_row(_bar(done / max(jobs, 1)), f"{done} of {jobs} retrainings of the incumbents")
+    return [*parts, table, _strategies(status)]
+
+
+def _bar(share: float) -> ProgressBar:
+    return ProgressBar(total=1, completed=share, width=24)
+
+
+def _strategies(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("strategy", no_wrap=True)
+    for name in (status.metric, "epochs", "epochs/s", "busy", "sweeps"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("trials")
+    for row in status.strategies:
+        table.add_row(*_row(row))
+    return table
+
+
+def _row(row: StrategyStatus) -> tuple[str, ...]:
+    trials = [f"{row.trials[name]} {name}" for name in STATUSES if row.trials.get(name)]
+    return (
+        row.strategy,
+        "-" if row.best is None else f"{row.best:.4g}",
+        str(row.epochs),
+        f"{row.epochs_per_s:.3g}" if row.epochs_per_s else "-",
+        "-" if row.utilisation is None else f"{row.utilisation:.0%}",
+        str(row.sweeps),
+        ", ".join(trials) or "-",
+    )

@@ -1,0 +1,53 @@
+"""The best trial of a study, which is what people take home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypertune.records.lineage import Schedule
+from hypertune.records.records import Records, improves
+from hypertune.space.space import Config
+from hypertune.storage.files import MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial of a study, by the validation data.
+
+    Attributes:
+        config: its hyperparameters.
+        schedule: configurations by their first epoch, where they changed while its weights were trained (`pbt`).
+        value: the metric at its best epoch.
+        model_path: the retrained weights for `hypertune.load_model`; None if the trainable is your own.
+    """
+
+    strategy: str
+    seed: int
+    trial_id: str
+    config: Config
+    value: float
+    epoch: int
+    model_path: Path | None
+    schedule: Schedule = field(default=(), repr=False)
+
+
+def find_best(facts: Records, folder: Path) -> Best | None:
+    """The trial with the best finite value, the earliest of equals."""
+    metric, best = facts.study.metric, None
+    for row in facts.trials.to_dict("records"):
+        if improves(row[metric], best[metric] if best else None, facts.study.mode):
+            best = row
+    if best is None:
+        return None
+    model_path = folder / MODEL
+    return Best(
+        strategy=best["strategy"],
+        seed=int(best["seed"]),
+        trial_id=best["trial_id"],
+        config=facts.configs[best["trial_id"]],
+        value=float(best[metric]),
+        epoch=int(best["best_epoch"]),
+        model_path=model_path if model_path.exists() else None,
+        schedule=facts.schedules.get(best["trial_id"], ()),
+    )

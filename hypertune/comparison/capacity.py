@@ -1,0 +1,160 @@
+"""How many workers to rent: time and cost to a target against the number of workers, and where the knee is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hypertune.comparison.anytime import CURVE_RESAMPLES, change_points, first_reached, on_points, steps_by_seed
+from hypertune.comparison.numbers import duration, number
+from hypertune.comparison.outcomes import baseline, counted, outcomes
+from hypertune.comparison.statistics import LEVEL, resampling_weights
+from hypertune.records.records import Records
+
+Floats = NDArray[np.float64]
+
+WORTH = 0.5
+"""Least share of a perfect speed-up that more workers must bring: with twice as many, 2 ** 0.5 = 1.4 times as fast."""
+NOTHING_GAINED = 1.05
+"""A speed-up below this is called nothing."""
+
+COLUMNS = (
+    "strategy", "workers", "time_s", "time_s_low", "time_s_high", "cost_worker_s", "speedup", "reached", "value",
+    "utilisation", "knee",
+)  # fmt: skip
+
+
+def default_target(records: Records) -> float:
+    """The mean value that random search ends with; without it, that of the worst strategy.
+
+    Raises:
+        ValueError: if no sweep reported a finite value.
+    """
+    facts = outcomes(records)
+    means = counted(facts.values, records.study.mode).mean()
+    worst = means.min() if records.study.mode == "max" else means.max()
+    reference = baseline(facts.strategies)
+    target = float(means[reference] if reference else worst)
+    if not math.isfinite(target):
+        raise ValueError(f"no sweep reached a finite {records.study.metric}; there is nothing to size a cluster for")
+    return target
+
+
+def rows_of(records: Records, target: float, workers: int) -> list[dict[str, Any]]:
+    """One row per strategy for a study simulated with that many workers, the columns of `capacity_table` less those
+    that need other numbers of workers.
+
+    `time_s` is when the mean incumbent over the seeds first is as good as the target, as in the comparison table; NaN
+    if it never is. `cost_worker_s` is what has to be rented until then: workers times seconds. `reached` is the share
+    of the sweeps that get there by themselves, `value` the mean they end with.
+    """
+    facts = outcomes(records)
+    steps, end = steps_by_seed(records, facts, "wall_s")
+    sign = 1.0 if records.study.mode == "max" else -1.0
+    ledger = records.sweeps.groupby("strategy")
+    rows = []
+    for name, sweeps in steps.items():
+        grid = change_points(sweeps, end)
+        scores = on_points(grid, sweeps)
+        time_s = _finite(first_reached(scores.mean(axis=0)[None], sign * target, grid)[0])
+        low, high = _interval(scores, sign * target, grid)
+        own = ledger.get_group(name)
+        rows.append(
+            {
+                "strategy": name, "workers": workers, "time_s": time_s, "time_s_low": low, "time_s_high": high,
+                "cost_worker_s": workers * time_s, "reached": float((scores[:, -1] >= sign * target).mean()),
+                "value": float(facts.values[name].mean()),
+                "utilisation": float(own["busy_s"].sum() / (own["workers"] * own["wall_s"]).sum()),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def capacity_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows by strategy and ascending workers, with `speedup` over the fewest workers that reached the target, and
+    `knee` where more workers are no longer worth it."""
+    frame = pd.DataFrame(rows)
+    order = {name: i for i, name in enumerate(dict.fromkeys(frame["strategy"]))}
+    frame = frame.sort_values(["strategy", "workers"], key=lambda c: c.map(order) if c.name == "strategy" else c)
+    parts = []
+    for _, part in frame.groupby("strategy", sort=False):
+        times = part["time_s"].to_numpy(dtype=float)
+        finite = times[np.isfinite(times)]
+        at = knee(part["workers"].tolist(), times.tolist())
+        parts.append(part.assign(speedup=finite[0] / times if finite.size else math.nan, knee=part["workers"] == at))
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def knee(workers: Sequence[int], times: Sequence[float]) -> int | None:
+    """The number of workers up to which every step brought at least half of a perfect speed-up, on a logarithmic scale.
+
+    None if the target was never reached.
+    """
+    known = [(n, t) for n, t in zip(workers, times, strict=True) if math.isfinite(t)]
+    if not known:
+        return None
+    best = known[0]
+    for n, t in known[1:]:
+        if math.log(max(best[1], 1e-9) / max(t, 1e-9)) < WORTH * math.log(n / best[0]):
+            break
+        best = (n, t)
+    return best[0]
+
+
+def at_knees(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of the knees, the least product of time and cost first.
+
+    A step to more workers is worth it as long as that product falls, which is what makes a knee; so one rule answers
+    how many workers and which strategy.
+    """
+    knees: list[dict[Any, Any]] = table[table["knee"]].to_dict("records")
+    return sorted(knees, key=lambda row: row["time_s"] * row["cost_worker_s"])
+
+
+def sentences(table: pd.DataFrame, metric: str, target: float) -> list[str]:
+    """What to rent, one sentence per strategy, the best first; see `at_knees`."""
+    knees = at_knees(table)
+    told = [_sentence(row, table, metric, target) for row in knees]
+    reached = {row["strategy"] for row in knees}
+    never = [name for name in dict.fromkeys(table["strategy"]) if name not in reached]
+    return told + [f"{name}: does not reach {metric} {number(target)} within its budget" for name in never]
+
+
+def _sentence(row: Mapping[Any, Any], table: pd.DataFrame, metric: str, target: float) -> str:
+    n, name = int(row["workers"]), row["strategy"]
+    cost = duration(row["cost_worker_s"])
+    lead = (
+        f"{name}: rent {n} worker{'s' if n > 1 else ''}: {metric} {number(target)} after {duration(row['time_s'])}, "
+        f"for {cost} of worker time"
+    )
+    more = table[(table["strategy"] == name) & (table["workers"] > n)]
+    if more.empty:
+        return f"{lead}; more than {n} were not simulated"
+    after = more.iloc[0]
+    if not math.isfinite(after["time_s"]):
+        return f"{lead}; with {after['workers']} the budget runs out before"
+    gain = row["time_s"] / more["time_s"].min()
+    if not gain > NOTHING_GAINED:
+        return f"{lead}; beyond that {name} gains nothing"
+    faster, dearer = row["time_s"] / after["time_s"], after["cost_worker_s"] / row["cost_worker_s"]
+    return f"{lead}; {after['workers']} are {faster:.2g} times as fast for {dearer:.2g} times the cost"
+
+
+def _interval(scores: Floats, goal: float, grid: Floats) -> tuple[float, float]:
+    """95 % percentile bootstrap over seeds; an end is NaN where those resamples never get there."""
+    if len(scores) < 2:
+        return math.nan, math.nan
+    weights = resampling_weights(len(scores), resamples=CURVE_RESAMPLES)
+    firsts = first_reached(weights @ scores, goal, grid)
+    ends = np.percentile(firsts, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
+    return _finite(ends[0]), _finite(ends[1])
+
+
+def _finite(time_s: float) -> float:
+    """A time as the table has it, where one that never comes is missing."""
+    return float(time_s) if math.isfinite(time_s) else math.nan

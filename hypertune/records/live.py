@@ -1,0 +1,201 @@
+"""A study as it stands: its events folded into what a person watches, without Ray, pandas or a cluster."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import msgspec
+
+from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
+from hypertune.study.study import Study
+
+STATUSES = ("running", "paused", *FINAL_STATUSES)
+"""What a trial can be."""
+RATE_WINDOW_S = 60.0
+"""The epochs per second are those of the last minute of the sweep that runs."""
+
+
+STATUS_FILE = "hypertune-{study}.json"
+"""Among Ray's logs of the driver's node, where the dashboard serves it."""
+STUDY = "study"
+"""Key of a job's metadata that holds its study's name."""
+
+
+class StrategyStatus(msgspec.Struct, kw_only=True):
+    """One strategy, over all of its sweeps so far."""
+
+    strategy: str
+    sweeps: int = 0
+    """Sweeps that are done."""
+    best: float | None = None
+    epochs: int = 0
+    trials: dict[str, int] = {}
+    """Trials by status; `running` and `paused` among them."""
+    utilisation: float | None = None
+    """Share of the workers' time that was training, 0 to 1."""
+    epochs_per_s: float = 0.0
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """A whole study; plain data, so that it can be sent somewhere else."""
+
+    study: str
+    metric: str
+    mode: str
+    budget: str
+    sweeps: int
+    """Sweeps that the study has."""
+    sweeps_done: int = 0
+    running: str | None = None
+    """The sweep that runs, e.g. `asha seed 1`."""
+    share: float = 0.0
+    """Part of that sweep's budget that is spent, 0 to 1."""
+    workers: int | None = None
+    retrained: tuple[int, int] | None = None
+    """Retrainings done, and how many there are; None before they begin."""
+    strategies: list[StrategyStatus] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do, as far as the events tell."""
+        retrained = self.retrained is None or self.retrained[0] >= self.retrained[1]
+        return self.sweeps_done >= self.sweeps and retrained
+
+
+class _Sweep:
+    """The sweep that runs."""
+
+    def __init__(self, strategy: str, seed: int, workers: int) -> None:
+        self.strategy, self.seed, self.workers = strategy, seed, workers
+        self.epochs = self.trials = 0
+        self.wall_s = self.busy_s = 0.0
+        self.lately: deque[tuple[float, int]] = deque()
+
+    def spend(self, epochs: int, wall_s: float) -> None:
+        self.epochs += epochs
+        self.wall_s = max(self.wall_s, wall_s)
+        self.lately.append((wall_s, epochs))
+        while self.lately[0][0] < wall_s - RATE_WINDOW_S:
+            self.lately.popleft()
+
+    def rate(self) -> float:
+        """Epochs per second."""
+        window = min(self.wall_s, RATE_WINDOW_S)
+        return sum(epochs for _, epochs in self.lately) / window if window > 0 else 0.0
+
+
+class _Strategy:
+    """Sums over a strategy's sweeps."""
+
+    def __init__(self) -> None:
+        self.sweeps = self.epochs = 0
+        self.best: float | None = None
+        self.trials: Counter[str] = Counter()
+        self.busy_s = self.offered_s = 0.0
+
+
+class Live:
+    """Follows the events of a study, as the journal has them or as they happen."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._strategies = {name: _Strategy() for name in study.strategies}
+        self._trials: dict[str, tuple[str, str, float]] = {}
+        """Live trials: strategy, status, and the training seconds that are accounted for."""
+        self._sweep: _Sweep | None = None
+        self._retrained: list[int] | None = None
+
+    def __call__(self, event: Event) -> None:
+        handle(self, event)
+
+    def _on_sweep(self, event: Event) -> None:
+        self._sweep = _Sweep(event["strategy"], event["seed"], event["workers"])
+
+    def _on_trial(self, event: Event) -> None:
+        seconds = event.get("parent", {}).get("elapsed_s", 0.0)
+        self._trials[event["trial_id"]] = (event["strategy"], "running", seconds)
+        self._strategies[event["strategy"]].trials["running"] += 1
+        if self._sweep is not None:
+            self._sweep.trials += 1
+
+    def _move(self, trial_id: str, status: str) -> None:
+        strategy, former, seconds = self._trials[trial_id]
+        counts = self._strategies[strategy].trials
+        counts[former] -= 1
+        counts[status] += 1
+        self._trials[trial_id] = (strategy, status, seconds)
+
+    def _on_pause(self, event: Event) -> None:
+        self._move(event["trial_id"], "paused")
+
+    def _on_unpause(self, event: Event) -> None:
+        self._move(event["trial_id"], "running")
+
+    def _on_epoch(self, event: Event) -> None:
+        name, status, seconds = self._trials[event["trial_id"]]
+        strategy, value = self._strategies[name], event["metrics"].get(self.study.metric)
+        if improves(value, strategy.best, self.study.mode):
+            strategy.best = value
+        strategy.epochs += event["spent"]
+        if self._sweep is not None:
+            self._sweep.busy_s += max(event["elapsed_s"] - seconds, 0.0)
+            self._sweep.spend(event["spent"], event["wall_s"])
+        self._trials[event["trial_id"]] = (name, status, max(event["elapsed_s"], seconds))
+
+    def _on_end(self, event: Event) -> None:
+        self._move(event["trial_id"], event["status"])
+        strategy, _, _ = self._trials.pop(event["trial_id"])
+        self._strategies[strategy].epochs += event.get("spent", 0)
+        if self._sweep is not None:
+            self._sweep.epochs += event.get("spent", 0)
+
+    def _on_done(self, event: Event) -> None:
+        strategy, sweep, self._sweep = self._strategies[event["strategy"]], self._sweep, None
+        strategy.sweeps += 1
+        if sweep is not None:
+            strategy.busy_s += sweep.busy_s
+            strategy.offered_s += sweep.workers * event["wall_s"]
+
+    def _on_retraining(self, event: Event) -> None:
+        self._retrained = [0, event["jobs"]]
+
+    def _on_retrained(self, event: Event) -> None:
+        if self._retrained is not None:
+            self._retrained[0] += 1
+
+    def status(self) -> Status:
+        """The study as it stands now."""
+        sweep, study = self._sweep, self.study
+        return Status(
+            study=study.name,
+            metric=study.metric,
+            mode=study.mode,
+            budget=str(study.budget),
+            sweeps=len(study.strategies) * len(study.seeds),
+            sweeps_done=sum(strategy.sweeps for strategy in self._strategies.values()),
+            running=f"{sweep.strategy} seed {sweep.seed}" if sweep else None,
+            share=self._share(sweep) if sweep else 0.0,
+            workers=sweep.workers if sweep else None,
+            retrained=(self._retrained[0], self._retrained[1]) if self._retrained else None,
+            strategies=[self._strategy(name) for name in study.strategies],
+        )
+
+    def _share(self, sweep: _Sweep) -> float:
+        budget = self.study.budget
+        spent = {"epochs": sweep.epochs, "trials": sweep.trials, "seconds": sweep.wall_s}[budget.unit]
+        return min(spent / budget.amount, 1.0)
+
+    def _strategy(self, name: str) -> StrategyStatus:
+        sums = self._strategies[name]
+        sweep = self._sweep if self._sweep is not None and self._sweep.strategy == name else None
+        busy_s = sums.busy_s + (sweep.busy_s if sweep else 0.0)
+        offered_s = sums.offered_s + (sweep.workers * sweep.wall_s if sweep else 0.0)
+        return StrategyStatus(
+            strategy=name,
+            sweeps=sums.sweeps,
+            best=sums.best,
+            epochs=sums.epochs,
+            trials={status: count for status, count in sums.trials.items() if count},
+            utilisation=min(busy_s / offered_s, 1.0) if offered_s > 0 else None,
+            epochs_per_s=sweep.rate() if sweep else 0.0,
+        )

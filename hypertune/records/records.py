@@ -1,0 +1,299 @@
+"""The records of a study: what was tried, what came of it, and what it cost.
+
+While a study runs, every event is appended to `sweeps/journal.jsonl` and flushed, so that killing the process at any
+time loses nothing that has been reported. `trials.csv` and `curves.parquet` are the same facts as tables. Everything
+that is concluded from a study starts from `Records`; neither Ray nor torch is needed to read them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hypertune.records.curves import Curves, columns_of, config_columns
+from hypertune.records.failures import Failure, Failures, from_ledger
+from hypertune.records.lineage import Lineage, Schedule
+from hypertune.storage.files import JOURNAL
+from hypertune.storage.storage import Place, is_url, local_copy
+from hypertune.study.study import Study
+
+Event = dict[str, Any]
+"""One line of the journal; `event` names its kind: sweep, trial, epoch, pause, unpause, checkpoint, end, closed, done,
+retrained."""
+
+FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
+"""What records are read from."""
+FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Records:
+    """A study's facts as tables; equal to itself alone, so that what is worked out from it can be remembered.
+
+    Attributes:
+        study: what was asked for.
+        trials: one row per trial, the columns of `trials.csv`; the metric is the trial's best over its epochs.
+        curves: one row per trial and epoch, the columns of `curves.parquet`.
+        sweeps: the ledger, one row per sweep: `strategy, seed, finished, workers, epochs, trials, completed, stopped,
+            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id, or None).
+        retrained: one row per retraining of an incumbent: `strategy, seed, trial_id, retrain_seed, status, epochs`
+            and the metrics of its last epoch, `test_accuracy` and `test_loss` among them where the trainable has them.
+        provenance: versions, hardware, git commit, times; empty while the study has not written it.
+        configs: trial id to its configuration, nested and typed as the searcher gave it; of the incumbents at least.
+        schedules: what the weights of trials forked from another's checkpoint were trained with, by trial id; of the
+            incumbents at least. Epochs, seconds and rows of such a trial are its own; `epoch` counts its parent's, too.
+        failures: why trials and retrainings failed, by kind, the most frequent first.
+        gave_up: whether the study was ended since the first trials all failed; a resume tries again.
+    """
+
+    study: Study
+    trials: pd.DataFrame = field(repr=False)
+    curves: pd.DataFrame = field(repr=False)
+    sweeps: pd.DataFrame = field(repr=False)
+    retrained: pd.DataFrame = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+    configs: Mapping[str, dict[str, Any]] = field(repr=False)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
+    failures: tuple[Failure, ...] = field(default=(), repr=False)
+    gave_up: bool = False
+
+    def incumbent_configs(self) -> dict[str, dict[str, Any]]:
+        """The configurations of the sweeps' incumbents."""
+        return {name: self.configs[name] for name in self.sweeps["incumbent"].dropna()}
+
+    def incumbent_schedules(self) -> dict[str, Schedule]:
+        """The schedules of the sweeps' incumbents, those that have one."""
+        return {name: self.schedules[name] for name in self.sweeps["incumbent"].dropna() if name in self.schedules}
+
+
+LEDGER_COLUMNS = (
+    "strategy", "seed", "finished", "workers", "epochs", "trials", "completed", "stopped", "failed", "diverged",
+    "wall_s", "busy_s", "idle_s", "decision_s", "incumbent",
+)  # fmt: skip
+
+
+class Book:
+    """Folds events into rows; the one place that knows what an event means for the tables."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.trials: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.lineage = Lineage()
+        self.curves = Curves()
+        self.sweeps: dict[tuple[str, int], dict[str, Any]] = {}
+        self.retrained: list[dict[str, Any]] = []
+        self.failures = Failures()
+        self.gave_up = False
+
+    def apply(self, event: Event) -> None:
+        """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
+        handle(self, event)
+
+    def _on_sweep(self, event: Event) -> None:
+        key = (event["strategy"], event["seed"])
+        self.sweeps[key] = {
+            **dict.fromkeys(LEDGER_COLUMNS, 0), "strategy": key[0], "seed": key[1], "finished": False,
+            "workers": event["workers"], "incumbent": None,
+        }  # fmt: skip
+
+    def _on_trial(self, event: Event) -> None:
+        self.configs[event["trial_id"]] = event["config"]
+        self.lineage.note(event)
+        self.trials[event["trial_id"]] = {
+            "strategy": event["strategy"], "seed": event["seed"], "trial_id": event["trial_id"], "status": "running",
+            "epochs": 0, "best_epoch": None, "train_s": 0.0, "started_at": event["at"], "ended_at": None,
+            "node": None, "device": None, "error": None,
+        }  # fmt: skip
+        self.gave_up = False  # a resume tries again
+        self.sweeps[event["strategy"], event["seed"]]["trials"] += 1
+
+    def _on_epoch(self, event: Event) -> None:
+        row, metrics = self.trials[event["trial_id"]], event["metrics"]
+        inherited, inherited_s = self.lineage.inherited(event["trial_id"])
+        elapsed_s = event["elapsed_s"] - inherited_s
+        config = columns_of(event["config"]) if "config" in event else None
+        self.curves.append(
+            event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"], config=config
+        )
+        sweep = self.sweeps[row["strategy"], row["seed"]]
+        sweep["epochs"] += event["spent"]
+        sweep["busy_s"] += max(elapsed_s - row["train_s"], 0.0)
+        sweep["wall_s"] = max(sweep["wall_s"], event["wall_s"])
+        row["epochs"], row["train_s"] = event["epoch"] - inherited, elapsed_s
+        row["node"], row["device"] = event["node"], event["device"]
+        self._note_best(row, sweep, event)
+
+    def _note_best(self, row: dict[str, Any], sweep: dict[str, Any], event: Event) -> None:
+        metric, mode = self.study.metric, self.study.mode
+        value = event["metrics"][metric]
+        if improves(value, row.get(metric), mode):
+            valid = {k: v for k, v in event["metrics"].items() if k == metric or k.startswith("valid_")}
+            row.update(best_epoch=event["epoch"], **valid)
+        best = self.trials.get(sweep["incumbent"] or "", {}).get(metric)
+        if improves(value, best, mode):
+            sweep["incumbent"] = event["trial_id"]
+
+    def _on_end(self, event: Event) -> None:
+        row = self.trials[event["trial_id"]]
+        if event["status"] == "failed":
+            self.failures.note(event)
+        row.update(status=event["status"], ended_at=event["at"], error=event.get("error"))
+        sweep = self.sweeps[row["strategy"], row["seed"]]
+        sweep[event["status"]] += 1
+        sweep["epochs"] += event.get("spent", 0)
+
+    def _on_done(self, event: Event) -> None:
+        sweep = self.sweeps[event["strategy"], event["seed"]]
+        sweep.update(
+            finished=True, wall_s=event["wall_s"], decision_s=event["decision_s"],
+            idle_s=max(sweep["workers"] * event["wall_s"] - sweep["busy_s"], 0.0),
+        )  # fmt: skip
+
+    def _on_gave_up(self, event: Event) -> None:
+        self.gave_up = True
+
+    def _on_retrained(self, event: Event) -> None:
+        if event.get("status") == "failed":
+            self.failures.note(event)
+        self.retrained.append({k: v for k, v in event.items() if k != "event"})
+
+    def trials_table(self) -> pd.DataFrame:
+        """The rows of `trials.csv`, its columns in the contract's order."""
+        metric = self.study.metric
+        lead = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", metric]
+        middle = ["train_s", "started_at", "ended_at", "node", "device", "error"]
+        frame = pd.DataFrame(list(self.trials.values()), columns=None if self.trials else [*lead, *middle])
+        for name in lead:
+            if name not in frame:
+                frame[name] = math.nan
+        valid = [name for name in frame if name not in {*lead, *middle}]
+        frame = frame[[*lead, *valid, *middle]].astype({"best_epoch": "Int64"})
+        return frame.join(config_columns(list(self.configs.values())))
+
+    def curves_table(self) -> pd.DataFrame:
+        """The rows of `curves.parquet`, metrics between `epoch` and `elapsed_s`."""
+        trained = self.curves.trials
+        lead = pd.DataFrame([self.trials[name] for name in trained], columns=["strategy", "seed", "trial_id"])
+        config = config_columns([self.configs[name] for name in trained])
+        return self.curves.table(lead, config, self.study.metric)
+
+    def sweeps_table(self) -> pd.DataFrame:
+        return pd.DataFrame(list(self.sweeps.values()), columns=list(LEDGER_COLUMNS))
+
+    def records(self, provenance: Mapping[str, Any] | None = None) -> Records:
+        return Records(
+            study=self.study,
+            trials=self.trials_table(),
+            curves=self.curves_table(),
+            sweeps=self.sweeps_table(),
+            retrained=pd.DataFrame(self.retrained),
+            provenance=provenance or {},
+            configs=self.configs,
+            schedules=self.lineage.schedules(self.configs),
+            failures=self.failures.all(),
+            gave_up=self.gave_up,
+        )
+
+
+def handle(reader: object, event: Event) -> None:
+    """Passes an event to the reader's method `_on_<its kind>`, if it has one: a newer journal has kinds it ignores."""
+    handler = getattr(reader, f"_on_{event['event']}", None)
+    if handler is not None:
+        handler(event)
+
+
+def improves(value: float | None, best: float | None, mode: str) -> bool:
+    """Whether `value` beats `best`; a missing or non-finite value never does, a missing `best` is always beaten."""
+    if value is None or not math.isfinite(value):
+        return False
+    return best is None or not math.isfinite(best) or (value > best if mode == "max" else value < best)
+
+
+def read(place: Place) -> Records:
+    """The records of a study's output folder, at a path or a URL, also of one that was killed half-way.
+
+    Raises:
+        ValueError: one line saying which file is missing or damaged.
+    """
+    with local_copy(place, *FILES) as folder:
+        try:
+            return _read(folder)
+        except ValueError as error:
+            if not is_url(place):
+                raise
+            raise ValueError(str(error).replace(str(folder), str(place))) from None
+
+
+def _read(folder: Path) -> Records:
+    if not (folder / "study.toml").is_file():
+        raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")
+    study = Study.load(folder / "study.toml")
+    provenance = read_provenance(folder / "provenance.json")
+    if (folder / JOURNAL).is_file():
+        book = Book(study)
+        for event in read_journal(folder / JOURNAL):
+            book.apply(event)
+        return book.records(provenance)
+    return _read_tables(folder, study, provenance)
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """The events of a journal in order; a last line cut off by a kill is left out.
+
+    Raises:
+        ValueError: if a line other than the last is damaged.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event = json.loads(line)
+                event["event"]
+            except (ValueError, KeyError, TypeError):
+                raise ValueError(f"{path}: line {number} is damaged") from None
+            yield event
+
+
+def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> Records:
+    """The tables of a finished study whose `sweeps/` was removed."""
+    try:
+        # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
+        dtypes = {"best_epoch": "Int64"}
+        trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
+        curves = pd.read_parquet(folder / "curves.parquet")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder}: trials.csv or curves.parquet cannot be read ({reason})") from None
+    if "trial_id" not in trials or "trial_id" not in curves:
+        raise ValueError(f"{folder}: trials.csv or curves.parquet lacks the column trial_id")
+    if "error" not in trials and "device" in trials:  # written by version 0.1
+        trials.insert(list(trials.columns).index("device") + 1, "error", None)
+    if "sweeps" not in provenance:
+        raise ValueError(f"{folder}: provenance.json lacks the ledger of the sweeps, and sweeps/ has been removed")
+    sweeps = pd.DataFrame(provenance["sweeps"], columns=list(LEDGER_COLUMNS))
+    retrained = pd.DataFrame(provenance.get("retrained", []))
+    return Records(
+        study=study, trials=trials, curves=curves, sweeps=sweeps, retrained=retrained, provenance=provenance,
+        configs=provenance.get("incumbents", {}), schedules=provenance.get("schedules", {}),
+        failures=from_ledger(provenance.get("failures", ())), gave_up=bool(provenance.get("gave_up")),
+    )  # fmt: skip
+
+
+def read_provenance(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        provenance = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{path}: is no JSON; remove it to go on without it") from None
+    if not isinstance(provenance, dict):
+        raise ValueError(f"{path}: holds no table; remove it to go on without it")
+    return provenance

@@ -1,0 +1,56 @@
+"""What can be found wrong with a study's strategies before anything is started, and how one is built."""
+
+from __future__ import annotations
+
+from hypertune.strategies import registry
+from hypertune.study.study import Study
+from hypertune.sweep.strategy import BuiltStrategy
+
+
+def check_strategies(study: Study) -> None:
+    """Checks that every strategy can be built and can search the space.
+
+    Raises:
+        ValueError: one line naming the strategy and what is wrong with it.
+    """
+    for name in study.strategies:
+        _check_strategy(study, name)
+
+
+def check_names(study: Study) -> None:
+    """Checks that the strategies exist, at once: no searcher is imported for it.
+
+    Raises:
+        ValueError: naming the unknown one and those there are.
+    """
+    for name in study.strategies:
+        try:
+            registry.parse_strategy(name)
+        except ValueError as error:
+            raise ValueError(f"study.strategies: {error}") from None
+
+
+def _check_strategy(study: Study, name: str) -> None:
+    strategy = registry.parse_strategy(name)
+    reason = registry.refusal(strategy, study.space)
+    if reason:
+        raise ValueError(f"study.strategies: {reason}")
+    build(study, name, study.seeds[0])
+
+
+def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
+    """The strategy, made for one sweep.
+
+    Raises:
+        ValueError: for an unknown strategy or option.
+    """
+    searcher, scheduler = registry.build(
+        registry.parse_strategy(strategy),
+        study.space,
+        metric=study.metric,
+        mode=study.mode,
+        seed=seed,
+        max_epochs=study.training.max_epochs,
+        options=study.options.get(strategy, {}),
+    )
+    return BuiltStrategy(strategy, seed, searcher, scheduler)

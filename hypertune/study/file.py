@@ -1,0 +1,172 @@
+"""What a study file may hold: its tables as checked structures, and what is wrong with one in plain words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hypertune.study.design import Design
+
+Positive = Annotated[int, Meta(ge=1)]
+Amount = Annotated[float, Meta(gt=0)]
+Seed = Annotated[int, Meta(ge=0)]
+
+
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What each sweep may spend; exactly one of the three."""
+
+    epochs: Positive | None = None
+    """Training epochs, summed over the trials."""
+    trials: Positive | None = None
+    """Configurations tried."""
+    seconds: Amount | None = None
+    """Wall-clock seconds of the sweep."""
+
+    def __post_init__(self) -> None:
+        if sum(amount is not None for amount in (self.epochs, self.trials, self.seconds)) != 1:
+            raise ValueError("give exactly one of epochs, trials and seconds, e.g. { epochs = 200 }")
+
+    @property
+    def unit(self) -> Literal["epochs", "trials", "seconds"]:
+        return "epochs" if self.epochs else "trials" if self.trials else "seconds"
+
+    @property
+    def amount(self) -> float:
+        return self.epochs or self.trials or self.seconds or 0
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"
+
+
+class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is trained, on which data, for how long."""
+
+    trainable: str
+    """Built in: `cnn`, `mlp`; or `package.module:attribute`, any Ray Tune trainable."""
+    dataset: str | None = None
+    """`digits`, `fashion_mnist`, `mnist`, `cifar10`, `npz`, `image_folder`, a plugin's; none for your own trainable."""
+    path: str | None = None
+    """Where the data of `npz` and `image_folder` lie."""
+    classes: list[str] | None = None
+    """Keep these classes only, in this order."""
+    image_size: Positive | Annotated[list[Positive], Meta(min_length=2, max_length=2)] | None = None
+    """Pixels to resize all images to: one number for squares, or `[height, width]`. An image is scaled, keeping its
+    proportions, until it covers that, and what juts out is cut off evenly. Without, all images must have one size."""
+    channels: Literal[1, 3] | None = None
+    """1 makes all images grey, 3 gives all of them three channels. Without, all must be grey or all in colour."""
+    validation_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.1
+    """Share of the training data held out for selection, where the data set has no validation split."""
+    test_fraction: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Share of the data held out for the final scores where the data set has no test split, and only there; without
+    0.2."""
+    split_seed: Seed = 0
+    """Seed of both; the same for all sweeps, so that they are judged on the same images."""
+    max_epochs: Positive = 10
+    """Epochs of a full training."""
+    steps_per_epoch: Positive | None = None
+    """Batches that make an epoch of the built-in models; by default as many as go once through the training data."""
+    config: dict[str, Any] = {}
+    """Constants handed to every trial."""
+
+
+class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one trial occupies on the cluster."""
+
+    cpus_per_trial: Annotated[float, Meta(ge=0)] = 1
+    gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
+    epoch_timeout_s: Amount | None = None
+    """A trial that reports nothing for so many seconds hangs: its worker is killed, the trial tried again twice."""
+
+    def __post_init__(self) -> None:
+        if not self.cpus_per_trial and not self.gpus_per_trial:
+            raise ValueError("a trial needs a CPU or a GPU; set cpus_per_trial or gpus_per_trial above 0")
+
+
+class Logging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is kept of every trial besides the records."""
+
+    configs: bool = False
+    """`configs/TRIAL.toml`: its configuration with its time stamps."""
+    tensorboard: bool = False
+    """`tensorboard/TRIAL`: its curves for TensorBoard."""
+    mlflow: bool = False
+    """`mlflow.db`: a run in MLflow's SQLite store."""
+
+
+class StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table `[study]`."""
+
+    name: str
+    strategies: Annotated[list[str], Meta(min_length=1)] | None = None
+    seeds: Positive | Annotated[list[Seed], Meta(min_length=1)] = 1
+    budget: Budget | None = None
+    metric: str
+    mode: Literal["min", "max"]
+    retrain: Annotated[int, Meta(ge=0)] = 3
+    give_up_after: Annotated[int, Meta(ge=0)] = 10
+    hypotheses: list[str] = []
+
+
+class StudyFile(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A study file."""
+
+    study: StudyTable
+    training: Training
+    space: dict[str, Any]
+    design: Design | None = None
+    resources: Resources = Resources()
+    logging: Logging = Logging()
+    strategies: dict[str, dict[str, Any]] = {}
+
+
+def convert(tables: dict[str, Any]) -> StudyFile:
+    """The tables of a study file, checked.
+
+    Raises:
+        ValueError: one line that names the key and what would be right.
+    """
+    try:
+        file = msgspec.convert(tables, StudyFile)
+    except msgspec.ValidationError as error:
+        raise ValueError(explain(str(error))) from None
+    for key in ("strategies", "budget"):
+        given = getattr(file.study, key) is not None
+        if file.design is None and not given:
+            raise ValueError(f"study.{key}: this key is missing")
+        if file.design is not None and given:
+            raise ValueError(f"study.{key}: a [design] runs each of its cells in full and has none; leave it out")
+    return file
+
+
+_TABLES: dict[str, tuple[str, ...]] = {
+    "": StudyFile.__struct_fields__,
+    "study": StudyTable.__struct_fields__,
+    "study.budget": Budget.__struct_fields__,
+    "training": Training.__struct_fields__,
+    "design": Design.__struct_fields__,
+    "resources": Resources.__struct_fields__,
+    "logging": Logging.__struct_fields__,
+}
+
+
+def explain(message: str) -> str:
+    """msgspec's message turned into `key: what is wrong`, with the known keys where one is unknown."""
+    # A key may be any text, and the message has to stay one line.
+    message = re.sub(r"[\x00-\x1f\x7f]", lambda control: repr(control[0])[1:-1], message)
+    text, _, path = message.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.*)`", text)
+    if unknown:
+        known = _TABLES.get(key, ())
+        close = difflib.get_close_matches(unknown[1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        return f"{'.'.join(filter(None, (key, unknown[1])))}: unknown key; {hint}"
+    missing = re.search(r"missing required field `(.*)`", text)
+    if missing:
+        kind = "table" if not key else "key"
+        return f"{'.'.join(filter(None, (key, missing[1])))}: this {kind} is missing"
+    return f"{key or 'study file'}: {text[0].lower()}{text[1:]}"

@@ -1,0 +1,126 @@
+"""Retraining: the incumbent of every sweep trained from scratch with fresh seeds and scored once on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypertune.records.lineage import Schedule
+from hypertune.records.records import Event
+from hypertune.space.space import Config
+from hypertune.sweep.sweep import CONTINUE, STOP
+from hypertune.sweep.trial import Report, Trial, View
+
+FIRST_SEED = 10_000
+"""Retraining seeds start here, far from any sweep's, and are the same for all strategies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The best trial of a sweep, to be trained again for as many epochs as its best value took.
+
+    Attributes:
+        schedule: configurations by their first epoch, where it is not `config` from start to end.
+    """
+
+    strategy: str
+    seed: int
+    trial_id: str
+    config: Config
+    epochs: int
+    schedule: Schedule = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One retraining."""
+
+    incumbent: Incumbent
+    retrain_seed: int
+    model_path: str | None = None
+    test: bool = True
+
+    @property
+    def trial_id(self) -> str:
+        return f"{self.incumbent.trial_id}_retrain_{self.retrain_seed}"
+
+
+class Retraining:
+    """A stage of the queue, like a sweep, with a fixed list of jobs and no strategy."""
+
+    def __init__(self, jobs: list[Job], *, workers: int, emit: Callable[[Event], None]) -> None:
+        self._waiting = list(jobs)
+        self._jobs = {job.trial_id: job for job in jobs}
+        self._last: dict[str, Report] = {}
+        self.workers, self.emit = workers, emit
+        self.running: set[str] = set()
+
+    def begin(self) -> None:
+        self.emit({"event": "retraining", "jobs": len(self._jobs)})
+
+    def suggest(self, view: View) -> tuple[str, Config] | None:
+        if not self._waiting or len(self.running) >= self.workers:
+            return None
+        job = self._waiting.pop(0)
+        self.running.add(job.trial_id)
+        schedule = job.incumbent.schedule
+        return job.trial_id, schedule[0][1] if schedule else job.incumbent.config
+
+    def origin(self, trial_id: str) -> None:
+        """A retraining starts from scratch."""
+
+    def told(self, trial_id: str) -> dict[str, Any]:
+        job = self._jobs[trial_id]
+        return {
+            "seed": job.retrain_seed,
+            "stop_epoch": job.incumbent.epochs,
+            "test": job.test,
+            "model_path": job.model_path,
+            "schedule": [[from_epoch, config] for from_epoch, config in job.incumbent.schedule],
+        }
+
+    def added(self, trial: Trial, view: View) -> None: ...
+
+    def grant(self, trial_id: str) -> int:
+        """Each epoch is reported as it comes."""
+        return 1
+
+    def choose(self, view: View) -> Any | None:
+        return None
+
+    def checkpointed(self, trial_id: str, path: str) -> None:
+        """A retraining is short and starts anew when interrupted."""
+
+    def report(self, trial: Trial, report: Report, view: View) -> str:
+        self._last[trial.trial_id] = report
+        return STOP if report.epoch >= self._jobs[trial.trial_id].incumbent.epochs else CONTINUE
+
+    def ended(self, trial: Trial, view: View) -> None:
+        self._tell(trial.trial_id, "completed")
+
+    def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
+        self._tell(trial.trial_id, "failed", error=error, **facts)
+
+    def _tell(self, trial_id: str, status: str, **facts: Any) -> None:
+        self.running.discard(trial_id)
+        job, last = self._jobs[trial_id], self._last.get(trial_id)
+        incumbent = job.incumbent
+        self.emit(
+            {
+                "event": "retrained",
+                "strategy": incumbent.strategy,
+                "seed": incumbent.seed,
+                "trial_id": incumbent.trial_id,
+                "retrain_seed": job.retrain_seed,
+                "status": status,
+                "epochs": last.epoch if last else 0,
+                **(last.metrics if last else {}),
+                **facts,
+            }
+        )
+
+    def drained(self, view: View) -> bool:
+        return not self._waiting and not self.running
+
+    def finish(self) -> None: ...

@@ -1,0 +1,61 @@
+"""What a sweep needs of a strategy, and the clocks that it reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hypertune.space.space import Config
+
+
+class Searcher(Protocol):
+    """What a sweep calls of Ray Tune's `Searcher`."""
+
+    def suggest(self, trial_id: str) -> Config | str | None: ...
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None: ...
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None: ...
+
+
+class Scheduler(Protocol):
+    """What a sweep calls of Ray Tune's `TrialScheduler`; the controller it is given is a `View`.
+
+    It may also have `next_decision(trial_id, epoch)`, `fork(view)` and `close(view)`.
+    """
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None: ...
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str: ...
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None: ...
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None: ...
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None: ...
+    def choose_trial_to_run(self, tune_controller: Any) -> Any | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltStrategy:
+    """A strategy's searcher and scheduler, made for one sweep with one seed."""
+
+    name: str
+    seed: int
+    searcher: Searcher
+    scheduler: Scheduler
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the journal's events name the sweep by."""
+        return {"strategy": self.name, "seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time as a sweep reads it.
+
+    Attributes:
+        clock: seconds since some fixed moment; real or virtual.
+        timer: what the strategy's own decisions are timed with, in seconds.
+        stamp: the time of day that events carry, as text.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    timer: Callable[[], float] = time.perf_counter
+    stamp: Callable[[], str] = lambda: ""

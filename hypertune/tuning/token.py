@@ -1,0 +1,67 @@
+"""The token that a Ray cluster asks for: where it is looked for, and how one is made for a cluster on this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+TOKEN_FILE = Path("~/.ray/auth_token")
+
+
+def find_token() -> str | None:
+    """The cluster's token from where Ray looks for it: `RAY_AUTH_TOKEN`, the file `RAY_AUTH_TOKEN_PATH`, or
+    `~/.ray/auth_token`; None if there is none.
+
+    Raises:
+        ValueError: if the file that `RAY_AUTH_TOKEN_PATH` names cannot be read.
+    """
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return token.strip()
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else TOKEN_FILE.expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        if named:
+            raise ValueError(f"RAY_AUTH_TOKEN_PATH: {path} does not exist") from None
+        return None
+    except OSError as error:
+        raise ValueError(f"{path}: the token cannot be read ({error.strerror})") from None
+
+
+def token_headers() -> dict[str, str]:
+    """What a request to the dashboard has to carry; ValueError as `find_token`."""
+    token = find_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def make_token() -> None:
+    """Makes a token for clusters on this machine, if there is none, that only this user can read.
+
+    Ray would make one too, and leave it readable for everyone on the machine. An existing one of the user's own that
+    others can read is closed to them.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    path = TOKEN_FILE.expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if path.stat().st_uid == os.getuid() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
+            return
+        with os.fdopen(descriptor, "w") as file:
+            import secrets
+
+            file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise ValueError(
+            f"{path}: the token that protects the cluster cannot be written ({error.strerror}); name a file that holds "
+            "one in RAY_AUTH_TOKEN_PATH"
+        ) from None

@@ -1,0 +1,30 @@
+"""What a sweep sees of Ray Tune's controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SweepView:
+    """The controller as one sweep's scheduler may see it: that sweep's trials only."""
+
+    def __init__(self, controller: Any = None) -> None:
+        self.controller = controller
+        self.trials: list[Any] = []
+        self.live: dict[str, Any] = {}
+
+    def add(self, trial: Any) -> None:
+        self.trials.append(trial)
+        self.live[trial.trial_id] = trial
+
+    def get_trials(self) -> list[Any]:
+        return self.trials
+
+    def get_live_trials(self) -> set[Any]:
+        return set(self.live.values())
+
+    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+        self.controller.pause_trial(trial, should_checkpoint)
+
+    def stop_trial(self, trial: Any) -> None:
+        self.controller.stop_trial(trial)

@@ -1,0 +1,121 @@
+"""The commands as a user types them: help is instant, wrong input gets one line and exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hypertune.commands.cli import main
+from tests.records.test_records import recorded
+
+
+def run(*arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hypertune", *arguments], capture_output=True, text=True, timeout=300, check=check
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from hypertune.commands.cli import main\n"
+        "try: main(['compare', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'ray', 'torch', 'numpy', 'pandas', 'rich', 'msgspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "no_such_study"], "no_such_study: neither a file nor a shipped study"),
+        (["compare", "--strategies", "randm"], "randm"),
+        (["compare", "--strategies", ","], "--strategies: names none"),
+        (["compare", "--seeds", "0"], "--seeds: at least 1"),
+        (["compare", "--seeds", "two"], "--seeds"),
+        (["compare", "--budget", "epochs=-3"], "--budget: epochs=N"),
+        (["compare", "--budget", "steps=3"], "--budget: epochs=N"),
+        (["compare", "--max-epochs", "0"], "--max-epochs: at least 1"),
+        (["compare", "--mode", "up"], "--mode"),
+        (["compare", "--resume", "/nowhere"], "/nowhere: not an output folder"),
+        (
+            ["compare", "--resume", "/nowhere", "--seeds", "3"],
+            "--resume goes on with the study as it was; leave out --seeds",
+        ),
+        (["report", "/nowhere"], "/nowhere: not an output folder"),
+        (["export", "/nowhere"], "/nowhere: not an output folder"),
+        (["export", "/nowhere", "--format", "xml"], "--format"),
+        (["validate", "/nowhere.toml"], "/nowhere.toml: neither a file nor"),
+        (["fly"], "fly"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert said in captured.err
+    assert captured.err.count("\n") == 1, captured.err
+
+
+def test_an_output_folder_with_something_in_it_is_not_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    assert main(["compare", "--out", str(tmp_path)]) == 2
+    assert "holds files that are no study already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_another_study_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recorded(tmp_path / "out")
+    before = (folder / "trials.csv").read_bytes()
+    assert main(["compare", "--out", str(folder)]) == 2
+    assert f"--resume {folder}" in capsys.readouterr().err
+    assert (folder / "trials.csv").read_bytes() == before
+
+
+def test_report_and_export_work_on_a_study_cut_off_half_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recorded(tmp_path / "out")
+    (folder / "sweeps" / "journal.jsonl").write_bytes(
+        b"".join((folder / "sweeps" / "journal.jsonl").read_bytes().splitlines(keepends=True)[:20])
+    )
+    assert main(["report", str(folder)]) == 0
+    assert (folder / "report.html").stat().st_size > 1000
+    capsys.readouterr()
+    assert main(["export", str(folder), "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("strategy,best_config,acc,")
+
+
+def test_the_module_can_be_run() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("hypertune 0")
+
+
+def test_validate_says_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "digits_cnn"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == ["digits_cnn: valid", "data: digits, 1,797 images of 8x8 pixels, grey, 10 classes"]
+    assert told[-1] == "  one image of the validation split is 0.0035 of valid_accuracy"
+
+
+def test_strategies_lists_searchers_and_schedulers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["strategies"]) == 0
+    told = capsys.readouterr().out
+    for name in ("random", "bayes", "hyperopt", "optuna", "asha", "hyperband"):
+        assert name in told
+
+
+def test_wrong_input_leaves_no_folder_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--strategies", "randm", "--out", str(tmp_path / "out")]) == 2
+    assert "unknown strategy 'randm'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,126 @@
+"""What is told before a study starts, and the question before a very large one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hypertune.commands.cli import main
+from hypertune.space.space import Space
+from hypertune.storage.files import JOURNAL
+from hypertune.study.extent import configurations, continuous, extent
+from hypertune.study.file import Budget
+from hypertune.study.study import Study
+from tests.sweep.scripted import Runner, make_study
+
+HUGE = ["--seeds", "1000", "--budget", "epochs=100000"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "trials", "epochs", "seconds"),
+    [
+        (Budget(epochs=40), 160, 160, None),
+        (Budget(trials=5), 20, 180, None),
+        (Budget(seconds=60.0), None, None, 240.0),
+    ],
+)
+def test_bounds_of_a_study(budget: Budget, trials: int | None, epochs: int | None, seconds: float | None) -> None:
+    size = extent(make_study(budget=budget))
+    assert (size.sweeps, size.trials, size.epochs, size.seconds) == (4, trials, epochs, seconds)
+    assert (size.retrainings, size.retraining_epochs) == (4, 36)
+
+
+@pytest.mark.parametrize(
+    ("space", "count"),
+    [
+        ({"a": {"randint": [1, 9]}, "b": {"choice": ["x", "y"]}}, 16),
+        ({"a": {"quniform": [0.0, 1.0, 0.25]}}, 5),
+        ({"a": {"uniform": [0.0, 1.0]}, "b": {"choice": [1, 2]}}, None),
+        ({"kind": {"choice": [{"name": "none"}, {"name": "step", "n": {"randint": [0, 3]}}]}}, 4),
+        ({"a": {"grid_search": [1, 2, 3]}, "constant": 5}, 3),
+    ],
+)
+def test_configurations_of_a_space(space: dict[str, object], count: int | None) -> None:
+    parsed = Space.parse(space)
+    assert configurations(parsed) == count
+    assert bool(continuous(parsed)) == (count is None)
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "140"])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["compare", "--dry-run", "--seeds", "2", "--strategies", "random,asha", "--budget", "epochs=20"]) == 0
+    told = capsys.readouterr().out
+    assert "in all: 4 sweeps, at most 80 trials and 80 epochs" in told
+    for part in ("strategies: random, asha", "search space: ", "data: digits, 1,797 images", "workers: ", "resources"):
+        assert f"\n{part}" in told
+    assert f"would be written to {Path('hypertune-out') / 'digits_cnn'}: study.toml" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_finds_what_the_run_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["compare", "--dry-run", "--out", str(tmp_path)]) == 2
+    assert main(["compare", "--dry-run", "--strategies", "rando"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_dry_run_of_a_resume_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    study = make_study()
+    (tmp_path / "study.toml").write_text(study.to_toml())
+    (tmp_path / JOURNAL).parent.mkdir()
+    events = Runner(study, "random").run().events
+    begun = {"event": "sweep", "strategy": "asha", "seed": 0, "workers": 2, "at": ""}
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in [*events, begun]))
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["compare", "--dry-run", "--resume", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "finished: 1 of 4 sweeps" in told
+    assert "would be continued: asha seed 0" in told
+    assert "would be started: random seed 1, asha seed 1" in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def answered(tmp_path: Path, answer: str) -> tuple[int, str]:
+    """A very large study on a real terminal, and what is typed when it asks."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "hypertune", "compare", *HUGE]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    told = b""
+    while b"[y/N]" not in told:
+        told += os.read(ours, 1000)
+    os.write(ours, answer.encode() + b"\n")
+    try:
+        while chunk := os.read(ours, 1000):
+            told += chunk
+    except OSError:  # a terminal whose program has ended
+        pass
+    return process.wait(timeout=60), told.decode()
+
+
+def test_a_very_large_study_asks_on_a_terminal(tmp_path: Path) -> None:
+    code, told = answered(tmp_path, "n")
+    assert code == 0
+    assert "6,000 sweeps, at most 600,000,000 trials and 600,000,000 epochs. Go ahead? [y/N]" in told
+    assert "Nothing was started." in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_terminal_or_with_yes_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hypertune.commands import plan
+
+    large = Study.load("digits_cnn").replace(seeds=tuple(range(1000)))
+    monkeypatch.setattr("builtins.input", lambda prompt: pytest.fail("asked"))
+    assert plan.confirmed(large, yes=False)  # the tests have no terminal
+    assert plan.confirmed(large, yes=True)

@@ -1,0 +1,109 @@
+"""`hypertune top` on folders: running, interrupted, done, stripped, empty and wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from rich.console import Console
+
+from hypertune.commands.cli import main
+from hypertune.commands.top import Folder
+from hypertune.records.folder import claim
+from hypertune.records.provenance import write_provenance
+from hypertune.storage.files import JOURNAL
+from hypertune.tuning.recording import Recorder
+from tests.sweep.scripted import Runner, make_study
+
+STUDY = make_study(strategies=("random",), seeds=(0,))
+
+
+def claimed(folder: Path) -> FileLock:
+    return claim(folder, STUDY, resume=False)
+
+
+def write(folder: Path, count: int | None = None) -> None:
+    """The first events of the study, as a driver would leave them."""
+    recorder = Recorder(STUDY, folder)
+    for event in Runner(STUDY, "random").run().events[:count]:
+        recorder(event)
+    recorder.close()
+    write_provenance(folder, {}, recorder.book.records())
+
+
+def shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["top", str(folder)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_study_from_its_start_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = claimed(tmp_path)
+    assert "scripted: starting" in shown(tmp_path, capsys)
+    write(tmp_path, 20)
+    assert "scripted: running" in shown(tmp_path, capsys)
+    lock.release()
+    assert f"interrupted; go on with hypertune compare --resume {tmp_path}" in shown(tmp_path, capsys).replace("\n", "")
+    (tmp_path / JOURNAL).unlink()
+    write(tmp_path)
+    whole = shown(tmp_path, capsys)
+    assert "scripted: done" in whole
+    (tmp_path / JOURNAL).unlink()
+    assert shown(tmp_path, capsys).split() == whole.split(), "the tables tell the same as the journal"
+
+
+def test_it_reads_on_where_it_was(tmp_path: Path) -> None:
+    lock = claimed(tmp_path)
+    recorder = Recorder(STUDY, tmp_path)
+    folder, epochs = Folder(tmp_path), []
+    for number, event in enumerate(Runner(STUDY, "random").run().events):
+        recorder(event)
+        if number % 10 == 9:
+            ((status, doing),), going_on = folder.look()
+            assert (doing, going_on) == ("running", True)
+            epochs.append(status.strategies[0].epochs)
+    recorder.close()
+    lock.release()
+    assert epochs == sorted(epochs)
+    assert epochs[0] < epochs[-1]
+    ((status, _),), going_on = folder.look()
+    assert (status.strategies[0].epochs, status.done, going_on) == (40, True, False)
+
+
+def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:
+    lock = claimed(tmp_path)
+    events = Runner(STUDY, "random").run().events
+    write(tmp_path, 2)
+    folder = Folder(tmp_path)
+    whole = (tmp_path / JOURNAL).read_bytes()
+    (tmp_path / JOURNAL).write_bytes(whole[:-9])
+    ((status, _),), _ = folder.look()
+    assert not status.strategies[0].trials
+    (tmp_path / JOURNAL).write_bytes(whole)
+    ((status, _),), _ = folder.look()
+    assert status.strategies[0].trials == {"running": 1}
+    assert events[1]["event"] == "trial"
+    lock.release()
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("nowhere", "no such folder"), (".", "no output folder of hypertune (study.toml is missing)")]
+)
+def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", str(tmp_path / folder)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_cluster_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["top", "http://127.0.0.1:1"]) == 2
+    assert "no dashboard of a Ray cluster answers there" in capsys.readouterr().err
+
+
+def test_eighty_columns_are_enough(tmp_path: Path) -> None:
+    from hypertune.commands.top import top
+
+    claimed(tmp_path).release()
+    write(tmp_path)
+    console = Console(width=80, record=True)
+    assert top(str(tmp_path), console, once=True) == 0
+    assert "…" not in console.export_text()

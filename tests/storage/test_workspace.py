@@ -1,0 +1,156 @@
+"""The working copy of a study on shared storage: what a writer does to it while it runs, and what is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hypertune.storage import workspace as module
+from hypertune.storage.files import JOURNAL, now
+from hypertune.storage.storage import Storage, StorageError
+from hypertune.storage.workspace import LEASE, Mirror, workspace
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "still not so after 30 s"
+        time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INTERVAL_SECONDS", 0.05)
+
+
+def test_a_local_folder_is_its_own_workspace(tmp_path: Path) -> None:
+    with workspace(tmp_path / "out", resume=False) as work:
+        assert (work.folder, work.storage) == (tmp_path / "out", None)
+
+
+def test_what_is_written_reaches_the_storage_while_the_study_runs(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    with workspace(storage.url, resume=False) as work:
+        journal = work.folder / JOURNAL
+        journal.parent.mkdir()
+        journal.write_bytes(b"1\n")
+        eventually(lambda: storage.read(JOURNAL.as_posix()) == b"1\n")
+        with journal.open("ab") as file:
+            file.write(b"2\n")
+        eventually(lambda: storage.read(JOURNAL.as_posix()) == b"1\n2\n")
+        (work.folder / "sweeps" / "run_1").mkdir()
+        (work.folder / "sweeps" / "run_1" / "checkpoint").write_bytes(b"local only")
+        (work.folder / "report.html").write_text("done")
+    assert sorted(storage.files()) == ["report.html", JOURNAL.as_posix()]
+    assert storage.folders("sweeps") == []
+
+
+def test_a_study_that_never_began_leaves_nothing(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    with workspace(storage.url, resume=False) as work:
+        (work.folder / "study.toml").write_text("name")
+        eventually(lambda: storage.read("study.toml") is not None)
+        (work.folder / "study.toml").unlink()
+        work.folder.rmdir()
+    assert list(storage.files()) == []
+
+
+def test_a_place_that_holds_something_is_not_written_to(bucket: str) -> None:
+    Storage(f"{bucket}/study").write("precious", b"mine")
+    with (
+        pytest.raises(ValueError, match=rf"holds files already; .* --resume {bucket}/study"),
+        workspace(f"{bucket}/study", resume=False),
+    ):
+        pytest.fail("was entered")
+
+
+def test_two_writers_are_refused_until_the_first_has_died(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    owner = {"host": "elsewhere", "pid": 1, "at": now()}
+    storage.write(LEASE, json.dumps(owner).encode())
+    with (
+        pytest.raises(ValueError, match="another hypertune is writing to it .process 1 on elsewhere"),
+        workspace(storage.url, resume=True),
+    ):
+        pytest.fail("was entered")
+    storage.write(LEASE, json.dumps({**owner, "at": "2026-01-01T00:00:00.000+00:00"}).encode())
+    with workspace(storage.url, resume=True):
+        assert json.loads(storage.read(LEASE) or b"")["pid"] == os.getpid()
+    assert storage.read(LEASE) is None
+
+
+def test_what_a_killed_writer_had_not_copied_yet_is_found_again(bucket: str) -> None:
+    script = (
+        "import os, sys\nfrom hypertune.storage import workspace as module\n"
+        "from hypertune.storage.files import JOURNAL\n"
+        "module.INTERVAL_SECONDS = 1000.0\n"
+        "with module.workspace(sys.argv[1], resume=False) as work:\n"
+        "    (work.folder / JOURNAL.parent).mkdir()\n    (work.folder / JOURNAL).write_bytes(b'1\\n')\n"
+        "    work.storage.write(JOURNAL.as_posix(), b'1\\n')\n"
+        "    (work.folder / JOURNAL).write_bytes(b'1\\n2\\n')\n    os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, f"{bucket}/study"], timeout=300, check=False)
+    assert killed.returncode == -9
+    with workspace(f"{bucket}/study", resume=True) as work:
+        assert (work.folder / JOURNAL).read_bytes() == b"1\n2\n"
+
+
+def test_a_working_copy_of_something_else_is_not_taken_for_the_study(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    storage.write(JOURNAL.as_posix(), b"theirs\n")
+    with workspace(storage.url, resume=True) as work:
+        (work.folder / JOURNAL).write_bytes(b"ours\n")
+    storage.write(JOURNAL.as_posix(), b"theirs again\n")
+    with workspace(storage.url, resume=True) as work:
+        assert (work.folder / JOURNAL).read_bytes() == b"theirs again\n"
+
+
+class Flaky(Storage):
+    """A storage that can be cut off."""
+
+    reachable = True
+
+    def write(self, name: str, content: bytes) -> None:
+        if not self.reachable:
+            raise StorageError(f"{self.url}: cut off")
+        super().write(name, content)
+
+
+def test_an_unreachable_storage_holds_nothing_up_and_is_told_of_once(bucket: str, tmp_path: Path) -> None:
+    storage, told = Flaky(bucket), list[str]()
+    storage.reachable = False
+    (tmp_path / "a").write_text("1")
+    mirror = Mirror(tmp_path, storage, tell=told.append)
+    eventually(lambda: bool(told))
+    (tmp_path / "a").write_text("2")
+    storage.reachable = True
+    mirror.close(30)
+    assert storage.read("a") == b"2"
+    assert [line.split(";")[0] for line in told] == [f"{bucket}: cut off", f"{bucket}: answers again"]
+
+
+def test_one_can_wait_until_what_was_written_has_been_copied(bucket: str, tmp_path: Path) -> None:
+    storage = Flaky(bucket)
+    mirror = Mirror(tmp_path, storage, tell=lambda line: None)
+    for content in (b"1", b"2"):
+        (tmp_path / "a").write_bytes(content)
+        assert mirror.copied(time.monotonic())
+        assert storage.read("a") == content
+    mirror.close(1)
+
+
+def test_results_that_cannot_be_copied_are_kept_and_named(bucket: str, tmp_path: Path) -> None:
+    storage = Flaky(bucket)
+    storage.reachable = False
+    (tmp_path / "a").write_text("1")
+    mirror = Mirror(tmp_path, storage, tell=lambda line: None)
+    with pytest.raises(ValueError, match=f"they lie in {tmp_path}, and hypertune compare --resume {bucket}"):
+        mirror.close(0.1)
+    assert (tmp_path / "a").read_text() == "1"

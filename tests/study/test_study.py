@@ -1,0 +1,137 @@
+"""Study files: read, checked, written back; every wrong one gets one clear line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hypertune.study.study import Budget, Study, shipped
+
+MINIMAL = """
+[study]
+name = "s"
+strategies = ["random"]
+seeds = 2
+budget = { epochs = 20 }
+metric = "acc"
+mode = "max"
+[training]
+trainable = "cnn"
+dataset = "digits"
+[space]
+lr = { loguniform = [1e-4, 1e-1] }
+"""
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_shipped_studies_load_and_survive_the_way_to_toml_and_back(name: str) -> None:
+    study = Study.load(name)
+    assert study.name == name
+    assert Study.parse(tomllib.loads(study.to_toml())) == study
+
+
+def test_the_fashion_mnist_study_is_the_published_one() -> None:
+    study = Study.load("fashion_mnist_cnn")
+    assert study.space.to_toml() == {"filters": {"randint": [2, 16]}, "lr": {"loguniform": [1e-4, 3e-3]}}
+    assert study.training.config == {"units1": 128, "units2": 64, "batch_size": 64, "optimizer": "adam"}
+    assert study.training.max_epochs == 10
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert Study.parse(tomllib.loads(MINIMAL)).seeds == (0, 1)
+    assert Study.parse(tomllib.loads(MINIMAL.replace("seeds = 2", "seeds = [7, 3]"))).seeds == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds = 2", "sedes = 2", "study.sedes: unknown key; did you mean seeds?"),
+        ("seeds = 2", 'seeds = "many"', "study.seeds: expected"),
+        ("seeds = 2", "seeds = 0", "study.seeds: expected"),
+        ("seeds = 2", "seeds = [1, 1]", "study.seeds: each one once"),
+        ("epochs = 20", "epochs = 0", "study.budget.epochs: expected"),
+        ("epochs = 20", "epochs = 2, trials = 3", "study.budget: give exactly one of"),
+        ("epochs = 20", "", "study.budget: give exactly one of"),
+        ("epochs = 20", "steps = 3", "study.budget.steps: unknown key; known: epochs, trials, seconds"),
+        ('mode = "max"', 'mode = "up"', "study.mode: "),
+        ('metric = "acc"', "", "study.metric: this key is missing"),
+        ('name = "s"', 'name = "../s"', "study.name: letters"),
+        ("[space]", "[spaces]", "spaces: unknown key; did you mean space?"),
+        ("lr = { loguniform = [1e-4, 1e-1] }", "", "space: names no hyperparameter"),
+        ("[1e-4, 1e-1]", "[1e-1, 1e-4]", "space.lr: loguniform takes"),
+        ('dataset = "digits"', "max_epochs = 1.5", "training.max_epochs: expected"),
+        ('dataset = "digits"', "config = { lr = 1 }", "space.lr: stands in training.config"),
+        ("[space]", "[resources]\ncpus_per_trial = 0\n[space]", "resources: a trial needs a CPU or a GPU"),
+        ("[space]", "[strategies.asha]\nx = 1\n[space]", "strategies.asha: options of a strategy that is not"),
+    ],
+)
+def test_a_wrong_study_file_gets_one_line_naming_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in MINIMAL
+    path = tmp_path / "wrong.toml"
+    path.write_text(MINIMAL.replace(old, new))
+    with pytest.raises(ValueError, match="wrong.toml") as error:
+        Study.load(path)
+    assert str(error.value).startswith(f"{path}: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_name_lists_the_shipped_ones() -> None:
+    with pytest.raises(ValueError, match="did you mean digits_cnn"):
+        Study.load("digit_cnn")
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+KEYS = ["study", "training", "space", "resources", "strategies", "name", "seeds", "budget", "metric", "choice"]
+
+
+def corrupted(tables: dict[str, Any], path: list[int], value: Any) -> dict[str, Any]:
+    """`tables` with the entry at a path of positions replaced."""
+    copy = dict(tables)
+    key = sorted(copy)[path[0] % len(copy)]
+    inner = copy[key]
+    copy[key] = corrupted(inner, path[1:], value) if len(path) > 1 and isinstance(inner, dict) and inner else value
+    return copy
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=4), json_like)
+def test_fuzzed_tables_are_refused_in_one_line_or_make_a_study(path: list[int], value: Any) -> None:
+    tables = corrupted(tomllib.loads(MINIMAL), path, value)
+    try:
+        study = Study.parse(tables)
+    except ValueError as error:
+        assert str(error)
+        assert "\n" not in str(error).strip()
+    else:
+        assert Study.parse(study.to_tables()).space == study.space
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), json_like, max_size=5))
+def test_arbitrary_tables_are_refused_in_one_line(tables: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="."):
+        Study.parse(tables)
+
+
+@given(content=st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "study.toml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="study.toml"):
+        Study.load(path)
+
+
+def test_a_budget_knows_its_unit() -> None:
+    assert (Budget(trials=3).unit, Budget(trials=3).amount, str(Budget(seconds=1.5))) == ("trials", 3, "1.5 seconds")
+
+
+def test_replacing_strategies_drops_the_options_of_those_left_out() -> None:
+    study = Study.parse(tomllib.loads(MINIMAL + "[strategies.random]\n"))
+    assert study.replace(strategies=("sobol",)).options == {}
