@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hypertune.arguments import shortened
 from hypertune.asked import as_arguments, in_python, names_checked, study_of
-from hypertune.records.records import Event
+from hypertune.records.records import Event, read_provenance
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.space.space import Space
@@ -96,39 +96,34 @@ def compare(
             what only a running cluster can tell.
         TypeError: for an argument that there is not.
     """
-    place, watching = _place(out), _observers(observers)
-    _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
-    given = {
-        "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-        "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
-        "name": name,
-    }  # fmt: skip
-    asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
-    changed = space is not None or any(value is not None for value in given.values())
-    trained = _check(asked, trainable, changed=changed, own=study is None)
-    from hypertune.records import folder
+    with in_python():
+        place, watching = _place(out), _observers(observers)
+        _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
+        given = {
+            "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
+            "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
+            "name": name,
+        }  # fmt: skip
+        asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
+        changed = space is not None or any(value is not None for value in given.values())
+        trained = _check(asked, trainable, changed=changed, own=study is None or options is not None)
+        from hypertune.records import folder
 
-    place = place if place is not None else folder.default(asked)
-    try:
-        with _display(asked, shown=progress is not False) as display:
-            if display is not None:
-                watching = (display, *watching)
-                display.tell(f"{asked.name}: {asked.outline()}; results go to {place}")
+        place = place if place is not None else folder.default(asked)
+        data_dir = _stored_data_dir(place) if resume and data_dir is None else data_dir
+        with _display(asked, place, shown=progress is not False) as display:
             circumstances = Circumstances(
                 address=address,
                 dashboard_host=dashboard_host,
                 data_dir=Path(data_dir) if data_dir is not None else None,
                 resume=resume,
-                observers=watching,
+                observers=watching if display is None else (display, *watching),
             )
             result = run(asked, place, circumstances, trained)
             if display is not None:
                 for line in _closing(result):
                     display.tell(line)
-    except ValueError as error:
-        error.args = (in_python(str(error)),)
-        raise
-    return result
+        return result
 
 
 def run(study: Study, out: Place, circumstances: Circumstances, trainable: Trainable | None = None) -> Result:
@@ -206,6 +201,12 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     return asked
 
 
+def _stored_data_dir(place: Place) -> str | None:
+    """Where the data lay for the study until now."""
+    with local_copy(place, "provenance.json") as folder:
+        return read_provenance(folder / "provenance.json").get("data_dir")
+
+
 def _essence(study: Study) -> dict[str, Any]:
     """What a study cannot change half-way, by the argument it is."""
     from hypertune.study.study import tomlable
@@ -237,20 +238,24 @@ def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainab
                 checks.check_strategies(study)
             return None
         if bool(getattr(found, "needs_data", False)) != (study.training.dataset is not None):
-            kind = "a built-in model needs one that names its data" if study.training.dataset is None else (
-                f"{study.name} trains {study.training.trainable} on {study.training.dataset}"
-            )  # fmt: skip
-            raise ValueError(f'trainable: goes with another study; {kind}, e.g. compare("digits_cnn")')
+            if study.training.dataset is None:
+                raise ValueError(
+                    'trainable: a built-in model needs a study that names its data, e.g. compare("digits_cnn")'
+                )
+            raise ValueError(
+                f"trainable: {study.name} trains {study.training.trainable} on {study.training.dataset}; leave the "
+                "study out and give the trainable its space, metric and mode"
+            )
         checks.check(study, found)
     return found
 
 
-def _display(study: Study, *, shown: bool) -> AbstractContextManager[Progress | None]:
+def _display(study: Study, place: Place, *, shown: bool) -> AbstractContextManager[Progress | None]:
     if not shown:
         return nullcontext()
     from hypertune.tuning.display import Progress, target_here
 
-    return Progress(study, target_here())
+    return Progress(study, target_here(), title=f"{study.name}: {study.outline()}; results go to {place}")
 
 
 def _closing(result: Result) -> Iterator[str]:

@@ -19,14 +19,14 @@ from hypertune.study.study import NAME
 
 
 def _strategies(value: Any) -> tuple[str, ...]:
-    example = 'e.g. strategies=["random", "hyperopt+asha"]'
+    example = 'names, e.g. strategies=["random", "hyperopt+asha"]'
     names = value.split(",") if isinstance(value, str) else _items("strategies", value, example)
     for name in names:
         if not isinstance(name, str):
-            raise ValueError(f"strategies: names, {example}, got {shortened(name)}")
+            raise ValueError(f"strategies: {example}, got {shortened(name)}")
     names = [name.strip() for name in names if name.strip()]
     if not names:
-        raise ValueError(f"strategies: names none; {example}")
+        raise ValueError(f"strategies: there are none; give {example}")
     from hypertune.strategies.registry import parse_strategy
 
     for name in names:
@@ -44,19 +44,19 @@ def _seeds(value: Any) -> tuple[int, ...]:
     number = _integer(value)
     if number is not None:
         if number < 1:
-            raise ValueError(f"seeds: at least 1; {example}, got {number}")
+            raise ValueError(f"seeds: {example}, at least 1, got {number}")
         return tuple(range(number))
     seeds = [(_integer(seed), seed) for seed in _items("seeds", value, example)]
     for seed, given in seeds:
         if seed is None or seed < 0:
             raise ValueError(f"seeds: integers from 0 on; {example}, got {shortened(given)}")
     if not seeds:
-        raise ValueError(f"seeds: names none; {example}")
+        raise ValueError(f"seeds: there are none; give {example}")
     return _once("seeds", [seed for seed, _ in seeds if seed is not None])
 
 
 def _budget(value: Any) -> Budget:
-    example = 'budget={"epochs": 200}, {"trials": 20} or {"seconds": 600}, for each sweep'
+    example = 'give {"epochs": 200}, {"trials": 20} or {"seconds": 600}, what each sweep may spend'
     if isinstance(value, Budget):
         return value
     if isinstance(value, str):
@@ -64,16 +64,16 @@ def _budget(value: Any) -> Budget:
         try:
             value = {unit.strip(): json.loads(amount)}
         except ValueError:
-            raise ValueError(f"budget: {example}, got {value!r}") from None
+            raise ValueError(f"budget: {example}; got {value!r}") from None
     if not isinstance(value, Mapping):
-        raise ValueError(f"budget: of what? {example}, got {shortened(value)}")
+        raise ValueError(f"budget: {example}; got {shortened(value)}")
     _known("budget", value, Budget.__struct_fields__)
     plain = {name: _integer(amount, whole=True) or amount for name, amount in value.items()}
     try:
         return msgspec.convert(plain, Budget)
     except msgspec.ValidationError:
         raise ValueError(
-            f"budget: one of them, above 0, whole but for seconds: {example}, got {shortened(value)}"
+            f"budget: one of the three, above 0 and whole but for seconds; {example}; got {shortened(value)}"
         ) from None
 
 
@@ -115,7 +115,7 @@ def _resources(value: Any) -> dict[str, Any]:
     if isinstance(value, Resources):
         return {name: getattr(value, name) for name in Resources.__struct_fields__}
     if not isinstance(value, Mapping):
-        raise ValueError(f"resources: {example}, got {shortened(value)}")
+        raise ValueError(f"resources: a mapping, e.g. {example}, got {shortened(value)}")
     _known("resources", value, Resources.__struct_fields__)
     try:
         msgspec.convert({**msgspec.to_builtins(Resources()), **value}, Resources)

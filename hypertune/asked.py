@@ -62,30 +62,48 @@ def names_checked(function: Callable[P, T]) -> Callable[P, T]:
         for name in kwargs:
             if name not in known:
                 remedy = ELSEWHERE.get(name)
-                told = f"it is {remedy} here" if remedy else f"{close_to(name, known)}known: {', '.join(known)}"
+                told = f"here that is {remedy}" if remedy else f"{close_to(name, known)}known: {', '.join(known)}"
                 raise TypeError(f"compare: no argument is called {name}; {told}")
         return function(*args, **kwargs)
 
     return checked
 
 
-def in_python(message: str) -> str:
-    """A message about an option of the command line or a key of a study file, as one about the argument it is here."""
-    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs"
-    message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
-    return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Names the argument in errors that name an option of the command line."""
+    with _reworded(_options):
+        yield
 
 
 @contextmanager
 def as_arguments() -> Iterator[None]:
-    """Names the argument in the errors of a study that was built from arguments, where they name a key of a file."""
+    """Names the argument in errors that name a key of a study file, for a study that was built from arguments."""
+    with _reworded(_keys):
+        yield
+
+
+@contextmanager
+def _reworded(words: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        message = in_python(str(error))
-        message = re.sub(r"^strategies\.([^:.]+)\.(\w+):", r'options["\1"]["\2"]:', message)
-        message = re.sub(r"^strategies\.([^:]+):", r'options["\1"]:', message)
-        raise ValueError(re.sub(r"^(study|training)\.", "", message)) from None
+        # The same error, so that nothing is lost of one that is no user's.
+        if words(str(error)) != str(error):
+            error.args = (words(str(error)),)
+        raise
+
+
+def _options(message: str) -> str:
+    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs|give-up-after"
+    message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
+    return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
+
+
+def _keys(message: str) -> str:
+    message = re.sub(r"^strategies\.([^:.]+)\.(\w+):", r'options["\1"]["\2"]:', message)
+    message = re.sub(r"^strategies\.([^:]+):", r'options["\1"]:', message)
+    return re.sub(r"^(study|training)\.", "", message)
 
 
 def study_of(
@@ -146,8 +164,8 @@ def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise ValueError(f"compare: {_listing(missing)} {verb} missing, or else a study; e.g. {EXAMPLE}")
-    if not (callable(trainable) or isinstance(trainable, str)):
-        raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
+    if not isinstance(trainable, str):
+        _check_trainable(trainable)
     max_epochs = values.pop("max_epochs", DEFAULT_MAX_EPOCHS)
     defaults = {
         "name": _name_of(trainable),
@@ -165,6 +183,28 @@ def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
         space=read_space(space),
         resources=_with(Resources(), asked),
     )
+
+
+def _check_trainable(trainable: Any) -> None:
+    """Refuses what Ray Tune would refuse only once a trial starts."""
+    if not callable(trainable):
+        raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
+    if inspect.isclass(trainable):
+        from ray.tune import Trainable
+
+        if not issubclass(trainable, Trainable):
+            raise ValueError(
+                f"trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
+            )
+        return
+    try:
+        inspect.signature(trainable).bind({})
+    except TypeError:
+        raise ValueError(
+            f"trainable: {_name_of(trainable)} has to take one argument, the configuration: def train(config)"
+        ) from None
+    except ValueError:
+        return  # a callable that Python knows no signature of
 
 
 def _with(resources: Resources, changes: Mapping[str, Any]) -> Resources:

@@ -17,6 +17,8 @@ from hypertune import Study, compare, load
 from hypertune.asked import study_of
 from hypertune.result import Result
 from hypertune.storage.files import JOURNAL, LOCK
+from hypertune.storage.storage import Storage, upload
+from hypertune.storage.workspace import take_lease
 from hypertune.study.file import Budget
 from tests.sweep.scripted import Runner, make_study
 
@@ -25,6 +27,10 @@ SPACE = {"lr": tune.loguniform(1e-4, 1e-1)}
 
 def train(config: dict[str, Any]) -> None:
     raise AssertionError("never run")
+
+
+class Plain:
+    """No trainable of Ray's."""
 
 
 def refused(*arguments: Any, **options: Any) -> str:
@@ -46,7 +52,7 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
     ("wrong", "said"),
     [
         ({"budget": {"epoch": 10}}, "did you mean epochs?"),
-        ({"budget": 100}, 'budget={"epochs": 200}'),
+        ({"budget": 100}, 'budget: give {"epochs": 200}, {"trials": 20} or {"seconds": 600}'),
         ({"budget": {}}, "budget: "),
         ({"strategies": "random,ashaa"}, "did you mean asha?"),
         ({"strategies": []}, "strategies: "),
@@ -66,6 +72,13 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
         ({"observers": print}, "observers: "),
         ({"data_dir": "/no/such/folder"}, "data_dir: "),
         ({"trainable": 3}, "trainable: "),
+        ({"trainable": Plain}, "no ray.tune.Trainable"),
+        ({"trainable": lambda: None}, "def train(config)"),
+        ({"trainable": "cnn"}, "a study that names its data"),
+        ({"out": __file__}, "is a file; give a folder"),
+        ({"out": Path(__file__).parent}, "or go on with it by resume=True"),
+        ({"resume": True}, "resume: of which study?"),
+        ({"resume": True, "out": "/no/such/folder"}, "holds no study to go on with"),
     ],
     ids=str,
 )
@@ -81,7 +94,7 @@ def test_a_trainable_in_the_place_of_the_study_and_what_is_missing() -> None:
 
 
 def test_an_argument_that_is_called_otherwise_here() -> None:
-    with pytest.raises(TypeError, match=r"num_samples; it is budget=\{\"trials\": 20\} here"):
+    with pytest.raises(TypeError, match=r"num_samples; here that is budget=\{\"trials\": 20\}"):
         compare(**RIGHT, num_samples=3)  # type: ignore[call-arg]
 
 
@@ -90,6 +103,23 @@ def test_what_is_given_besides_a_study_takes_the_place_of_what_it_says() -> None
     assert study.strategies == ("random", "asha")
     assert study.seeds == (0, 1)
     assert study.budget == Budget(epochs=20)
+
+
+def test_an_argument_that_a_design_decides_is_refused_by_its_name() -> None:
+    assert "leave strategies and budget out" in refused("week1_units", strategies="random")
+
+
+def test_a_range_among_domains_stays_a_constant_as_for_ray_and_is_warned_of() -> None:
+    given = {"metric": "loss", "mode": "min"}
+    with pytest.warns(UserWarning, match=r"tune.loguniform\(0.1, 0.9\)"):
+        study = study_of(None, train, {**SPACE, "betas": (0.1, 0.9)}, given)
+    assert study.space.entries["betas"] == (0.1, 0.9)
+    assert [parameter.name for parameter in study.space.parameters()] == ["lr"]
+
+
+def test_a_resumed_study_is_the_stored_one_and_another_is_refused(folder: Path) -> None:
+    assert "seeds: " in refused(out=folder, resume=True, seeds=5)
+    assert "strategies: " in refused(out=folder, resume=True, strategies="random")
 
 
 def test_the_public_names_are_those_that_dir_lists() -> None:
@@ -128,6 +158,19 @@ def test_a_folder_is_loaded_and_described_in_short(folder: Path) -> None:
     assert "half" in told
     assert "interrupted with 3 of 4 sweeps done" in told
     assert len(repr(result.best)) < 300
+
+
+def test_a_study_at_a_url_is_loaded(folder: Path, bucket: str) -> None:
+    storage = Storage(f"{bucket}/half")
+    upload(folder, storage, {})
+    assert load(storage.url).state == "interrupted"
+    take_lease(storage)
+    result = load(storage.url)
+    assert result.state == "running"
+    assert len(result.trials) == len(load(folder).trials)
+    assert f"in {storage.url}" in repr(result)
+    with pytest.raises(ValueError, match=r"nothing: not an output folder"):
+        load(f"{bucket}/nothing")
 
 
 def test_a_study_that_somebody_writes_is_running(folder: Path) -> None:

@@ -235,7 +235,7 @@ def _read(folder: Path) -> Records:
     if not (folder / "study.toml").is_file():
         raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")
     study = Study.load(folder / "study.toml")
-    provenance = _read_provenance(folder / "provenance.json")
+    provenance = read_provenance(folder / "provenance.json")
     if (folder / JOURNAL).is_file():
         book = Book(study)
         for event in read_journal(folder / JOURNAL):
@@ -287,7 +287,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
     )  # fmt: skip
 
 
-def _read_provenance(path: Path) -> Mapping[str, Any]:
+def read_provenance(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:

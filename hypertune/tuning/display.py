@@ -52,6 +52,7 @@ class Progress:
 
     Args:
         target: where to show it; a console that is no terminal gets plain lines.
+        title: a line to begin with, once the study begins.
         clock: seconds since some fixed moment.
         now: the time of day.
     """
@@ -61,11 +62,12 @@ class Progress:
         study: Study,
         target: Console | Cell,
         *,
+        title: str = "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.state = StudyProgress(study, clock=clock, now=now)
-        self._waiting = "starting Ray ..."
+        self._title, self._waiting = title, "starting Ray ..."
         self._lost_jobs = 0
         self._width = max(len(name) for name in study.strategies)
         self._screen: Screen | None = _screen(target, clock)
@@ -83,10 +85,12 @@ class Progress:
     def __call__(self, event: Event) -> None:
         past = self.state.time_left.past
         self.state(event)
-        if not past:
-            handle(self, event)
-        elif past == 1:
+        if past > 1:
+            return
+        if past:
             self._tell_past()
+        else:
+            handle(self, event)
         self._update()
 
     def tell(self, line: str, style: str = "") -> None:
@@ -109,6 +113,8 @@ class Progress:
         self._waiting = reading_line(event)
 
     def _on_connected(self, event: Event) -> None:
+        if self._title:
+            self.tell(self._title, "bold")
         for note in event.get("notes", ()):
             self.tell(f"Note: {note}")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
@@ -166,7 +172,14 @@ def target_here() -> Console | Cell:
 def _screen(target: Console | Cell, clock: Callable[[], float]) -> Screen:
     if isinstance(target, Cell):
         return NotebookScreen(target, clock)
+    # rich would end the program, and close its stdout, when the reader of a pipe has gone.
+    target.on_broken_pipe = _raise  # type: ignore[method-assign]
     return TerminalScreen(target) if target.is_terminal else PlainScreen(target, clock)
+
+
+def _raise() -> None:
+    """Raises the error that is being handled."""
+    raise
 
 
 class TerminalScreen:

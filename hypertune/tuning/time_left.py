@@ -107,7 +107,8 @@ class TimeLeft:
         self._finished: set[tuple[str, int]] = set()
         self._owner: dict[str, tuple[str, int]] = {}
         self._incumbent: dict[tuple[str, int], tuple[float, int]] = {}
-        self._jobs, self._retraining, self._under_way = 0, Pace(clock), deque[int]()
+        self._jobs: int | None = None
+        self._retraining, self._under_way = Pace(clock), deque[int]()
 
     def __call__(self, event: Event) -> None:
         handle(self, event)
@@ -120,7 +121,7 @@ class TimeLeft:
 
     def estimate(self) -> Estimate | None:
         """What is left; None while nothing is known, which is before the first epoch but for a budget of seconds."""
-        if self._jobs:
+        if self._jobs is not None:
             return self._of_jobs(self._jobs, self._retraining.seconds_of_one() or self._seconds_of_job())
         sweeps, after = self._of_sweeps(), self._of_retraining()
         if sweeps is None:
