@@ -85,9 +85,8 @@ def test_a_study_that_gave_up_says_so_first_and_a_resume_takes_it_back() -> None
     assert conclusion(book.records()).startswith("The study was ended after 2 trials, since all of them failed")
     assert conclusion(book.records()).count("A: 1") == 1
     again = told("A: 1", gave_up=True)
-    again.apply({
-        "event": "trial", "trial_id": "new", "strategy": "random", "seed": 0, "config": {"lr": 0.1, "width": 2}, "at": "",
-    })  # fmt: skip
+    trial = {"trial_id": "new", "strategy": "random", "seed": 0, "config": {"lr": 0.1, "width": 2}, "at": ""}
+    again.apply({"event": "trial", **trial})
     assert gave_up_sentence(again.records()) == ""
 
 
