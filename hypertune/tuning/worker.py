@@ -170,19 +170,25 @@ def _seed_everything(seed: int) -> None:
 
 
 def _users_traceback(error: BaseException) -> str:
-    """The traceback of the innermost cause, less the frames of Ray and of this file that call the trainable."""
-    while error.__cause__ is not None:
+    """The traceback with the trainable's own causes, less the frames of Ray and of this file that call it."""
+    told = whole = traceback.TracebackException.from_exception(_raised(error))
+    while told is not None:
+        users = [frame for frame in told.stack if not frame.filename.startswith(MACHINERY)]
+        if users:
+            told.stack = traceback.StackSummary.from_list(users)
+        told = told.__cause__ or told.__context__  # type: ignore[assignment]
+    return "".join(whole.format())
+
+
+def _raised(error: BaseException) -> BaseException:
+    """What the trainable raised: Ray wraps what comes from the thread of a function trainable."""
+    while error.__cause__ is not None and type(error).__module__.startswith("ray."):
         error = error.__cause__
-    told = traceback.TracebackException.from_exception(error)
-    users = [frame for frame in told.stack if not frame.filename.startswith(MACHINERY)]
-    if users:
-        told.stack = traceback.StackSummary.from_list(users)
-    return "".join(told.format())
+    return error
 
 
 def _describe(error: BaseException) -> str:
-    """`Type: message` of the innermost cause, in one line; Ray wraps what a function trainable raises."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    """`Type: message`, in one line."""
+    error = _raised(error)
     message = str(error).strip().splitlines()
     return f"{type(error).__name__}: {message[-1].strip()}" if message else type(error).__name__

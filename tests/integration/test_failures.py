@@ -28,7 +28,10 @@ def talking(config: dict[str, Any]) -> None:
     os.system("echo from a program")
     if config["lr"] > 0.01:
         print("x" * 1_000_000)
-        raise ValueError(f"lr {config['lr']} is too large")
+        try:
+            {}["lr"]
+        except KeyError as error:
+            raise ValueError(f"lr {config['lr']} is too large") from error
     tune.report({"loss": config["lr"]})
     print("ends")
 
@@ -76,4 +79,7 @@ def test_what_a_trial_prints_is_kept_within_bounds(tmp_path: Path) -> None:
         text = (tmp_path / "out" / "logs" / f"{trial_id}.txt").read_text()
         assert len(text) < 2 * MOST_BYTES
         assert "bytes left out" in text
+    (kind,) = result.records.failures
+    assert kind.error.startswith("ValueError: lr 0.")
+    assert "KeyError" in kind.traceback  # its cause
     assert "reports 1 times, not max_epochs = 5 times" in result.conclusion
