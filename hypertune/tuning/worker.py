@@ -52,6 +52,8 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         __warming = False
         __usable = False
         """Whether the base class has been set up and can be reset for the next trial."""
+        __in_base = False
+        """Whether the base class sets itself up: its `reset_config` may call `self.setup`, or the other way round."""
         __failure: dict[str, str] | None = None
         __printed: Printed | None = None
         """What the trial that is trained has printed; None while there is none."""
@@ -60,10 +62,15 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             return f"worker of {name or 'a study'}"  # one process trains many trials; its calls carry their names
 
         def setup(self, config: dict[str, Any], **parameters: Any) -> None:
+            if self.__in_base:
+                super().setup(config, **parameters)
+                return
             self.__parameters = parameters
             self.__begin(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
+            if self.__in_base:
+                return bool(super().reset_config(new_config))
             self.__begin(new_config)
             return True
 
@@ -82,7 +89,11 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             if not built_in:
                 config = {key: value for key, value in config.items() if key != RESERVED}
                 self.config = config  # a function trainable is called with this attribute
-            self.__guarded(self.__set_up, config)
+            self.__in_base = True
+            try:
+                self.__guarded(self.__set_up, config)
+            finally:
+                self.__in_base = False
 
         def __set_up(self, config: dict[str, Any]) -> None:
             if self.__usable and super().reset_config(config):

@@ -39,7 +39,7 @@ def train(config: dict[str, Any]) -> None:
     train_set, eval_set = random_split(Digits(), [0.75, 0.25], torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, learning_rate=config["learning_rate"], warmup_steps=config["warmup_steps"], num_train_epochs=9,
+            folder, learning_rate=config["learning_rate"], warmup_steps=config["warmup_steps"], num_train_epochs=6,
             per_device_train_batch_size=64, eval_strategy="epoch", save_strategy="no", report_to="none", use_cpu=True,
             disable_tqdm=True,
         )  # fmt: skip
@@ -52,7 +52,7 @@ def train(config: dict[str, Any]) -> None:
 if __name__ == "__main__":
     space = {"learning_rate": tune.loguniform(1e-4, 1e-1), "warmup_steps": tune.randint(0, 50),
              "hidden_size": tune.choice([16, 32])}  # fmt: skip
-    result = compare(trainable=train, space=space, metric="eval_accuracy", mode="max", max_epochs=9,
-                     strategies=["random", "asha"], seeds=2, budget={"epochs": 45}, name="hugging_face")  # fmt: skip
+    result = compare(trainable=train, space=space, metric="eval_accuracy", mode="max", max_epochs=6,
+                     strategies=["random", "asha"], seeds=2, budget={"epochs": 24}, name="hugging_face")  # fmt: skip
     print(result.conclusion, f"best configuration: {result.best.config}", sep="\n")
     print("report:", result.folder / "report.html")

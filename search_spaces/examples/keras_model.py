@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from hypertune import compare
 
-EPOCHS = 9
+EPOCHS = 6
 SPACE = {
     "learning_rate": tune.loguniform(1e-4, 1e-1),
     "filters": tune.randint(4, 17),
@@ -49,7 +49,7 @@ def train(config: dict[str, Any]) -> None:
 if __name__ == "__main__":
     result = compare(
         trainable=train, space=SPACE, metric="val_accuracy", mode="max", max_epochs=EPOCHS, name="keras_model",
-        strategies=["random", "asha"], seeds=3, budget={"epochs": 45},
+        strategies=["random", "asha"], seeds=2, budget={"epochs": 30},
     )  # fmt: skip
     print(result.conclusion)
     print("best configuration:", result.best.config)

@@ -106,6 +106,29 @@ def test_a_class_trainable_without_reset_config_runs(tmp_path: Path) -> None:
     assert list(result.trials["epochs"]) == [9, 9]
 
 
+@pytest.mark.parametrize("direction", ["reset calls setup", "setup calls reset"])
+def test_setup_and_reset_config_of_a_class_may_call_each_other(tmp_path: Path, direction: str) -> None:
+    own = ResetBySetup if direction == "reset calls setup" else SetUpByReset
+    result = run(tmp_path / "out", own, strategies=["random"], seeds=1, budget={"trials": 6})
+    assert list(result.trials["status"]) == ["completed"] * 6
+    assert list(result.trials["epochs"]) == [9] * 6
+
+
+class ResetBySetup(trainables.Objective):
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+
+class SetUpByReset(trainables.Objective):
+    def setup(self, config: dict[str, Any]) -> None:
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        super().setup(new_config)
+        return True
+
+
 def test_failures_and_divergence_are_shown_and_charged(tmp_path: Path) -> None:
     result = run(tmp_path / "out", trainables.failing, strategies=["random", "hyperopt", "asha"])
     assert {"failed", "diverged", "completed"} <= set(result.trials["status"])

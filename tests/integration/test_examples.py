@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ray import tune
 
@@ -135,6 +136,7 @@ def test_an_example_runs(printed: str) -> None:
     (folder,) = folders(printed)
     assert (folder / "report.html").stat().st_size > 0
     assert (folder / "best" / "config.toml").stat().st_size > 0
+    assert set(pd.read_csv(folder / "trials.csv")["status"]) <= {"completed", "stopped"}
     best = re.search(r"^best configuration: (\{.+\})$", printed, re.MULTILINE)
     assert best
     assert ast.literal_eval(best[1])
