@@ -80,7 +80,7 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
         ({"resume": True}, "resume: of which study?"),
         ({"resume": True, "out": "/no/such/folder"}, "holds no study to go on with"),
     ],
-    ids=str,
+    ids=(f"case {number}" for number in range(1000)),
 )
 def test_a_wrong_argument_is_refused_in_one_line_with_the_remedy(wrong: dict[str, Any], said: str) -> None:
     assert said in refused(**{**RIGHT, **wrong})
