@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import operator
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -170,8 +173,16 @@ def read_space(value: Any) -> Space:
         )
     for name, entry in value.items():
         if isinstance(entry, tuple) and (told := _as_domain(name, entry)):
-            warnings.warn(told, stacklevel=6)  # where `compare` is called
+            warnings.warn(told, stacklevel=_callers())
     return space
+
+
+def _callers() -> int:
+    """The `stacklevel` of the line outside this package that the arguments come from."""
+    package, level, frame = f"{Path(__file__).parent}{os.sep}", 0, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _as_domain(name: str, entry: Any) -> str | None:

@@ -24,8 +24,8 @@ from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
 
 Event = dict[str, Any]
-"""One line of the journal; `event` names its kind: sweep, trial, epoch, pause, unpause, checkpoint, end, closed, done,
-retrained."""
+"""One line of the journal; `event` names its kind: sweep, resumed, trial, epoch, pause, unpause, checkpoint, end,
+closed, done, retrained."""
 
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """What records are read from."""

@@ -136,6 +136,11 @@ def _parquet(records: Records) -> bytes:
     return buffer.getvalue()
 
 
+def as_recorded(value: Any) -> Any:
+    """The value as it comes back from a journal."""
+    return json.loads(json.dumps(value, default=_plain))
+
+
 def _plain(value: Any) -> Any:
     """JSON for what a configuration or metric may hold besides plain values: numpy scalars, or anything as its repr."""
     return value.item() if hasattr(value, "item") else repr(value)

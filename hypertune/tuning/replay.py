@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypertune.records.records import FINAL_STATUSES, Event
+from hypertune.space.space import Config
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError
+from hypertune.tuning.recording import as_recorded
 
 
 class ReplayView:
@@ -117,9 +119,9 @@ def _apply(sweep: Sweep, view: ReplayView, event: Event, make: Callable[[str, di
     trial: Any = view.trials.get(trial_id)
     if kind == "trial":
         fork = _fork(event)
-        _check_same(sweep, view, trial_id, fork or event["config"])
-        sweep.start(trial_id, event["config"], fork)
-        view.trials[trial_id] = make(trial_id, event["config"])
+        config = _started_with(sweep, view, trial_id, fork or event["config"])
+        sweep.start(trial_id, config, fork)
+        view.trials[trial_id] = make(trial_id, config)
         sweep.added(view.trials[trial_id], view)
     elif kind == "epoch":
         report = Report(event["epoch"], event["metrics"], event["elapsed_s"], event["node"], event["device"])
@@ -142,13 +144,21 @@ def _fork(event: Event) -> Fork | None:
     return Fork(event["config"], parent["trial_id"], parent["epoch"]) if parent else None
 
 
-def _check_same(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork | dict[str, Any]) -> None:
+def _started_with(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork | Config) -> Config:
+    """The configuration that the trial was started with, which should be what is suggested again.
+
+    The one suggested again has constants as they are, such as a tuple; in the journal they are as JSON can hold them.
+    """
     forked = isinstance(started, Fork)
-    if (sweep.fork(view) if forked else sweep.searcher.suggest(trial_id)) != started:
-        who = "scheduler does not repeat its forks" if forked else "searcher does not repeat its suggestions"
-        warnings.warn(
-            f"{sweep.strategy}, seed {sweep.seed}: the {who}; "
-            f"the sweep goes on, but not exactly as it would have without the interruption",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    again: Any = sweep.fork(view) if forked else sweep.searcher.suggest(trial_id)
+    if again == started or (not forked and as_recorded(again) == started):
+        config: Config = again.config if forked else again
+        return config
+    who = "scheduler does not repeat its forks" if forked else "searcher does not repeat its suggestions"
+    warnings.warn(
+        f"{sweep.strategy}, seed {sweep.seed}: the {who}; "
+        f"the sweep goes on, but not exactly as it would have without the interruption",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return started.config if isinstance(started, Fork) else started

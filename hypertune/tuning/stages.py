@@ -73,6 +73,7 @@ class Stages:
 
         unfinished, wall_s = replay(sweep, events, make)
         sweep.begin(wall_s)
+        self.emit({"event": "resumed", "strategy": strategy, "seed": seed, "at": now()})
         return Begun(sweep, [_requeued(trial) for trial in unfinished])
 
     def _belongs(self, event: Event, strategy: str, seed: int) -> bool:

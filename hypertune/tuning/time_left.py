@@ -139,6 +139,10 @@ class TimeLeft:
         self._current = (event["strategy"], event["seed"])
         self._wall_s, self._wall_at = 0.0, self.clock()
 
+    def _on_resumed(self, event: Event) -> None:
+        self._pace.restart()
+        self._wall_at = self.clock()
+
     def _on_trial(self, event: Event) -> None:
         self._owner[event["trial_id"]] = (event["strategy"], event["seed"])
         self._pace.begin(event["trial_id"])

@@ -29,7 +29,7 @@ def talking(config: dict[str, Any]) -> None:
     if config["lr"] > 0.01:
         print("x" * 1_000_000)
         try:
-            {}["lr"]
+            config["no such key"]
         except KeyError as error:
             raise ValueError(f"lr {config['lr']} is too large") from error
     tune.report({"loss": config["lr"]})

@@ -6,9 +6,11 @@ import warnings
 
 import pytest
 
+from hypertune.space.space import Space
 from hypertune.sweep.trial import StubTrial
+from hypertune.tuning.recording import as_recorded
 from hypertune.tuning.replay import replay
-from tests.sweep.scripted import Runner, make_study
+from tests.sweep.scripted import SPACE, Runner, make_study
 
 STRATEGIES = ["random", "asha", "hyperband", "hyperopt", "optuna", "bayes", "hyperopt+asha", "pbt", "hyperopt+pb2"]
 
@@ -60,3 +62,14 @@ def test_a_searcher_that_does_not_repeat_itself_is_reported() -> None:
     other = Runner(study, "random", seed=1)
     with pytest.warns(RuntimeWarning, match="does not repeat its suggestions"):
         replay(other.sweep, events[:10], StubTrial)
+
+
+def test_a_constant_that_json_cannot_hold_is_the_same_again() -> None:
+    """A tuple comes back from the journal as a list; the searcher still repeats itself, and the trial has its tuple."""
+    study = make_study(space=Space({**SPACE.entries, "betas": (0.9, 0.999)}))
+    events = Runner(study, "random").run().events
+    resumed = Runner(study, "random")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unfinished, _ = replay(resumed.sweep, as_recorded(events[:3]), StubTrial)
+    assert unfinished[0].trial.config["betas"] == (0.9, 0.999)
