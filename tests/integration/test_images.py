@@ -60,8 +60,8 @@ def test_every_sweep_spent_its_budget_exactly_and_gave_out_whole_numbers(digits:
     assert list(facts.sweeps["epochs"]) == [12] * 12
     trials = pd.read_csv(digits / "trials.csv")
     assert trials["config/filters"].dtype.kind == "i"
-    assert trials["config/filters"].between(2, 32).all()
-    assert trials["config/batch_size"].isin([16, 32, 64, 128]).all()
+    assert trials["config/filters"].between(2, 16).all()
+    assert trials["config/norm"].isin(["none", "batch"]).all()
     assert set(trials["status"]) <= {"completed", "stopped"}
 
 
@@ -86,10 +86,10 @@ def test_the_winner_loads_and_is_as_good_as_the_table_says(digits: Path) -> None
     assert accuracy == pytest.approx(scored["test_accuracy"].iloc[0], abs=0.01)
 
 
-def test_every_incumbent_was_retrained_with_three_fresh_seeds_and_scored_on_the_test_split(digits: Path) -> None:
+def test_every_incumbent_was_retrained_with_a_fresh_seed_and_scored_on_the_test_split(digits: Path) -> None:
     facts = records.read(digits)
-    assert (facts.retrained.groupby(["strategy", "seed"])["retrain_seed"].nunique() == 3).all()
-    assert len(facts.retrained) == 12 * 3
+    assert (facts.retrained.groupby(["strategy", "seed"])["retrain_seed"].nunique() == 1).all()
+    assert len(facts.retrained) == 12
     assert not set(facts.retrained["retrain_seed"]) & set(facts.trials["seed"])
     assert set(facts.retrained["trial_id"]) == set(facts.sweeps["incumbent"])
     assert json.loads((digits / "provenance.json").read_text())["retrained"]
