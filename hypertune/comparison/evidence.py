@@ -1,0 +1,179 @@
+"""What the seeds say of every two strategies: the difference, its standard error, and whether it is significant.
+
+One boundary covers every look at the data. Of a study that is judged after each seed, from the third to the thirtieth,
+at most 5 % make any false claim; so it is for 2 to 20 strategies and for normal, skewed, rounded and unequal noise. The
+boundary has no closed form: its constants were found by simulation, `python -m tests.benchmarks.judgement` repeats it
+and prints the error rates.
+
+Group-sequential boundaries (Jennison and Turnbull 1999, "Group Sequential Methods", chapter 2) are of this kind. Two
+things differ: the variance is not known but estimated, from the pair and from all pairs together; and the boundary is
+higher where one strategy of a pair is much noisier than the other, since only then does the skewness of the noise not
+cancel in the difference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hypertune.comparison.statistics import grid_step
+
+FEWEST_SEEDS = 3
+"""With fewer nothing is claimed: two differences say next to nothing about their spread."""
+FEWEST_FOR_EQUAL = 5
+"""The least number of seeds for the claim that the strategy with the best mean is within the margin of the best."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """By how many standard errors a difference must exceed zero (or minus the margin) to be claimed.
+
+    Attributes:
+        level: the boundary between few and many seeds, for equally noisy strategies.
+        early: how much higher it is with few seeds: by the factor `1 + early / seeds ** power`.
+        late: how much higher it is with more than `late_from` seeds: by `sqrt(1 + late * log(seeds / late_from))`.
+        unequal: how much higher it is where one strategy is noisier: by `1 + unequal * imbalance ** 2 / seeds`, with
+            the imbalance of the two variances between 0 (equal) and 1 (one strategy has all the noise).
+    """
+
+    level: float
+    early: float
+    power: float
+    late: float
+    late_from: float
+    unequal: float
+
+    def factor(self, seeds: Matrix, imbalance: Matrix) -> Matrix:
+        """`level` times the three factors, element by element."""
+        late = np.sqrt(1 + self.late * np.log(np.maximum(seeds / self.late_from, 1.0)))
+        early = 1 + self.early / seeds**self.power
+        factor: Matrix = self.level * late * early * (1 + self.unequal * imbalance**2 / seeds)
+        return factor
+
+
+def boundary_of_difference(strategies: int) -> Boundary:
+    """For the claim that one strategy is better than another, over all pairs of `strategies` and all looks."""
+    level = 3.6 + 0.31 * math.log(max(strategies - 1, 1))
+    return Boundary(level=level, early=20.0, power=2, late=0.15, late_from=30, unequal=10.0)
+
+
+def boundary_of_equality(strategies: int) -> Boundary:
+    """For the claim that the strategy with the best mean is at most the margin worse than any other.
+
+    Lower than that of a difference: whichever strategy is truly best, a false claim has to be made against that one.
+    """
+    level = 2.55 if strategies <= 2 else 2.3
+    return Boundary(level=level, early=150.0, power=3, late=0.6, late_from=12, unequal=6.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Every two strategies compared on the seeds that both have; arrays of shape (strategies, strategies).
+
+    Attributes:
+        strategies: the names, in the order of the rows and columns.
+        gain: by how much the row's mean is better than the column's.
+        error: standard error of the gain; NaN with fewer than two common seeds.
+        imbalance: of the two strategies' variances, 0 to 1.
+        seeds: how many seeds both have.
+        identical: whether both have the same value with every one of these seeds.
+    """
+
+    strategies: tuple[str, ...]
+    gain: Matrix
+    error: Matrix
+    imbalance: Matrix
+    seeds: Matrix
+    identical: NDArray[np.bool_]
+
+    def statistic(self, margin: float = 0.0) -> Matrix:
+        """(gain + margin) in standard errors; infinite where there is a gain and no error at all."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio: Matrix = np.where(self.gain + margin == 0, 0.0, (self.gain + margin) / self.error)
+        return ratio
+
+    def needed(self, boundary: Boundary, fewest: int = FEWEST_SEEDS) -> Matrix:
+        """The statistic that a claim takes; infinite with fewer seeds than `fewest`."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.seeds >= fewest, boundary.factor(self.seeds, self.imbalance), np.inf)
+
+    def better(self) -> NDArray[np.bool_]:
+        """Whether the row's strategy is significantly better than the column's."""
+        return self.statistic() > self.needed(boundary_of_difference(len(self.strategies)))
+
+
+def evidence(values: pd.DataFrame, mode: str) -> Evidence:
+    """Compares every two columns of `values`, seed by seed.
+
+    Args:
+        values: index seeds, columns strategies; NaN where a strategy has not run with a seed.
+        mode: `max` or `min`: which values are better.
+    """
+    table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
+    return evidence_of(table, tuple(map(str, values.columns)), step=grid_step(table[np.isfinite(table)]))
+
+
+def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Evidence:
+    """`evidence` of an array, shape (seeds, strategies), in which larger values are better.
+
+    Args:
+        step: the grid on which the values lie, 0 if there is none.
+    """
+    present = np.isfinite(table)
+    if present.all():
+        return Evidence(names, *_on_common_seeds(table, step))
+    count = len(names)
+    gain, error, imbalance, seeds = (np.full((count, count), np.nan) for _ in range(4))
+    identical = np.eye(count, dtype=bool)
+    shared = present.T[:, None, :] & present.T[None, :, :]
+    for rows in np.unique(shared.reshape(-1, len(table)), axis=0):
+        # All strategies that have run with these seeds steady the variance of a pair that shares exactly these.
+        columns = np.flatnonzero(present[rows].all(axis=0))
+        at = np.ix_(columns, columns)
+        here = (shared[at] == rows).all(axis=2)
+        found = _on_common_seeds(table[rows][:, columns], step)
+        for target, new in zip((gain, error, imbalance, seeds, identical), found, strict=True):
+            target[at] = np.where(here, new, target[at])
+    return Evidence(names, gain, error, imbalance, np.nan_to_num(seeds), identical)
+
+
+def _on_common_seeds(table: Matrix, step: float) -> tuple[Matrix, Matrix, Matrix, Matrix, NDArray[np.bool_]]:
+    """The arrays of `Evidence` for strategies that have all run with the same seeds."""
+    n, k = table.shape
+    seeds = np.full((k, k), float(n))
+    identical: NDArray[np.bool_] = (table[:, :, None] == table[:, None, :]).all(axis=0)
+    if n < 2:
+        unknown = np.full((k, k), np.nan)
+        return (table[0][:, None] - table[0] if n else unknown), unknown, unknown, seeds, identical
+    means = table.mean(axis=0)
+    gain = means[:, None] - means
+    # Sums of equal numbers in another order differ in the last bits.
+    gain[np.abs(gain) <= 1e-12 * np.abs(table).max()] = 0.0
+    centred = table - means
+    covariance = centred.T @ centred / (n - 1)
+    alone = np.diag(covariance)
+    own = np.maximum(alone[:, None] + alone - 2 * covariance, 0.0)
+    variance = _steadied(own, n, step)
+    # By how much one of the two is noisier, over the variance of their difference.
+    imbalance = np.minimum(np.abs(alone[:, None] - alone) / np.maximum(np.maximum(own, variance), 1e-300), 1.0)
+    return gain, np.sqrt(variance / n), imbalance, seeds, identical
+
+
+def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
+    """The variance of each difference, not below that of the average pair, nor below that of rounding.
+
+    A handful of seeds that happen to agree would otherwise look like certainty. The pair's own variance is taken a
+    little smaller where it is compared with the average, for it is the more uncertain one.
+    """
+    k = len(own)
+    if k < 2:
+        return own
+    average = own.sum() / (k * (k - 1))
+    # Two values rounded to a grid have an error of step**2 / 12 each.
+    return np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), step**2 / 6)
