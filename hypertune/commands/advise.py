@@ -21,7 +21,7 @@ from hypertune.comparison.anytime import Axis, change_points, first_reached, on_
 from hypertune.comparison.capacity import at_knees, capacity_table, default_target, rows_of, sentences
 from hypertune.comparison.numbers import duration, number, share
 from hypertune.comparison.outcomes import Outcomes, outcomes
-from hypertune.comparison.statistics import LEVEL, resampling_weights
+from hypertune.comparison.statistics import LEVEL, interval
 from hypertune.records.records import Records
 from hypertune.simulation.runner import Setting, processes
 
@@ -51,7 +51,7 @@ def arrivals(records: Records, target: float) -> dict[str, Arrivals]:
     ledger = records.sweeps.set_index(["strategy", "seed"])
     found = {}
     for name in facts.strategies:
-        there, ends = np.isfinite(seconds[name]), ledger.loc[name].loc[list(facts.seeds)]
+        there, ends = np.isfinite(seconds[name]), ledger.loc[name].loc[list(facts.seeds_of(name))]
         found[name] = Arrivals(
             seconds=np.where(there, seconds[name], ends["wall_s"]),
             epochs=np.where(there, epochs[name], ends["epochs"]),
@@ -76,7 +76,7 @@ class Choice:
 
     Attributes:
         ratio: its time to the target over the recommended one's, geometric mean over the seeds, and the ends of the
-            95 % interval (percentile bootstrap over seeds, paired).
+            95 % t-interval over seeds, paired.
     """
 
     strategy: str
@@ -141,8 +141,7 @@ def _ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[floa
     logs = np.log(np.maximum(ours, 1e-9) / np.maximum(theirs, 1e-9))
     if len(logs) < 2:
         return float(np.exp(logs.mean())), math.nan, math.nan
-    means = resampling_weights(len(logs)) @ logs
-    low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    low, high = interval(logs)
     return float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hypertune.comparison.outcomes import Outcomes, finished, outcomes
-from hypertune.comparison.statistics import LEVEL, resampling_weights
+from hypertune.comparison.statistics import LEVEL
 from hypertune.records.records import Records
 
 Axis = Literal["epochs", "wall_s"]
@@ -20,7 +20,6 @@ Centre = Literal["mean", "iqm"]
 Steps = dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]]
 """Strategy to one pair per seed: where the incumbent changed, and its score from there on (higher is better)."""
 
-CURVE_RESAMPLES = 2000
 NOTHING = -1e300
 """Score of an incumbent that does not exist yet: below every real one, and finite, so that weights of 0 cancel it."""
 
@@ -58,9 +57,7 @@ def _inherited(records: Records, curves: pd.DataFrame) -> pd.Series[float]:
     return curves["trial_id"].map(last - own).fillna(0)
 
 
-def on_grid(
-    records: Records, axis: Axis = "epochs", *, centre: Centre = "mean", points: int = 200, seed: int = 0
-) -> pd.DataFrame:
+def on_grid(records: Records, axis: Axis = "epochs", *, centre: Centre = "mean", points: int = 200) -> pd.DataFrame:
     """The strategies' incumbents on a common grid from 0 to the longest sweep's end.
 
     A sweep that ended earlier keeps its incumbent. A strategy's curve begins where all its sweeps have an incumbent,
@@ -70,8 +67,8 @@ def on_grid(
         centre: `mean`, or `iqm`, the interquartile mean (Agarwal et al. 2021, arXiv:2108.13264).
 
     Returns:
-        Columns `strategy, <axis>, value, low, high, seeds`; low and high are the 95 % percentile bootstrap over seeds,
-        NaN with one seed. Empty if no sweep can be compared.
+        Columns `strategy, <axis>, value, low, high, seeds`; low and high are the 95 % t-interval over seeds at each
+        point, NaN with one seed. Empty if no sweep can be compared.
     """
     facts = outcomes(records)
     steps, end = steps_by_seed(records, facts, axis)
@@ -79,7 +76,7 @@ def on_grid(
     if axis == "epochs":
         grid = np.unique(grid.round())
     sign = 1.0 if records.study.mode == "max" else -1.0
-    parts = [_band(name, sweeps, grid, centre, seed, sign) for name, sweeps in steps.items()]
+    parts = [_band(name, sweeps, grid, centre, sign) for name, sweeps in steps.items()]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return frame.reindex(columns=["strategy", "at", "value", "low", "high", "seeds"]).rename(columns={"at": axis})
 
@@ -92,7 +89,7 @@ def steps_by_seed(records: Records, facts: Outcomes, axis: Axis) -> tuple[Steps,
     empty = (np.empty(0), np.empty(0))
     steps: Steps = {name: [] for name in facts.strategies}
     for name in facts.strategies:
-        for seed in facts.seeds:
+        for seed in facts.seeds_of(name):
             part = groups.get((name, seed))
             step = empty if part is None else (part[axis].to_numpy(float), sign * part["value"].to_numpy(float))
             steps[name].append(step)
@@ -129,28 +126,51 @@ def first_reached(
     return np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
 
 
-def _band(
-    name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centre, seed: int, sign: float
-) -> pd.DataFrame:
+def reached_between(scores: NDArray[np.float64], goal: float, grid: NDArray[np.float64]) -> tuple[float, float]:
+    """A 95 % interval of when the mean score is as good as the goal: from the first point at which the interval of the
+    mean reaches up to the goal to the first at which all of it does; infinite where that never happens."""
+    if len(scores) < 2:
+        return math.nan, math.nan
+    ends = np.array([np.where(np.isfinite(end), end, NOTHING) for end in band(scores)])
+    first = first_reached(ends[::-1], goal, grid)
+    return float(first[0]), float(first[1])
+
+
+def band(scores: NDArray[np.float64], centre: Centre = "mean") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 95 % t-interval of the mean at each point; NaN where a sweep has no incumbent yet.
+
+    Around the interquartile mean it is Tukey and McLaughlin's interval of a trimmed mean (1963, Sankhya A 25).
+
+    Args:
+        scores: shape (sweeps, points), two or more sweeps.
+    """
+    known = np.where((scores > NOTHING).all(axis=0), scores, math.nan)
+    count = len(scores)
+    if centre == "mean":
+        middle, spread, left = known.mean(axis=0), known.std(axis=0, ddof=1), count
+        error = spread / math.sqrt(count)
+    else:
+        cut = int(0.25 * count)
+        ordered = np.sort(known, axis=0)
+        clipped = np.clip(ordered, ordered[cut], ordered[count - cut - 1])
+        middle, left = ordered[cut : count - cut].mean(axis=0), count - 2 * cut
+        error = clipped.std(axis=0, ddof=1) * math.sqrt(count) / left
+    if left < 2:
+        return np.full_like(middle, math.nan), np.full_like(middle, math.nan)
+    half = stats.t.ppf((1 + LEVEL) / 2, left - 1) * error
+    return middle - half, middle + half
+
+
+def _band(name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centre, sign: float) -> pd.DataFrame:
     found = [sweep for sweep in sweeps if sweep[0].size]
     frame = pd.DataFrame({"strategy": name, "at": grid, "seeds": len(found)})
     if not found:
         return frame.assign(value=math.nan, low=math.nan, high=math.nan)
     scores = on_points(grid, found)
     value = sign * (scores.mean(axis=0) if centre == "mean" else stats.trim_mean(scores, 0.25, axis=0))
-    low, high = _percentiles(scores, centre, seed, sign) if len(found) > 1 else (math.nan, math.nan)
+    low, high = band(scores, centre) if len(found) > 1 else (math.nan, math.nan)
     everywhere = (scores > NOTHING).all(axis=0)
-    frame = frame.assign(value=value, low=low, high=high)
+    ends = (low, high) if sign > 0 else (-np.asarray(high), -np.asarray(low))
+    frame = frame.assign(value=value, low=ends[0], high=ends[1])
     frame.loc[~everywhere, ["value", "low", "high"]] = math.nan
     return frame
-
-
-def _percentiles(scores: Any, centre: Centre, seed: int, sign: float) -> tuple[Any, Any]:
-    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
-    if centre == "mean":
-        means = resampling_weights(len(scores), resamples=CURVE_RESAMPLES, seed=seed) @ scores
-    else:
-        picks = np.random.default_rng(seed).integers(len(scores), size=(CURVE_RESAMPLES, len(scores)))
-        means = stats.trim_mean(scores[picks], 0.25, axis=1)
-    low, high = np.percentile(sign * means, tails, axis=0)
-    return low, high

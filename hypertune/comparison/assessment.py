@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import pandas as pd
 
-from hypertune.comparison.outcomes import Outcomes, counted, outcomes
-from hypertune.comparison.pairs import compare_pairs
-from hypertune.comparison.statistics import mean_ranks, p_best
+from hypertune.comparison.judgement import Judgement, judge_values
+from hypertune.comparison.outcomes import Outcomes, finished, outcomes
+from hypertune.comparison.statistics import grid_step, mean_ranks, p_best
 from hypertune.comparison.target import Target, to_target
 from hypertune.records.records import Records
 
@@ -20,44 +20,60 @@ class Assessment:
 
     Attributes:
         outcomes: the sweeps under comparison and their values.
-        means: mean of the found values by strategy.
-        leader: the strategy with the best mean, failed sweeps counted as the worst; None if no trial succeeded.
-        ranks: mean rank by strategy, 1 the best.
-        p_best: probability of the best mean by strategy; missing with one seed.
-        pairs: as `compare_pairs` gives it; empty with one seed or one strategy.
+        means: mean of the judged values by strategy.
+        step: the grid on which the judged values lie, e.g. 1/360 for accuracies on 360 images; 0 if they lie on none.
+        seconds_per_sweep: mean wall-clock time by strategy.
+        judgement: the verdicts; None with fewer than two strategies or without any value.
+        ranks: mean rank by strategy over the seeds that all have run with, 1 the best.
+        p_best: posterior probability of the best mean by strategy; missing with one seed.
         seconds, epochs: when the strategies reach the target; None if nothing can be compared.
     """
 
     records: Records
     outcomes: Outcomes
     means: pd.Series[float]
-    leader: str | None
+    step: float
+    seconds_per_sweep: dict[str, float]
+    judgement: Judgement | None
     ranks: pd.Series[float]
     p_best: pd.Series[float]
-    pairs: pd.DataFrame
     seconds: Target | None
     epochs: Target | None
+
+    @property
+    def leader(self) -> str | None:
+        """The strategy with the best mean, failed sweeps counted as the worst; None if no trial succeeded."""
+        if self.judgement is None:
+            found = self.outcomes.seeds and self.means.notna().any()
+            return self.outcomes.strategies[0] if found else None
+        return self.judgement.leaders[0]
 
 
 @lru_cache(maxsize=1)
 def assess(records: Records, *, seed: int = 0) -> Assessment:
-    """Compares the strategies of a study; `seed` is that of the bootstrap and the permutation test.
+    """Compares the strategies of a study; `seed` is that of the posterior's draws.
 
     The last assessment is remembered, since the tables, both reports and the terminal are all made from it.
     """
     facts, mode = outcomes(records), records.study.mode
-    values = counted(facts.values, mode)
-    found = bool(facts.seeds) and bool(values.notna().all(axis=None))
-    means = values.mean()
-    leader = str(means.idxmax() if mode == "max" else means.idxmin()) if found else None
+    common = facts.judged.dropna()
+    costs = finished(records).groupby("strategy")["wall_s"].mean()
+    seconds = {str(name): float(value) for name, value in costs.items()}
+    comparable = len(facts.strategies) > 1 and bool(facts.judged.notna().any(axis=None))
+    step = grid_step(facts.judged.stack().to_numpy(dtype=float)) if comparable else 0.0
     return Assessment(
         records=records,
         outcomes=facts,
-        means=facts.values.mean(),
-        leader=leader,
-        ranks=mean_ranks(facts.values, mode),
-        p_best=p_best(values, mode, seed=seed),
-        pairs=compare_pairs(values if found else values.iloc[:0], mode, seed=seed),
-        seconds=to_target(records, "wall_s", seed=seed),
-        epochs=to_target(records, "epochs", seed=seed),
+        means=facts.judged.mean(),
+        step=step,
+        seconds_per_sweep=seconds,
+        judgement=(
+            judge_values(facts.judged, mode, margin=records.study.practical_margin, seconds=seconds)
+            if comparable
+            else None
+        ),
+        ranks=mean_ranks(common, mode),
+        p_best=p_best(common, mode, step=step, seed=seed),
+        seconds=to_target(records, "wall_s"),
+        epochs=to_target(records, "epochs"),
     )

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.anytime import CURVE_RESAMPLES, change_points, first_reached, on_points, steps_by_seed
+from hypertune.comparison.anytime import change_points, first_reached, on_points, reached_between, steps_by_seed
 from hypertune.comparison.numbers import duration, number
 from hypertune.comparison.outcomes import baseline, counted, outcomes
-from hypertune.comparison.statistics import LEVEL, resampling_weights
 from hypertune.records.records import Records
 
 Floats = NDArray[np.float64]
@@ -36,7 +35,7 @@ def default_target(records: Records) -> float:
         ValueError: if no sweep reported a finite value.
     """
     facts = outcomes(records)
-    means = counted(facts.values, records.study.mode).mean()
+    means = counted(facts.values, records.study.mode, facts.ran).mean()
     worst = means.min() if records.study.mode == "max" else means.max()
     reference = baseline(facts.strategies)
     target = float(means[reference] if reference else worst)
@@ -62,7 +61,7 @@ def rows_of(records: Records, target: float, workers: int) -> list[dict[str, Any
         grid = change_points(sweeps, end)
         scores = on_points(grid, sweeps)
         time_s = _finite(first_reached(scores.mean(axis=0)[None], sign * target, grid)[0])
-        low, high = _interval(scores, sign * target, grid)
+        low, high = (_finite(end) for end in reached_between(scores, sign * target, grid))
         own = ledger.get_group(name)
         rows.append(
             {
@@ -143,16 +142,6 @@ def _sentence(row: Mapping[Any, Any], table: pd.DataFrame, metric: str, target: 
         return f"{lead}; beyond that {name} gains nothing"
     faster, dearer = row["time_s"] / after["time_s"], after["cost_worker_s"] / row["cost_worker_s"]
     return f"{lead}; {after['workers']} are {faster:.2g} times as fast for {dearer:.2g} times the cost"
-
-
-def _interval(scores: Floats, goal: float, grid: Floats) -> tuple[float, float]:
-    """95 % percentile bootstrap over seeds; an end is NaN where those resamples never get there."""
-    if len(scores) < 2:
-        return math.nan, math.nan
-    weights = resampling_weights(len(scores), resamples=CURVE_RESAMPLES)
-    firsts = first_reached(weights @ scores, goal, grid)
-    ends = np.percentile(firsts, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
-    return _finite(ends[0]), _finite(ends[1])
 
 
 def _finite(time_s: float) -> float:

@@ -176,4 +176,5 @@ def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
         return own
     average = own.sum() / (k * (k - 1))
     # Two values rounded to a grid have an error of step**2 / 12 each.
-    return np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), step**2 / 6)
+    steadied: Matrix = np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), step**2 / 6)
+    return steadied

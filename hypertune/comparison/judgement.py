@@ -96,7 +96,7 @@ def judge_table(
     """`judge_values` of an array, as `evidence_of` takes it."""
     facts = evidence_of(table, names, step=step)
     better = facts.better()
-    beaten = better.any(axis=0)
+    beaten: NDArray[np.bool_] = np.asarray(better.any(axis=0))
     leaders = _leaders(table, facts, beaten)
     verdicts = _verdicts(facts, better, beaten, leaders, margin)
     return Judgement(
@@ -130,7 +130,9 @@ def _leaders(table: NDArray[np.float64], facts: Evidence, beaten: NDArray[np.boo
 def _verdicts(
     facts: Evidence, better: NDArray[np.bool_], beaten: NDArray[np.bool_], leaders: list[int], margin: float | None
 ) -> list[Verdict]:
-    close = _within_margin(facts, beaten, leaders, margin) if margin else np.zeros(len(beaten), dtype=bool)
+    close: NDArray[np.bool_] = (
+        _within_margin(facts, beaten, leaders, margin) if margin else np.zeros(len(beaten), dtype=bool)
+    )
     verdicts: list[Verdict] = []
     for i in range(len(beaten)):
         others = [j for j in range(len(beaten)) if j != i and not (i in leaders and j in leaders)]
@@ -154,7 +156,7 @@ def _within_margin(facts: Evidence, beaten: NDArray[np.bool_], leaders: list[int
     needed = np.array(strict)
     needed[leaders] = facts.needed(boundary_of_equality(count), FEWEST_FOR_EQUAL)[leaders]
     passed = (statistic > needed) | beaten[None, :] | np.eye(count, dtype=bool)
-    within: NDArray[np.bool_] = passed.all(axis=1)
+    within: NDArray[np.bool_] = np.asarray(passed.all(axis=1))
     return within
 
 

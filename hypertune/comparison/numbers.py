@@ -33,16 +33,17 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and float(text).is_integer() else text
 
 
-def with_interval(value: float, low: float, high: float) -> str:
-    """E.g. `0.8812 [0.8790, 0.8830]`; the value alone where there is no interval."""
+def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """E.g. `0.8812 [0.8790, 0.8830]`; the value alone where there is no interval; with its sign where `signed`."""
+    sign = "+" if signed else ""
     if not math.isfinite(value):
         return MISSING
     if not (math.isfinite(low) and math.isfinite(high)):
-        return number(value)
+        return f"{sign if value >= 0 else ''}{number(value)}"
     if max(abs(low), abs(high)) >= 1e7:
-        return f"{value:.3e} [{low:.3e}, {high:.3e}]"
+        return f"{value:{sign}.3e} [{low:.3e}, {high:.3e}]"
     places = decimals(low, high)
-    return f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+    return f"{value:{sign}.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
 def interval_of(low: float, high: float) -> str:

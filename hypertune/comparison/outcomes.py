@@ -15,38 +15,82 @@ BASELINES = ("random", "random+fifo")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """The sweeps that can be compared: every strategy on the same seeds.
+    """The sweeps that can be compared.
 
     Attributes:
         strategies: those with at least one finished sweep, in study order.
-        seeds: those that all of these strategies have finished, in study order.
+        seeds: those that all of these strategies have finished, in study order; a strategy that was established as
+            worse and got no further seeds need not have finished the later ones.
         values: the metric of each sweep's incumbent; index seeds, columns strategies; NaN where no trial of the sweep
-            reported a finite value.
+            reported a finite value, and where the strategy has not run with the seed.
+        ran: whether the strategy has run with the seed, the same shape.
         test: `test_accuracy` of each sweep's incumbent, averaged over its completed retrainings; NaN where there is
             none.
+        judged: the values that verdicts are drawn on, the same shape: test scores where every incumbent was retrained
+            and tested, else `values`; a sweep that found nothing counts as the worst. NaN where a strategy has not run.
+        judged_on: their name, e.g. `test_accuracy`.
         missing: the sweeps of the study that have not finished, as `(strategy, seed)`.
     """
 
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
     values: pd.DataFrame
+    ran: pd.DataFrame
     test: pd.DataFrame
+    judged: pd.DataFrame
+    judged_on: str
     missing: tuple[tuple[str, int], ...]
+
+    @property
+    def tested(self) -> bool:
+        """Whether verdicts are drawn on test scores."""
+        return self.judged_on.startswith("test_") and self.judged_on != self.values.columns.name
+
+    def seeds_of(self, strategy: str) -> tuple[int, ...]:
+        """The compared seeds with which a strategy has run."""
+        return tuple(seed for seed, ran in zip(self.seeds, self.ran[strategy], strict=True) if ran)
 
 
 def outcomes(records: Records) -> Outcomes:
     """Reads the outcomes off the ledger; empty tables where no seed is finished by all strategies under comparison."""
-    study, done = records.study, finished(records)
+    study, done, dropped = records.study, finished(records), records.dropped
     pairs = set(zip(done["strategy"], done["seed"], strict=True))
     strategies = tuple(name for name in study.strategies if any((name, seed) in pairs for seed in study.seeds))
-    seeds = tuple(seed for seed in study.seeds if strategies and all((name, seed) in pairs for name in strategies))
+    planned = [
+        (name, seed)
+        for name in study.strategies
+        for place, seed in enumerate(study.seeds[: records.seeds_planned])
+        if place < dropped.get(name, len(study.seeds))
+    ]
+    lacking = {seed for name, seed in planned if name in strategies and (name, seed) not in pairs}
+    seeds = tuple(
+        seed for seed in study.seeds
+        if seed not in lacking and any((name, seed) in pairs for name in strategies)
+    )  # fmt: skip
+    values = _grid(incumbent_values(records), strategies, seeds)
+    values.columns.name = study.metric
+    ran = pd.DataFrame({name: [(name, seed) in pairs for seed in seeds] for name in strategies}, index=values.index)
+    judged_on, judged = _judged(records, values, ran)
     return Outcomes(
         strategies=strategies,
         seeds=seeds,
-        values=_grid(incumbent_values(records), strategies, seeds),
+        values=values,
+        ran=ran,
         test=_grid(held_out_scores(records), strategies, seeds),
-        missing=tuple((name, seed) for name in study.strategies for seed in study.seeds if (name, seed) not in pairs),
+        judged=judged,
+        judged_on=judged_on,
+        missing=tuple(pair for pair in planned if pair not in pairs),
     )
+
+
+def _judged(records: Records, values: pd.DataFrame, ran: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    metric, mode = records.study.metric, records.study.mode
+    name = metric.replace("valid_", "test_", 1)
+    if metric.startswith("valid_") and name in records.retrained:
+        tested = _grid(held_out_scores(records, name), tuple(values.columns), tuple(values.index))
+        if bool((tested.notna() | values.isna()).all(axis=None)) and bool(tested.notna().any(axis=None)):
+            return name, counted(tested, mode, ran)
+    return metric, counted(values, mode, ran)
 
 
 def finished(records: Records) -> pd.DataFrame:
@@ -62,25 +106,30 @@ def incumbent_values(records: Records) -> pd.Series[float]:
     return pd.Series(values, index=_sweep_index(done), dtype=float)
 
 
-def held_out_scores(records: Records) -> pd.Series[float]:
-    """Mean `test_accuracy` over the completed retrainings of each sweep's incumbent, by `(strategy, seed)`."""
+def held_out_scores(records: Records, name: str = "test_accuracy") -> pd.Series[float]:
+    """Mean test score `name` over the completed retrainings of each sweep's incumbent, by `(strategy, seed)`."""
     retrained = records.retrained
-    if retrained.empty or "test_accuracy" not in retrained:
+    if retrained.empty or name not in retrained:
         return pd.Series(index=_sweep_index(pd.DataFrame(columns=["strategy", "seed"])), dtype=float)
     completed = retrained[retrained["status"] == "completed"]
-    return completed.groupby(["strategy", "seed"])["test_accuracy"].mean().astype(float)
+    return completed.groupby(["strategy", "seed"])[name].mean().astype(float)
 
 
-def counted(values: pd.DataFrame, mode: str) -> pd.DataFrame:
+def counted(values: pd.DataFrame, mode: str, ran: pd.DataFrame | None = None) -> pd.DataFrame:
     """`values` with a sweep that found nothing counted as the worst value any sweep ended with.
 
     A failure must not flatter a strategy by leaving its bad sweeps out of the mean; the worst value seen is the mildest
     finite penalty that never does.
+
+    Args:
+        ran: which sweeps were run at all; the others stay missing. All, if left out.
     """
     finite = values.to_numpy(dtype=float)
     if values.size == 0 or bool(values.isna().all(axis=None)):
         return values
-    return values.fillna(float(pd.Series(finite.ravel()).agg("min" if mode == "max" else "max")))
+    worst = float(pd.Series(finite.ravel()).agg("min" if mode == "max" else "max"))
+    filled = values.fillna(worst)
+    return filled if ran is None else filled.where(ran)
 
 
 def baseline(strategies: tuple[str, ...]) -> str | None:

@@ -24,7 +24,7 @@ class Searched:
     def __init__(self, records: Records) -> None:
         facts = outcomes(records)
         self.records = records
-        self.values = counted(facts.values, records.study.mode)
+        self.values = counted(facts.values, records.study.mode, facts.ran)
         self.seeds = facts.seeds
         self.step = grid_step(self.values.to_numpy(dtype=float))
         self.control = baseline(facts.strategies)

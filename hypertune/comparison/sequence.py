@@ -85,11 +85,17 @@ def seeds_to_decide(judgement: Judgement, strategy: str) -> float:
             (seeds_to_decide(judgement, other) for other in judgement.named(UNDECIDED) if other != strategy),
             default=float(judgement.seeds),
         )
-    spread = facts.error[leader, i] * np.sqrt(facts.seeds[leader, i])
+    return seeds_between(judgement, leader, i)
+
+
+def seeds_between(judgement: Judgement, i: int, j: int) -> float:
+    """How many seeds in all decide between the strategies at two positions; see `seeds_to_decide`."""
+    facts = judgement.evidence
+    spread = facts.error[i, j] * np.sqrt(facts.seeds[i, j])
     if not np.isfinite(spread):
         return float("nan")
-    behind = float(facts.gain[leader, i])
-    distances = [behind, *([judgement.margin - behind] if judgement.margin else [])]
+    ahead = abs(float(facts.gain[i, j]))
+    distances = [ahead, *([judgement.margin - ahead] if judgement.margin else [])]
     boundary = boundary_of_difference(len(facts.strategies))
     return min(_seeds_for(distance, float(spread), boundary) for distance in distances)
 

@@ -80,7 +80,8 @@ def several(studies: Sequence[Records]) -> Several | None:
 
 
 def _means(records: Records) -> pd.Series[float]:
-    values = counted(outcomes(records).values, records.study.mode)
+    facts = outcomes(records)
+    values = counted(facts.values, records.study.mode, facts.ran)
     means = values.mean().dropna() if len(values) else pd.Series(dtype=float)
     means.name = records.study.name
     means.attrs["sign"] = 1.0 if records.study.mode == "max" else -1.0

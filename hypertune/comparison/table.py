@@ -10,7 +10,7 @@ import pandas as pd
 
 from hypertune.comparison.assessment import Assessment, assess
 from hypertune.comparison.outcomes import finished
-from hypertune.comparison.statistics import interval
+from hypertune.comparison.statistics import grid_step, interval
 from hypertune.comparison.verdict import verdict
 from hypertune.records.records import Records
 
@@ -21,31 +21,31 @@ def comparison_table(records: Records, *, seed: int = 0) -> pd.DataFrame:
     """One row per strategy of the study, in its order; the columns of `comparison.csv`.
 
     `<metric>` is the mean over the compared seeds of the value each sweep's incumbent reached, `test_accuracy` that of
-    its retrained incumbent (mean over the retrainings first, then over seeds), both with 95 % bootstrap intervals,
-    missing with one seed. `trials, epochs, wall_s, busy_s` are means per sweep; `utilisation` is busy worker-seconds
+    its retrained incumbent (mean over the retrainings first, then over seeds), both with 95 % t-intervals, missing
+    with one seed. `trials, epochs, wall_s, busy_s` are means per sweep; `utilisation` is busy worker-seconds
     over all worker-seconds; `time_to_target_s` as in `comparison.target`, missing where the target was not reached;
     `best_config` is the JSON text of the best incumbent's configuration. What is unknown is NaN or None, never 0.
 
     Args:
-        seed: of the bootstrap and the permutation test; the same records and seed give the same table.
+        seed: of the draws behind `p_best`; the same records and seed give the same table.
     """
-    return table_of(assess(records, seed=seed), seed=seed)
+    return table_of(assess(records, seed=seed))
 
 
-def table_of(assessment: Assessment, *, seed: int = 0) -> pd.DataFrame:
+def table_of(assessment: Assessment) -> pd.DataFrame:
     """`comparison_table` of what is assessed already."""
-    rows = [_row(assessment, strategy, seed) for strategy in assessment.records.study.strategies]
+    rows = [_row(assessment, strategy) for strategy in assessment.records.study.strategies]
     return pd.DataFrame(rows).astype({"best_config": "str"})
 
 
-def _row(assessment: Assessment, strategy: str, seed: int) -> dict[str, Any]:
+def _row(assessment: Assessment, strategy: str) -> dict[str, Any]:
     metric = assessment.records.study.metric
     compared = strategy in assessment.outcomes.strategies
     target = assessment.seconds
     scores = {
         # A metric that is itself called test_accuracy keeps its place and its meaning: the searched value.
-        **_mean_columns("test_accuracy", assessment.outcomes.test, strategy, seed),
-        **_mean_columns(metric, assessment.outcomes.values, strategy, seed),
+        **_mean_columns("test_accuracy", assessment.outcomes.test, strategy),
+        **_mean_columns(metric, assessment.outcomes.values, strategy),
     }
     lead = {name: scores[name] for name in (metric, f"{metric}_low", f"{metric}_high")}
     return {
@@ -61,9 +61,9 @@ def _row(assessment: Assessment, strategy: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _mean_columns(name: str, values: pd.DataFrame, strategy: str, seed: int) -> dict[str, float]:
+def _mean_columns(name: str, values: pd.DataFrame, strategy: str) -> dict[str, float]:
     series = values[strategy] if strategy in values else pd.Series(dtype=float)
-    low, high = interval(series, seed=seed)
+    low, high = interval(series, step=grid_step(values.stack().to_numpy(dtype=float)))
     return {name: float(series.mean()), f"{name}_low": low, f"{name}_high": high}
 
 

@@ -6,12 +6,10 @@ import math
 
 from hypertune.comparison import wording
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.judgement import EQUAL, WORSE, Judgement
 from hypertune.comparison.numbers import listing
 from hypertune.comparison.outcomes import baseline
-from hypertune.comparison.pairs import BETTER, OPEN, WORSE, standing
 from hypertune.records.records import Records
-
-_PHRASES = {WORSE: "worse than", BETTER: "better than", OPEN: "not told apart from"}
 
 
 def conclusion(records: Records) -> str:
@@ -20,56 +18,58 @@ def conclusion(records: Records) -> str:
 
 
 def verdict(assessment: Assessment, strategy: str) -> str:
-    """The verdict column: what is known of one strategy, in plain words."""
+    """The verdict column: `best`, `practically equal to the best`, `worse than ...` or `undecided`, with how the
+    strategy compares to random search where that is established; or why there is no verdict."""
+    facts = assessment.outcomes
+    if (reason := _no_verdict(assessment, strategy)) is not None:
+        return reason
+    assert assessment.judgement is not None
+    words = ", ".join(filter(None, (_plain(assessment.judgement, strategy), _to_random(assessment, strategy))))
+    failed = int((facts.values[strategy].isna() & facts.ran[strategy]).sum())
+    return f"{words}; {failed} of {len(facts.seeds_of(strategy))} sweeps found nothing" if failed else words
+
+
+def _no_verdict(assessment: Assessment, strategy: str) -> str | None:
     facts = assessment.outcomes
     if strategy not in facts.strategies:
         return "no finished sweep"
     if not facts.seeds:
         return "no seed finished by all strategies"
-    failed = int(facts.values[strategy].isna().sum())
-    if failed == len(facts.seeds):
+    if facts.values[strategy].isna().all():
         return "no trial succeeded"
-    words = _comparative(assessment, strategy)
-    return f"{words}; {failed} of {len(facts.seeds)} sweeps found nothing" if failed else words
-
-
-def _comparative(assessment: Assessment, strategy: str) -> str:
-    facts, leader = assessment.outcomes, assessment.leader
-    if len(facts.strategies) == 1:
+    if assessment.judgement is None:
         return "nothing to compare with"
-    if len(facts.seeds) == 1:
-        return "one seed: nothing can be concluded"
-    if strategy == leader:
-        return _of_leader(assessment)
-    parts: dict[str, list[str]] = {phrase: [] for phrase in _PHRASES.values()}
-    for other in dict.fromkeys((leader, baseline(facts.strategies))):
-        if other is not None and other != strategy:
-            parts[_PHRASES[standing(assessment.pairs, strategy, other)]].append(other)
-    return ", ".join(f"{phrase} {listing(names)}" for phrase, names in parts.items() if names)
+    return "one seed: nothing can be concluded" if len(facts.seeds) == 1 else None
 
 
-def _of_leader(assessment: Assessment) -> str:
-    others = wording.rivals(assessment)
-    if not others:
-        return "best of all"
-    mean = wording.best_mean(assessment)
-    rest, control = len(assessment.outcomes.strategies) - 1, baseline(assessment.outcomes.strategies)
-    if control not in (None, assessment.leader, *others):
-        mean += f", better than {control}"
-    return f"{mean}, not told apart from {'any other' if len(others) == rest > 1 else listing(others)}"
+def _plain(judgement: Judgement, strategy: str) -> str:
+    own = judgement.verdicts[strategy]
+    if own == EQUAL:
+        return "practically equal to the best"
+    if own == WORSE:
+        better = [name for name in judgement.evidence.strategies if judgement.beats(name, strategy)]
+        first = [name for name in judgement.leaders if name in better]
+        return f"worse than {listing(first or better[:1])}"
+    return own
+
+
+def _to_random(assessment: Assessment, strategy: str) -> str:
+    """Empty where the verdict says it already or nothing is established."""
+    control, judged = baseline(assessment.outcomes.strategies), assessment.judgement
+    if control in (None, strategy) or judged is None or control in judged.leaders:
+        return ""
+    if judged.beats(strategy, str(control)):
+        return "" if judged.verdicts[strategy] == "best" else f"better than {control}"
+    return f"worse than {control}" if judged.beats(str(control), strategy) else ""
 
 
 def short_verdict(assessment: Assessment, strategy: str) -> str:
     """The verdict in at most a dozen characters, for the terminal."""
-    facts, leader = assessment.outcomes, assessment.leader
+    facts, judged = assessment.outcomes, assessment.judgement
     if strategy not in facts.strategies or not facts.seeds:
         return "unfinished"
-    if math.isnan(float(assessment.means[strategy])):
+    if math.isnan(float(facts.values[strategy].mean())):
         return "all failed"
-    if len(facts.strategies) == 1:
+    if judged is None:
         return "alone"
-    if len(facts.seeds) == 1:
-        return "one seed"
-    if strategy == leader:
-        return wording.best_mean(assessment) if wording.rivals(assessment) else "best"
-    return "worse" if standing(assessment.pairs, strategy, str(leader)) == WORSE else "undecided"
+    return "one seed" if len(facts.seeds) == 1 else judged.verdicts[strategy]

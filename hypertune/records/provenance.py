@@ -64,6 +64,7 @@ def write_provenance(folder: Path, provenance: Mapping[str, Any], records: Recor
         "schedules": records.incumbent_schedules(),
         "failures": to_ledger(records.failures),
         "gave_up": records.gave_up,
+        "looks": list(records.looks),
     }
     write_atomically(folder / "provenance.json", json.dumps({**provenance, **ledger}, indent=2, default=repr) + "\n")
 

@@ -50,6 +50,8 @@ class Records:
             incumbents at least. Epochs, seconds and rows of such a trial are its own; `epoch` counts its parent's, too.
         failures: why trials and retrainings failed, by kind, the most frequent first.
         gave_up: whether the study was ended since the first trials all failed; a resume tries again.
+        looks: of a study that runs until decided, one mapping for each time the question was asked: after how many
+            `seeds`, whether the study has `ended` with it and `why`, and which strategies were `dropped` as worse.
     """
 
     study: Study
@@ -62,6 +64,20 @@ class Records:
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = field(default=(), repr=False)
     gave_up: bool = False
+    looks: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Strategies that got no further seeds since they were established as worse, and how many they have had."""
+        if not self.study.until_decided:
+            return {}  # a fixed number of seeds, set when the study was extended, gives each strategy all of them
+        return {name: look["seeds"] for look in reversed(self.looks) for name in look["dropped"]}
+
+    @property
+    def seeds_planned(self) -> int:
+        """How many of the study's seeds are to be run: fewer than there are where it was decided before."""
+        ended = bool(self.looks) and self.looks[-1]["ended"] and self.study.until_decided
+        return int(self.looks[-1]["seeds"]) if ended else len(self.study.seeds)
 
     def incumbent_configs(self) -> dict[str, dict[str, Any]]:
         """The configurations of the sweeps' incumbents."""
@@ -91,6 +107,7 @@ class Book:
         self.retrained: list[dict[str, Any]] = []
         self.failures = Failures()
         self.gave_up = False
+        self.looks: list[Event] = []
 
     def apply(self, event: Event) -> None:
         """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
@@ -159,6 +176,9 @@ class Book:
     def _on_gave_up(self, event: Event) -> None:
         self.gave_up = True
 
+    def _on_look(self, event: Event) -> None:
+        self.looks.append({name: value for name, value in event.items() if name != "event"})
+
     def _on_retrained(self, event: Event) -> None:
         if event.get("status") == "failed":
             self.failures.note(event)
@@ -199,6 +219,7 @@ class Book:
             schedules=self.lineage.schedules(self.configs),
             failures=self.failures.all(),
             gave_up=self.gave_up,
+            looks=tuple(self.looks),
         )
 
 
@@ -284,6 +305,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
         study=study, trials=trials, curves=curves, sweeps=sweeps, retrained=retrained, provenance=provenance,
         configs=provenance.get("incumbents", {}), schedules=provenance.get("schedules", {}),
         failures=from_ledger(provenance.get("failures", ())), gave_up=bool(provenance.get("gave_up")),
+        looks=tuple(provenance.get("looks", ())),
     )  # fmt: skip
 
 

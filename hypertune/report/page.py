@@ -11,7 +11,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment
-from hypertune.comparison.numbers import MISSING, count, decimals, interval_of, number
+from hypertune.comparison.numbers import MISSING, count, number, with_interval
+from hypertune.comparison.pairs import pairs_of
+from hypertune.comparison.sequence import MOST_SEEDS
 from hypertune.comparison.several import Several
 from hypertune.records.records import Records
 
@@ -41,28 +43,28 @@ class Table:
 
 
 def pairs_table(assessment: Assessment) -> Table | None:
-    """Every two strategies with their difference, its interval and the test."""
-    if assessment.pairs.empty:
+    """Every two strategies with their difference, its interval and what is established."""
+    if assessment.judgement is None or len(assessment.outcomes.seeds) < 2:
         return None
     rows = [
         [
             row["strategy"],
             row["other"],
-            f"{row['better_by']:+.{decimals(row['low'], row['high'])}f} {interval_of(row['low'], row['high'])}",
-            row["test"],
-            _p(row["p"]),
-            _p(row["p_adjusted"]),
-            "decided" if row["decided"] else "open",
-            f"{row['seeds_needed']:.0f}" if math.isfinite(row["seeds_needed"]) else "more than 1000",
+            str(row["seeds"]),
+            with_interval(row["better_by"], row["low"], row["high"], signed=True),
+            row["outcome"],
+            _needed(row["seeds_needed"]),
         ]
-        for row in assessment.pairs.to_dict("records")
+        for row in pairs_of(assessment.judgement).to_dict("records")
     ]
-    columns = ["strategy", "against", "better by", "test", "p", "p corrected", "outcome", "seeds to decide"]
-    return Table(columns, rows, [False, False, True, False, True, True, False, True])
+    columns = ["strategy", "against", "seeds", "better by", "difference", "seeds to decide, about"]
+    return Table(columns, rows, [False, False, True, True, False, True])
 
 
-def _p(value: float) -> str:
-    return MISSING if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _needed(seeds: float) -> str:
+    if math.isnan(seeds):
+        return MISSING
+    return f"{seeds:.0f}" if math.isfinite(seeds) else f"more than {MOST_SEEDS}"
 
 
 def ledger_table(records: Records) -> Table:

@@ -102,7 +102,10 @@ class StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
 
     name: str
     strategies: Annotated[list[str], Meta(min_length=1)] | None = None
-    seeds: Positive | Annotated[list[Seed], Meta(min_length=1)] = 1
+    seeds: Positive | Annotated[list[Seed], Meta(min_length=1)] | Literal["until decided"] = 1
+    max_seeds: Annotated[int, Meta(ge=3)] | None = None
+    max_seconds: Amount | None = None
+    margin: Annotated[float, Meta(ge=0)] | None = None
     budget: Budget | None = None
     metric: str
     mode: Literal["min", "max"]

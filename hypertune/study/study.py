@@ -19,6 +19,11 @@ from hypertune.study.design import EPOCHS, Design, Factor
 from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
 from hypertune.study.hypotheses import Hypothesis, Parser
 
+UNTIL_DECIDED = "until decided"
+"""In place of a number of seeds: as many as it takes, and at most `max_seeds`."""
+MAX_SEEDS = 30
+FEWEST_TO_DECIDE = 3
+MARGIN_OF_ACCURACY = 0.005
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
 
@@ -35,7 +40,7 @@ class Study:
     strategies: tuple[str, ...]
     """Names as `random`, `hyperopt+asha`; checked against the registry when the study runs."""
     seeds: tuple[int, ...]
-    """One sweep per strategy and seed."""
+    """One sweep per strategy and seed; with `until_decided` those that there may be at most."""
     budget: Budget
     metric: str
     """Name of the reported number that the strategies optimise and the comparison judges."""
@@ -49,6 +54,13 @@ class Study:
     """Seeds with which each sweep's incumbent is retrained and scored once on the test split; 0 for none."""
     give_up_after: int = 10
     """Trials that may fail before one has reported anything; then the study ends. 0 for any number."""
+    margin: float | None = None
+    """Strategies whose values differ by no more than this are practically equal, in the metric's units; 0 for none.
+    Without it `practical_margin` decides."""
+    until_decided: bool = False
+    """Whether the study ends as soon as it is decided which strategy is best or practically equal to the best."""
+    max_seconds: float | None = None
+    """Seconds after which an undecided study takes no further seed."""
     hypotheses: tuple[str, ...] = ()
     """Sentences that the records are to support or refute; see `hypertune.study.hypotheses`."""
     design: Design | None = None
@@ -73,6 +85,10 @@ class Study:
         for name in self.space.entries:
             if name in self.training.config:
                 raise ValueError(f"space.{name}: stands in training.config as a constant too; keep one of them")
+        if self.until_decided and len(self.seeds) < FEWEST_TO_DECIDE:
+            raise ValueError(f"study.max_seeds: nothing is decided with fewer than {FEWEST_TO_DECIDE} seeds")
+        if self.max_seconds is not None and not self.until_decided:
+            raise ValueError('study.max_seconds: limits a study that runs until decided; set seeds = "until decided"')
         if self.design is not None:
             _check_design(self, self.design)
         self.claims()
@@ -84,7 +100,21 @@ class Study:
     def outline(self) -> str:
         """What is compared, in words: `random, asha; 5 seeds; 200 epochs each`."""
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
+        if self.until_decided:
+            seeds = f"until decided, at most {seeds}"
         return f"{', '.join(self.strategies)}; {seeds}; {self.budget} each"
+
+    @property
+    def practical_margin(self) -> float | None:
+        """The margin within which strategies are practically equal; None if every difference matters.
+
+        Half a percentage point for accuracies unless the study says otherwise: retraining one configuration with
+        another seed changes the accuracy of a small network by about as much.
+        """
+        margin = self.margin
+        if margin is None:
+            margin = MARGIN_OF_ACCURACY if self.metric.rsplit("/")[-1].endswith("accuracy") else 0.0
+        return margin or None
 
     def factors(self) -> tuple[Factor, ...]:
         """What the design varies; nothing without one."""
@@ -127,14 +157,20 @@ class Study:
         """
         file = convert({**tables, "space": tables.get("space", {})})
         table, space = file.study, Space.parse(file.space)
-        seeds = range(table.seeds) if isinstance(table.seeds, int) else table.seeds
+        until_decided = isinstance(table.seeds, str)
+        if table.max_seeds is not None and not until_decided:
+            raise ValueError(f'study.max_seeds: limits a study that runs until decided; set seeds = "{UNTIL_DECIDED}"')
+        seeds = (table.max_seeds or MAX_SEEDS) if isinstance(table.seeds, str) else table.seeds
         return Study(
             name=table.name,
-            seeds=tuple(seeds),
+            seeds=tuple(range(seeds) if isinstance(seeds, int) else seeds),
             metric=table.metric,
             mode=table.mode,
             retrain=table.retrain,
             give_up_after=table.give_up_after,
+            margin=table.margin,
+            until_decided=until_decided,
+            max_seconds=table.max_seconds,
             hypotheses=tuple(table.hypotheses),
             training=file.training,
             space=space,
@@ -147,8 +183,12 @@ class Study:
     def to_tables(self) -> dict[str, Any]:
         """The tables that `parse` reads back to the same study, every default spelt out."""
         planned = {"strategies": list(self.strategies), "budget": msgspec.to_builtins(self.budget)}
-        table = {"seeds": list(self.seeds), "metric": self.metric, "mode": self.mode, "retrain": self.retrain}
+        table: dict[str, Any] = {"seeds": list(self.seeds)}
+        if self.until_decided:
+            table = {"seeds": UNTIL_DECIDED, "max_seeds": len(self.seeds)}
+        table |= {"metric": self.metric, "mode": self.mode, "retrain": self.retrain}
         table["give_up_after"] = self.give_up_after
+        table |= {key: value for key in ("margin", "max_seconds") if (value := getattr(self, key)) is not None}
         tables = {
             "study": {"name": self.name, **({} if self.design else planned), **table},
             "training": _spell_out(self.training),
