@@ -18,18 +18,21 @@ from hypertune import moved
 
 if TYPE_CHECKING:
     from hypertune.api import compare
+    from hypertune.judged import Judgment, judge
     from hypertune.result import Result, load
     from hypertune.study.study import Study
     from hypertune.training.models import load_model
 
     __version__: str
 
-__all__ = ["Result", "Study", "__version__", "compare", "load", "load_model"]
+__all__ = ["Judgment", "Result", "Study", "__version__", "compare", "judge", "load", "load_model"]
 
 _HOMES = {
+    "Judgment": "hypertune.judged",
     "Result": "hypertune.result",
     "Study": "hypertune.study.study",
     "compare": "hypertune.api",
+    "judge": "hypertune.judged",
     "load": "hypertune.result",
     "load_model": "hypertune.training.models",
 }

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("dir", metavar="DIR", type=_place, help="output folder of a study")
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
     export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
+    _add_judge(commands)
     add_commands(commands, _add, _add_overrides)
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
@@ -113,6 +114,26 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
     _add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
+
+
+def _add_judge(commands: Any) -> None:
+    judge = _add(commands, "judge", _judge, "say which strategy is best, from anybody's table of results")
+    judge.add_argument(
+        "source", metavar="TABLE",
+        help="a table with the columns strategy, seed and value, or the results of another tool: a folder, a file or a "
+        "storage URL",
+    )  # fmt: skip
+    judge.add_argument("--mode", choices=("min", "max"), help="which values are better (default: max)")
+    judge.add_argument(
+        "--margin", metavar="X", type=float, help="values that differ by no more than this are practically equal"
+    )
+    judge.add_argument(
+        "--until-decided", action="store_true", help="replay the seeds in order and stop when it is decided"
+    )
+    judge.add_argument("--max-seeds", metavar="N", type=int, help="use at most so many of the seeds")
+    judge.add_argument("--metric", metavar="NAME", help="the column or metric that is the result")
+    judge.add_argument("--from", dest="kind", metavar="TOOL", help="which tool wrote it, where that cannot be seen")
+    judge.add_argument("--out", metavar="DIR", type=Path, help="write the tables and the figures there")
 
 
 def _add_planning(parser: argparse.ArgumentParser) -> None:
@@ -257,3 +278,9 @@ def _validate(arguments: argparse.Namespace) -> int:
     from hypertune.commands.validate import validate
 
     return validate(arguments)
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    from hypertune.commands.judge import run
+
+    return run(arguments)

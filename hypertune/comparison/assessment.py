@@ -60,7 +60,7 @@ def assess(records: Records, *, seed: int = 0) -> Assessment:
     costs = finished(records).groupby("strategy")["wall_s"].mean()
     seconds = {str(name): float(value) for name, value in costs.items()}
     comparable = len(facts.strategies) > 1 and bool(facts.judged.notna().any(axis=None))
-    step = grid_step(facts.judged.stack().to_numpy(dtype=float)) if comparable else 0.0
+    step = grid_step(facts.judged) if comparable else 0.0
     return Assessment(
         records=records,
         outcomes=facts,

@@ -116,7 +116,7 @@ def evidence(values: pd.DataFrame, mode: str) -> Evidence:
         mode: `max` or `min`: which values are better.
     """
     table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
-    return evidence_of(table, tuple(map(str, values.columns)), step=grid_step(table[np.isfinite(table)]))
+    return evidence_of(table, tuple(map(str, values.columns)), step=grid_step(table))
 
 
 def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Evidence:

@@ -86,7 +86,7 @@ def judge_values(
     """
     table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
     names = tuple(map(str, values.columns))
-    return judge_table(table, names, step=grid_step(table[np.isfinite(table)]), margin=margin, seconds=seconds)
+    return judge_table(table, names, step=grid_step(table), margin=margin, seconds=seconds)
 
 
 def judge_table(

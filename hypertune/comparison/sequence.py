@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hypertune.comparison.evidence import FEWEST_SEEDS, Boundary, boundary_of_difference
 from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement, judge_table
@@ -46,8 +47,18 @@ def decide(
         margin, seconds: as `judge_values` takes them.
     """
     table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
-    names = tuple(map(str, values.columns))
-    step, active = grid_step(table[np.isfinite(table)]), np.ones(len(names), dtype=bool)
+    return decide_table(table, tuple(map(str, values.columns)), margin=margin, seconds=seconds)
+
+
+def decide_table(
+    table: NDArray[np.float64],
+    names: tuple[str, ...],
+    *,
+    margin: float | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Decided:
+    """`decide` of an array, shape (seeds, strategies), in which larger values are better."""
+    step, active = grid_step(table), np.ones(len(names), dtype=bool)
     used = np.full_like(table, np.nan)
     for row in range(len(table)):
         used[row, active] = table[row, active]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
+from hypertune.comparison.judgement import BEST, UNDECIDED, WORSE, Verdict
 from hypertune.comparison.numbers import listing
 from hypertune.comparison.outcomes import counted, outcomes
 from hypertune.comparison.statistics import LEVEL
@@ -36,6 +38,7 @@ class Several:
         mean_ranks: their means by strategy.
         friedman: the test over studies.
         critical_difference: by which two mean ranks must differ (Nemenyi) at the level 0.05.
+        sign: by task or study 1 where larger values are better, else -1; shape (rows, 1).
     """
 
     values: pd.DataFrame
@@ -43,6 +46,18 @@ class Several:
     mean_ranks: pd.Series[float]
     friedman: Friedman
     critical_difference: float
+    sign: NDArray[np.float64]
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """`best` for a strategy whose mean rank is better than that of each other one by the critical difference,
+        `worse` for those that are behind the best rank by as much, where Friedman's test finds any difference."""
+        if not self.friedman.f_p < 1 - LEVEL:
+            return {str(name): UNDECIDED for name in self.mean_ranks.index}
+        top = str(self.mean_ranks.idxmin())
+        behind = self.mean_ranks - self.mean_ranks[top]
+        found = {str(name): WORSE if gap >= self.critical_difference else UNDECIDED for name, gap in behind.items()}
+        found[top] = BEST if all(v == WORSE for name, v in found.items() if name != top) else UNDECIDED
+        return found
 
     def groups(self) -> list[list[str]]:
         """Maximal runs of strategies, best first, whose mean ranks lie within the critical difference."""
@@ -68,14 +83,23 @@ def several(studies: Sequence[Records]) -> Several | None:
     if len(rows) < 2 or len(names) < 2:
         return None
     values = pd.DataFrame([row[names] for row in rows])
-    best_first = pd.DataFrame([row[names] * row.attrs["sign"] for row in rows])
-    ranks = best_first.rank(axis=1, ascending=False, method="average")
+    return _compared(values, np.array([[row.attrs["sign"]] for row in rows]))
+
+
+def compare_tasks(values: pd.DataFrame, mode: str) -> Several:
+    """The same for a table of one value per task (index) and strategy (columns), two or more of each."""
+    return _compared(values, np.full((len(values), 1), 1.0 if mode == "max" else -1.0))
+
+
+def _compared(values: pd.DataFrame, sign: NDArray[np.float64]) -> Several:
+    ranks = (values * sign).rank(axis=1, ascending=False, method="average")
     return Several(
         values=values,
         ranks=ranks,
         mean_ranks=ranks.mean(axis=0),
         friedman=friedman(ranks.mean(axis=0), len(ranks)),
-        critical_difference=critical_difference(len(names), len(ranks)),
+        critical_difference=critical_difference(ranks.shape[1], len(ranks)),
+        sign=sign,
     )
 
 
@@ -109,16 +133,21 @@ def critical_difference(strategies: int, studies: int) -> float:
     return quantile * math.sqrt(strategies * (strategies + 1) / (6 * studies))
 
 
-def several_conclusion(facts: Several) -> str:
-    """What the studies together allow to conclude, in plain words."""
+def several_conclusion(facts: Several, over: str = "studies") -> str:
+    """What the studies (or tasks) together allow to conclude, in plain words."""
     ranks, test = facts.mean_ranks.sort_values(kind="stable"), facts.friedman
     best, count = str(ranks.index[0]), len(facts.values)
-    lead = f"Over {count} studies {best} has the best mean rank, {ranks.iloc[0]:.2f} of {len(ranks)}"
+    rank = f"the best mean rank over {count} {over}, {ranks.iloc[0]:.2f} of {len(ranks)}"
     fact = f"Friedman chi-square {test.chi_square:.2f}, Iman-Davenport F {test.f:.2f}, p = {test.f_p:.3g}"
-    if test.f_p >= 1 - LEVEL:
-        return f"{lead}, but the strategies cannot be told apart over these studies ({fact})."
-    worse = [str(name) for name, rank in ranks.items() if rank - ranks.iloc[0] >= facts.critical_difference]
+    if not test.f_p < 1 - LEVEL:
+        return f"Undecided: {best} has {rank}, but the strategies do not differ significantly ({fact})."
+    worse = [name for name, verdict in facts.verdicts().items() if verdict == WORSE]
+    fact += f"; Nemenyi's critical difference {facts.critical_difference:.2f}"
     if not worse:
-        return f"{lead}. The strategies do differ ({fact}), but no pair with {best} exceeds the critical difference."
-    fact += f"; critical difference {facts.critical_difference:.2f}"
-    return f"{lead}, significantly better than {listing(worse)} ({fact})."
+        return (
+            f"Undecided: {best} has {rank}; the strategies differ significantly, but no mean rank is behind that of "
+            f"{best} by the critical difference ({fact})."
+        )
+    if len(worse) == len(ranks) - 1:
+        return f"Take {best}: it has {rank}, significantly better than every other strategy ({fact})."
+    return f"Undecided: {best} has {rank}, significantly better than {listing(worse)} but not than the others ({fact})."

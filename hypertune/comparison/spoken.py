@@ -11,7 +11,7 @@ import pandas as pd
 
 from hypertune.comparison.evidence import FEWEST_SEEDS
 from hypertune.comparison.judgement import BEST, EQUAL, UNDECIDED, WORSE, Judgement
-from hypertune.comparison.numbers import duration, listing, number, with_interval
+from hypertune.comparison.numbers import duration, listing, with_interval
 from hypertune.comparison.sequence import MOST_SEEDS, seeds_between
 from hypertune.comparison.statistics import interval
 
@@ -47,6 +47,12 @@ class Judged:
         return with_interval(float(own.mean()), *interval(own, step=self.step))
 
 
+def conclusion_of(judged: Judged) -> list[str]:
+    """Everything that the judgement allows to say, the most important first."""
+    said = [lead_sentence(judged), standing_sentence(judged), more_seeds(judged)]
+    return [sentence for sentence in said if sentence]
+
+
 def lead_sentence(judged: Judged) -> str:
     """Which strategy to take, or that this is undecided."""
     own = judged.judgement
@@ -56,15 +62,26 @@ def lead_sentence(judged: Judged) -> str:
         return _undecided(judged, mean)
     if own.verdicts[taken] == BEST:
         others = "the other strategy" if len(own.verdicts) == 2 else "every other strategy"
+        if len(own.leaders) > 1:
+            rest = [name for name in own.leaders if name != taken]
+            return (
+                f"Take {taken} or {listing(rest, 'or')}, whose values are identical for every seed: their {mean}, is "
+                "significantly better than that of every other strategy."
+            )
         return f"Take {taken}: its {mean}, is significantly better than that of {others}."
     if taken in own.leaders:
+        if len(own.leaders) > 1:
+            return (
+                f"Take {listing(list(own.leaders), 'or')}, whose values are identical for every seed: they have the "
+                f"{judged.highest} {mean}, and no other strategy is better by more than the margin of {own.margin:g}."
+            )
         return (
             f"Take {taken}: it has the {judged.highest} {mean}, and no other strategy is better by more than the "
-            f"margin of {number(own.margin)}."
+            f"margin of {own.margin:g}."
         )
     ratio = judged.seconds[taken] / judged.seconds[leader]
     return (
-        f"Take {taken}: it is within the margin of {number(own.margin)} of the best and takes {_share(ratio)} of the "
+        f"Take {taken}: it is within the margin of {own.margin:g} of the best and takes {_share(ratio)} of the "
         f"time of {leader} ({duration(judged.seconds[taken])} a sweep), which has the {judged.highest} {mean}."
     )
 
@@ -83,14 +100,14 @@ def _undecided(judged: Judged, mean: str) -> str:
         return f"Undecided: {has} {mean}, with identical values for every seed."
     words = f"Undecided: {has} {mean}, but {'are' if shared else 'is'} not significantly better than {_some(others)}"
     if own.margin:
-        words += f", nor shown to be within the margin of {number(own.margin)} of the best"
+        words += f", nor shown to be within the margin of {own.margin:g} of the best"
     return f"{words}."
 
 
 def standing_sentence(judged: Judged) -> str:
     """How the strategies stand that the first sentence does not name."""
     own = judged.judgement
-    spoken_of = {own.recommended} if own.recommended else set(own.leaders)
+    spoken_of = set(own.leaders) | ({own.recommended} if own.recommended else set())
     phrases = {
         BEST: "Best", EQUAL: "Practically equal to the best", WORSE: "Significantly worse", UNDECIDED: "Undecided",
     }  # fmt: skip

@@ -54,10 +54,11 @@ def standard_error(differences: ArrayLike, *, step: float = 0.0) -> float:
 
 
 def grid_step(values: ArrayLike) -> float:
-    """The smallest distance between two different values, 0 if there are no two."""
+    """The smallest distance between two different finite values, 0 if there are no two."""
     numbers = np.asarray(values, dtype=float)
+    numbers = numbers[np.isfinite(numbers)]
     scale = float(np.abs(numbers).max(initial=0.0)) or 1.0
-    # The last bits tell apart what is equal.
+    # Equal values may differ in their last bits.
     distinct = np.unique((numbers / scale).round(12)) * scale
     return float(np.diff(distinct).min()) if distinct.size > 1 else 0.0
 

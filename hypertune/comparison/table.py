@@ -63,7 +63,7 @@ def _row(assessment: Assessment, strategy: str) -> dict[str, Any]:
 
 def _mean_columns(name: str, values: pd.DataFrame, strategy: str) -> dict[str, float]:
     series = values[strategy] if strategy in values else pd.Series(dtype=float)
-    low, high = interval(series, step=grid_step(values.stack().to_numpy(dtype=float)))
+    low, high = interval(series, step=grid_step(values))
     return {name: float(series.mean()), f"{name}_low": low, f"{name}_high": high}
 
 

@@ -78,7 +78,8 @@ def _alone(assessment: Assessment) -> str:
 def _one_seed(assessment: Assessment) -> str:
     return (
         "With one seed nothing can be concluded about the strategies: another seed may reverse the order. "
-        f"The table describes this one run. Tests begin at {FEWEST_SEEDS} seeds; --until-decided adds as many as it takes."
+        f"The table describes this one run. Claims begin at {FEWEST_SEEDS} seeds; --until-decided adds as many as it "
+        "takes."
     )
 
 
@@ -128,12 +129,12 @@ def _basis(assessment: Assessment) -> str:
     sought = "maximised" if study.mode == "max" else "minimised"
     if facts.judged_on != study.metric:
         return (
-            f"The verdicts are drawn on {facts.judged_on} of the retrained incumbents; {study.metric} is what the search "
-            f"itself {sought}, and flatters strategies that look at more configurations."
+            f"The verdicts are drawn on {facts.judged_on} of the retrained incumbents; {study.metric} is what the "
+            f"search itself {sought}, and flatters strategies that look at more configurations."
         )
     return (
-        f"No incumbent was retrained and tested: the verdicts are drawn on the best {study.metric} of each sweep, which "
-        "is optimistic, and more so for strategies that look at more configurations."
+        f"No incumbent was retrained and tested: the verdicts are drawn on the best {study.metric} of each sweep, "
+        "which is optimistic, and more so for strategies that look at more configurations."
     )
 
 
@@ -163,6 +164,8 @@ def _optimism(assessment: Assessment) -> str:
         return ""
     gaps = (facts.values - facts.test).to_numpy(dtype=float)
     gaps = gaps[np.isfinite(gaps)]
+    if not gaps.size:
+        return ""
     sign = 1.0 if gaps.mean() >= 0 else -1.0
     gap = with_interval(abs(float(gaps.mean())), *interval(sign * gaps))
     side = "below" if sign > 0 else "above"

@@ -35,7 +35,7 @@ def anytime(assessment: Assessment, axis: Axis, styles: Mapping[str, Style]) -> 
     for name, curve in curves.groupby("strategy", sort=False):
         style = styles[str(name)]
         if curve["low"].notna().any() and (few or name in (assessment.leader, control)):
-            _band(chart, curve, axis, style, str(name))
+            draw_band(chart, curve, axis, style, str(name))
         chart.add_scatter(
             x=curve[axis], y=curve["value"], name=plain(name), legendgroup=str(name), mode="lines+markers",
             line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
@@ -49,7 +49,8 @@ def anytime(assessment: Assessment, axis: Axis, styles: Mapping[str, Style]) -> 
     return chart
 
 
-def _band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str) -> None:
+def draw_band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str) -> None:
+    """The area between the columns `low` and `high` of a curve over its column `axis`."""
     edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "legendgroup": name, "hoverinfo": "skip"}
     chart.add_scatter(x=curve[axis], y=curve["high"], showlegend=False, **edge)
     chart.add_scatter(
@@ -77,9 +78,9 @@ def final(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | No
     # An accuracy shares its axis with the test accuracy; any other metric has an axis of its own.
     shared = tested and metric.endswith("accuracy")
     chart = make_subplots(rows=1, cols=2 if tested and not shared else 1, shared_yaxes=True, horizontal_spacing=0.08)
-    _scores(chart, values, metric, styles, Marks(True, 0.14 if shared else 0.0, 1))
+    scores(chart, values, metric, styles, Marks(True, 0.14 if shared else 0.0, 1))
     if tested:
-        _scores(chart, test, "test_accuracy", styles, Marks(False, -0.14, 1 if shared else 2))
+        scores(chart, test, "test_accuracy", styles, Marks(False, -0.14, 1 if shared else 2))
     names = list(outcomes.strategies)
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=[plain(n) for n in names], autorange="reversed")
     chart.update_xaxes(title=plain(metric) + (", test_accuracy" if shared else ""), col=1)
@@ -97,7 +98,8 @@ class Marks:
     column: int
 
 
-def _scores(chart: go.Figure, values: pd.DataFrame, label: str, styles: Mapping[str, Style], marks: Marks) -> None:
+def scores(chart: go.Figure, values: pd.DataFrame, label: str, styles: Mapping[str, Style], marks: Marks) -> None:
+    """One row per column of `values`: every seed as a dot, the mean with its interval as a large mark."""
     for i, name in enumerate(values.columns):
         found, colour = values[name].dropna(), styles[name].colour
         if found.empty:

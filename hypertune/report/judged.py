@@ -1,0 +1,120 @@
+"""Figures of a judgement on anybody's results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from hypertune.comparison.anytime import band
+from hypertune.comparison.pairs import SIGNIFICANT
+from hypertune.comparison.several import Several
+from hypertune.report.explain import critical_difference
+from hypertune.report.performance import Marks, draw_band, scores
+from hypertune.report.style import BLUE, GREY, Style, figure, plain, styles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hypertune.judged import Judgment
+
+
+def figures_of(judgment: Judgment) -> dict[str, go.Figure]:
+    """The figures that there are facts for, by name."""
+    look = styles(judgment.sheet.strategies)
+    drawn: dict[str, go.Figure | None] = {}
+    if judgment.several is None:
+        drawn["values"] = _values(judgment.values, look)
+        drawn["differences"] = _differences(judgment.pairs)
+        drawn["anytime"] = _anytime(judgment, look)
+    else:
+        drawn["critical_difference"] = critical_difference(judgment.several, look)
+        drawn["performance_profile"] = _profile(judgment.several, look)
+    return {name: chart for name, chart in drawn.items() if chart is not None}
+
+
+def _values(used: pd.DataFrame, look: Mapping[str, Style]) -> go.Figure:
+    """Means with intervals, and every seed as a dot."""
+    names = list(used.columns)
+    chart = figure(120 + 46 * len(names))
+    chart.set_subplots(rows=1, cols=1)
+    scores(chart, used, "value", look, Marks(True, 0.0, 1))
+    chart.update_yaxes(tickvals=list(range(len(names))), ticktext=[plain(n) for n in names], autorange="reversed")
+    chart.update_xaxes(title="value")
+    chart.update_layout(showlegend=False)
+    return chart
+
+
+def _differences(pairs: pd.DataFrame) -> go.Figure | None:
+    """By how much one strategy is better than another, with the intervals that the verdicts rest on."""
+    known = pairs[pairs["low"].notna()] if len(pairs) else pairs
+    if not len(known):
+        return None
+    chart = figure(120 + 30 * len(known), showlegend=False)
+    colours = [BLUE if outcome == SIGNIFICANT else GREY for outcome in known["outcome"]]
+    names = [f"{plain(a)} - {plain(b)}" for a, b in zip(known["strategy"], known["other"], strict=True)]
+    chart.add_scatter(
+        x=known["better_by"], y=names,
+        mode="markers", marker={"color": colours, "size": 9},
+        error_x={"type": "data", "array": known["high"] - known["better_by"], "color": GREY, "thickness": 2},
+        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+    )  # fmt: skip
+    chart.add_vline(x=0, line={"color": GREY, "dash": "dot", "width": 1})
+    chart.update_xaxes(title="better by")
+    chart.update_yaxes(autorange="reversed")
+    return chart
+
+
+def _anytime(judgment: Judgment, look: Mapping[str, Style]) -> go.Figure | None:
+    """Mean value over what was spent, with its 95 % t-interval."""
+    curves = judgment.sheet.curves
+    if curves is None:
+        return None
+    chart = figure(460, hovermode="x unified")
+    for name, own in curves.groupby("strategy", sort=False):
+        grid = np.unique(own["at"])
+        rows = own.pivot(index="seed", columns="at", values="value").reindex(columns=grid).ffill(axis=1)
+        table = rows.to_numpy(dtype=float)
+        shown = np.isfinite(table).all(axis=0)
+        if not shown.any():
+            continue
+        style, mean = look[str(name)], table[:, shown].mean(axis=0)
+        if len(table) > 1:
+            low, high = band(table[:, shown])
+            draw_band(chart, pd.DataFrame({"at": grid[shown], "low": low, "high": high}), "at", style, str(name))
+        chart.add_scatter(
+            x=grid[shown], y=mean, name=plain(name), legendgroup=str(name), mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
+            marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
+        )  # fmt: skip
+    chart.update_xaxes(title=judgment.sheet.along, rangemode="tozero")
+    chart.update_yaxes(title="mean value")
+    return chart
+
+
+def _profile(several: Several, look: Mapping[str, Style]) -> go.Figure:
+    """Performance profiles (Dolan and Moré 2002, Mathematical Programming 91) of the gap to each task's best.
+
+    Ratios to the best need positive costs; values of any sign are compared by their gap to the best, as a share of the
+    distance between the best and the worst of the task.
+    """
+    values, sign = several.values.to_numpy(dtype=float), several.sign
+    better = sign * values
+    best, worst = better.max(axis=1, keepdims=True), better.min(axis=1, keepdims=True)
+    spread = np.where(best > worst, best - worst, 1.0)
+    gaps = (best - better) / spread
+    chart = figure(420)
+    for i, name in enumerate(several.values.columns):
+        own = np.sort(gaps[:, i])
+        at = np.concatenate([[0.0], own, [1.0]])
+        share = [float((own <= x + 1e-12).mean()) for x in at]
+        style = look[str(name)]
+        chart.add_scatter(
+            x=at, y=share, name=plain(name), mode="lines",
+            line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
+        )  # fmt: skip
+    chart.update_xaxes(title="gap to the task's best, as a share of best to worst", range=[0, 1])
+    chart.update_yaxes(title="share of the tasks", range=[0, 1 + 1 / max(len(values), 10)])
+    return chart
