@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -143,6 +144,10 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         checks.check(study, found)
         return found, registry.load_data(study.training, circumstances.data_dir, reading)
 
+    if study.until_decided:
+        from hypertune.comparison.asking import ask
+
+        circumstances = dataclasses.replace(circumstances, ask=ask)
     with workspace(out, resume=circumstances.resume) as work:
         outcome = driver.run(study, work, prepare, circumstances)
         collect(work, MODEL)

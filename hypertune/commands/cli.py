@@ -111,7 +111,12 @@ def _add_compare(commands: Any) -> None:
         help="where the dashboard listens (default: on this machine alone, 127.0.0.1)",
     )
     compare.add_argument("--log", metavar="a,b", help="what to keep of every trial: configs, tensorboard, mlflow")
-    compare.add_argument("--resume", metavar="PLACE", type=_place, help="go on with the interrupted study there")
+    compare.add_argument(
+        "--resume",
+        metavar="PLACE",
+        type=_place,
+        help="resume the study there, or add to it: --seeds N, --strategies +a,+b, --until-decided",
+    )
     _add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
 
@@ -137,6 +142,20 @@ def _add_judge(commands: Any) -> None:
 
 
 def _add_planning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--until-decided", action="store_true", help="add seeds until it is decided which strategy to take"
+    )
+    parser.add_argument(
+        "--max-seeds", metavar="N", type=int, help="with --until-decided: at most N seeds (default: 30)"
+    )
+    parser.add_argument(
+        "--max-seconds", metavar="S", type=float, help="with --until-decided: no further seed after S seconds of sweeps"
+    )
+    parser.add_argument(
+        "--margin", metavar="X", type=float,
+        help="strategies that differ by no more than X, in the metric's unit, are practically equal "
+        "(default: 0.005 for accuracies)",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print what would be run and written, and start nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask before a very large study")
 

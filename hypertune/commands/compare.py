@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
-from hypertune.commands.options import OVERRIDES, overridden
+from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
 from hypertune.storage.storage import Place
@@ -82,6 +82,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
                 dashboard_host=arguments.dashboard_host,
                 data_dir=data_dir,
                 resume=bool(arguments.resume),
+                extends=bool(arguments.resume) and any(getattr(arguments, name) for name in EXTENDING),
                 observers=(progress,) if progress is not None else (),
             )
             result = api.run(study, out, circumstances)
@@ -123,7 +124,8 @@ def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    given = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if getattr(arguments, name) is not None]
+    fixed = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if name not in EXTENDING]
+    given = [name for name in fixed if getattr(arguments, name) is not None]
     if given:
         flag = given[0].replace("_", "-")
         raise ValueError(
@@ -132,4 +134,4 @@ def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     place = arguments.resume
     facts = records.read(place)
     data_dir = arguments.data_dir or facts.provenance.get("data_dir")
-    return facts.study, place, Path(data_dir) if data_dir else None
+    return extension(facts.study, arguments), place, Path(data_dir) if data_dir else None

@@ -11,8 +11,9 @@ from hypertune.storage.files import JOURNAL, LOCK, write_atomically
 from hypertune.study.study import Study
 
 
-def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
-    """Makes `folder` this process's own until the lock is released, and writes `study.toml` into a new one.
+def claim(folder: Path, study: Study, *, resume: bool, extends: bool = False) -> FileLock:
+    """Makes `folder` this process's own until the lock is released, and writes `study.toml` into a new one, or anew
+    where something has been added to the study.
 
     Raises:
         ValueError: if the folder holds something else, or another process is writing it.
@@ -27,7 +28,7 @@ def claim(folder: Path, study: Study, *, resume: bool) -> FileLock:
         raise ValueError(f"--out {folder}: another hypertune is writing to it") from None
     except OSError as error:
         raise ValueError(f"--out {folder}: cannot be written ({error.strerror})") from None
-    if not resume:
+    if not resume or extends:
         write_atomically(folder / "study.toml", study.to_toml())
     return lock
 

@@ -65,6 +65,7 @@ def write_provenance(folder: Path, provenance: Mapping[str, Any], records: Recor
         "failures": to_ledger(records.failures),
         "gave_up": records.gave_up,
         "looks": list(records.looks),
+        "extensions": list(records.extensions),
     }
     write_atomically(folder / "provenance.json", json.dumps({**provenance, **ledger}, indent=2, default=repr) + "\n")
 

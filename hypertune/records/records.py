@@ -52,6 +52,7 @@ class Records:
         gave_up: whether the study was ended since the first trials all failed; a resume tries again.
         looks: of a study that runs until decided, one mapping for each time the question was asked: after how many
             `seeds`, whether the study has `ended` with it and `why`, and which strategies were `dropped` as worse.
+        extensions: what was added to the study after it had begun: its `plan` and the one `before`, and when (`at`).
     """
 
     study: Study
@@ -65,6 +66,7 @@ class Records:
     failures: tuple[Failure, ...] = field(default=(), repr=False)
     gave_up: bool = False
     looks: tuple[Mapping[str, Any], ...] = ()
+    extensions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -108,6 +110,8 @@ class Book:
         self.failures = Failures()
         self.gave_up = False
         self.looks: list[Event] = []
+        self.planned: dict[str, Any] | None = None
+        self.extensions: list[Event] = []
 
     def apply(self, event: Event) -> None:
         """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
@@ -179,6 +183,13 @@ class Book:
     def _on_look(self, event: Event) -> None:
         self.looks.append({name: value for name, value in event.items() if name != "event"})
 
+    def _on_planned(self, event: Event) -> None:
+        self.planned = event["plan"]
+        if event.get("before"):
+            self.extensions.append({name: value for name, value in event.items() if name != "event"})
+            # What was added has to be looked at, however the study had ended before.
+            self.looks = [{**look, "ended": False} for look in self.looks]
+
     def _on_retrained(self, event: Event) -> None:
         if event.get("status") == "failed":
             self.failures.note(event)
@@ -220,6 +231,7 @@ class Book:
             failures=self.failures.all(),
             gave_up=self.gave_up,
             looks=tuple(self.looks),
+            extensions=tuple(self.extensions),
         )
 
 
@@ -306,6 +318,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
         configs=provenance.get("incumbents", {}), schedules=provenance.get("schedules", {}),
         failures=from_ledger(provenance.get("failures", ())), gave_up=bool(provenance.get("gave_up")),
         looks=tuple(provenance.get("looks", ())),
+        extensions=tuple(provenance.get("extensions", ())),
     )  # fmt: skip
 
 

@@ -150,6 +150,9 @@ class Progress:
                 f"{sweep.outcome()}, {event['wall_s']:.1f} s"
             )
 
+    def _on_look(self, event: Event) -> None:
+        self.tell(f"  {event['told']}")
+
     def _on_retraining(self, event: Event) -> None:
         self._lost_jobs = 0
         self.tell(f"  {event['jobs']} retrainings of the incumbents, to score them on the test split")

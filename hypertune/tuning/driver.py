@@ -22,6 +22,7 @@ from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
 
 Observer = Callable[[Event], None]
+Ask = Callable[[Records], Event]
 Prepare = Callable[[Reading], tuple[Any, Any]]
 """Gives the trainable and its data set, None where it brings its own; it may take long, and tells how far it is."""
 
@@ -36,6 +37,8 @@ class Circumstances:
         data_dir: where the data sets lie already; for the record.
         resume: whether to go on with the study that the folder holds.
         observers: are called with every event.
+        extends: whether something has been added to the study that is resumed.
+        ask: asks of a study that runs until decided, after each seed, whether it is.
     """
 
     address: str | None = None
@@ -43,6 +46,8 @@ class Circumstances:
     data_dir: Path | None = None
     resume: bool = False
     observers: tuple[Observer, ...] = ()
+    extends: bool = False
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     """
     check_names(study)
     out = work.folder
-    lock = folder.claim(out, study, resume=circumstances.resume)
+    lock = folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends)
     try:
         recorder = Recorder(study, out)
         try:
@@ -136,6 +141,8 @@ def _run(
         })  # fmt: skip
         for event in recorder.past:
             observer(event)
+    if (planned := _plan_of(study, recorder)) is not None:
+        recorder(planned)
     from hypertune.tracking.tracker import Tracker
     from hypertune.tuning import experiment
     from hypertune.tuning.metrics import Publisher
@@ -152,7 +159,8 @@ def _run(
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
-    stages = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place).plan()
+    asking = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place, ask=circumstances.ask)
+    stages = asking.plan()
     queue = Queue(stages, constants=study.training.config, told=_told(study), give_up_after=_patience(study, recorder))
     runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
@@ -186,6 +194,18 @@ def _run(
     records = recorder.book.records(provenance)
     write_provenance(out, provenance, records)
     return Outcome(records, ending.interrupted, ending.trouble)
+
+
+def _plan_of(study: Study, recorder: Recorder) -> Event | None:
+    """The event that says what is planned, and what was `before` where something has been added; None if neither."""
+    planned: dict[str, Any] = {
+        "strategies": list(study.strategies), "seeds": list(study.seeds), "until_decided": study.until_decided,
+        "margin": study.practical_margin,
+    }  # fmt: skip
+    before = recorder.book.planned
+    if before == planned:
+        return None
+    return {"event": "planned", "plan": planned, **({"before": before} if before else {}), "at": now()}
 
 
 def _patience(study: Study, recorder: Recorder) -> int:

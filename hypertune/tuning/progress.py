@@ -111,6 +111,7 @@ class StudyProgress:
 
     def _on_sweep(self, event: Event) -> None:
         self.current = SweepProgress(event["strategy"], event["seed"])
+        self.retraining = None  # a study that runs until decided goes on after a retraining
 
     def _on_trial(self, event: Event) -> None:
         if self.current is not None:

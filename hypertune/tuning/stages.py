@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypertune.records.records import Event, improves
+from hypertune.records.records import Event, Records, improves
 from hypertune.storage.files import MODEL, now
 from hypertune.strategies.checks import build
 from hypertune.study.study import Study
@@ -18,6 +18,9 @@ from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
 
+Ask = Callable[[Records], Event]
+"""Looks at a study that runs until decided, after each seed; gives the event that says what follows from it."""
+
 
 class Stages:
     """Plans what is left of a study from what its journal holds.
@@ -28,6 +31,7 @@ class Stages:
         emit: receives every event.
         model_place: path or URL for the winner's weights, as the worker that retrains it reaches it; None for a
             trainable that cannot be retrained and scored on a test split.
+        ask: asks of a study that runs until decided whether it is.
     """
 
     def __init__(
@@ -38,19 +42,52 @@ class Stages:
         workers: int,
         emit: Callable[[Event], None],
         model_place: str | None,
+        ask: Ask | None = None,
     ) -> None:
-        self.study, self.recorder = study, recorder
+        self.study, self.recorder, self._ask = study, recorder, ask
         self.workers, self.emit, self.model_place = workers, emit, model_place
 
     def plan(self) -> list[StartStage]:
         """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
         rows = self.recorder.book.sweeps
+        if self.study.until_decided and self._ask is not None:
+            return self._plan_until_decided(self._ask)
         order = [(strategy, seed) for seed in self.study.seeds for strategy in self.study.strategies]
         left = [key for key in order if not (key in rows and rows[key]["finished"])]
         # An interrupted sweep goes first: it has been begun already.
         left.sort(key=lambda key: key not in rows)
         stages: list[StartStage] = [partial(self._resumed if key in rows else self._fresh, *key) for key in left]
         return [*stages, self._retraining] if left or self._jobs() else []
+
+    def _plan_until_decided(self, ask: Ask) -> list[StartStage]:
+        """Seed by seed: the sweeps, the retraining of what they found, the question; whatever is no longer called for
+        when its turn comes is skipped."""
+        rows = self.recorder.book.sweeps
+        if not self._goes_on() and not self._jobs():
+            return []
+        stages: list[StartStage] = []
+        for count, seed in enumerate(self.study.seeds, 1):
+            for strategy in self.study.strategies:
+                if (strategy, seed) not in rows:
+                    stages.append(partial(self._if_wanted, strategy, seed))
+                elif not rows[strategy, seed]["finished"]:
+                    stages.append(partial(self._resumed, strategy, seed))
+            stages += [self._retraining_so_far, partial(self._look, ask, count)]
+        return [*stages, self._retraining]
+
+    def _goes_on(self) -> bool:
+        looks = self.recorder.book.looks
+        return not (looks and looks[-1]["ended"])
+
+    def _if_wanted(self, strategy: str, seed: int, make_trial: MakeTrial) -> Begun | None:
+        dropped = {name for look in self.recorder.book.looks for name in look["dropped"]}
+        return self._fresh(strategy, seed, make_trial) if self._goes_on() and strategy not in dropped else None
+
+    def _look(self, ask: Ask, count: int, make_trial: MakeTrial) -> None:
+        """Asks the question after so many seeds, unless it has been asked."""
+        asked = max((look["seeds"] for look in self.recorder.book.looks), default=0)
+        if self._goes_on() and count > asked:
+            self.emit({**ask(self.recorder.book.records()), "at": now()})
 
     def _sweep(self, strategy: str, seed: int) -> Sweep:
         built = build(self.study, strategy, seed)
@@ -85,18 +122,25 @@ class Stages:
     # Retraining --------------------------------------------------------------------------------------------------
 
     def _retraining(self, make_trial: MakeTrial) -> Begun | None:
-        jobs = self._jobs()
+        return self._retrain(self._jobs())
+
+    def _retraining_so_far(self, make_trial: MakeTrial) -> Begun | None:
+        """What the question needs: test scores of the incumbents. Which one is the overall winner shows at the end."""
+        return self._retrain([job for job in self._jobs(winner=False) if self._goes_on()])
+
+    def _retrain(self, jobs: list[Job]) -> Begun | None:
         if not jobs:
             return None
         stage = Retraining(jobs, workers=self.workers, emit=self.emit)
         stage.begin()
         return Begun(stage)
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self, *, winner: bool = True) -> list[Job]:
+        """The retrainings still to be done; with `winner` the weights of the study's best are kept, too."""
         if self.model_place is None:
             return []
         incumbents = self._incumbents()
-        best = self._best(incumbents)
+        best = self._best(incumbents) if winner else None
         done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
         if (self.recorder.folder / MODEL).exists():
             best = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from hypertune.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds that are left; `least` where a part that cannot be estimated yet comes on top."""
+    """Seconds that are left; `least` where a part that cannot be estimated yet comes on top, `most` where it may end
+    before."""
 
     seconds: float
     least: bool = False
+    most: bool = False
 
     def text(self, now: datetime) -> str:
         """E.g. `about 3 min left, until 14:32`, with the date where that is not today."""
@@ -24,7 +27,7 @@ class Estimate:
         clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"
         if self.least:
             return f"at least {rough(self.seconds)} left, until {clock} or later"
-        return f"about {rough(self.seconds)} left, until {clock}"
+        return f"{'at most ' if self.most else ''}about {rough(self.seconds)} left, until {clock}"
 
 
 def rough(seconds: float) -> str:
@@ -121,7 +124,11 @@ class TimeLeft:
 
     def estimate(self) -> Estimate | None:
         """What is left; None while nothing is known, which is before the first epoch but for a budget of seconds."""
-        if self._jobs is not None:
+        known = self._estimate()
+        return dataclasses.replace(known, most=True, least=False) if known and self.study.until_decided else known
+
+    def _estimate(self) -> Estimate | None:
+        if self._jobs is not None and not self.study.until_decided:
             return self._of_jobs(self._jobs, self._retraining.seconds_of_one() or self._seconds_of_job())
         sweeps, after = self._of_sweeps(), self._of_retraining()
         if sweeps is None:
@@ -136,6 +143,7 @@ class TimeLeft:
     def _on_sweep(self, event: Event) -> None:
         if self._current is None and not self._finished:
             self._pace.restart()  # Ray's start is over
+        self._jobs = None  # a study that runs until decided goes on after a retraining
         self._current = (event["strategy"], event["seed"])
         self._wall_s, self._wall_at = 0.0, self.clock()
 

@@ -1,0 +1,52 @@
+"""The question that a study which runs until decided asks after each seed."""
+
+from __future__ import annotations
+
+from hypertune.comparison.evidence import FEWEST_SEEDS
+from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement, judge_values
+from hypertune.comparison.numbers import duration, listing
+from hypertune.comparison.outcomes import finished, outcomes
+from hypertune.comparison.sequence import has_ended
+from hypertune.records.records import Event, Records
+
+DECIDED, TIME = "decided", "time"
+
+
+def ask(records: Records) -> Event:
+    """One look at a study after a seed, as the event that goes to the journal.
+
+    Returns:
+        `event` (`look`), `seeds` (how many have been run), `ended` (whether no further seed is called for), `why`
+        (`decided`, or `time` where `max_seconds` have passed; else empty), `dropped` (strategies newly established as
+        worse, which get no further seeds) and `told`, the same in one line.
+    """
+    facts, study = outcomes(records), records.study
+    seeds, seconds = len(facts.seeds), float(finished(records)["wall_s"].sum())
+    look: Event = {"event": "look", "seeds": seeds, "ended": False, "why": "", "dropped": []}
+    if study.max_seconds is not None and seconds >= study.max_seconds:
+        look |= {"ended": True, "why": TIME}
+    if seeds < FEWEST_SEEDS or len(facts.strategies) < 2 or bool(facts.judged.isna().all(axis=None)):
+        told = f"{seeds} of at least {FEWEST_SEEDS} seeds"
+        return {**look, "told": f"{told}: the time is up" if look["ended"] else f"{told}: too few to decide"}
+    costs = finished(records).groupby("strategy")["wall_s"].mean()
+    judgement = judge_values(
+        facts.judged, study.mode, margin=study.practical_margin, seconds={str(k): float(v) for k, v in costs.items()}
+    )
+    if has_ended(judgement):
+        look |= {"ended": True, "why": DECIDED}
+    known = records.dropped
+    look["dropped"] = [name for name in judgement.named(WORSE) if name not in known]
+    return {**look, "told": _told(judgement, look, seconds)}
+
+
+def _told(judgement: Judgement, look: Event, seconds: float) -> str:
+    start = f"{look['seeds']} seeds"
+    gone = f"; worse, and no longer run: {listing(look['dropped'])}" if look["dropped"] and not look["ended"] else ""
+    if look["why"] == DECIDED:
+        return f"{start}: decided, {judgement.recommended or judgement.leaders[0]}{gone}"
+    leader = judgement.leaders[0]
+    others = [name for name in judgement.named(UNDECIDED) if name != leader]
+    open_ones = f"{leader} leads, open against {listing(others)}" if others else f"{leader} leads"
+    if look["why"] == TIME:
+        return f"{start}: undecided after {duration(seconds)} of sweeps, the limit; {open_ones}"
+    return f"{start}: undecided, {open_ones}{gone}"
