@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hypertune.arguments import shortened
-from hypertune.asked import as_arguments, in_python, names_checked, study_of
+from hypertune.asked import added_to, as_arguments, in_python, names_checked, study_of
 from hypertune.records.records import Event, read_provenance
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "compare", "load", "run", "write_outputs"]
 
+ENDING = ("strategies", "seeds", "margin", "until_decided", "max_seconds")
+"""Fields of a study that may be added to after it has begun."""
+EXTENDING = (*ENDING, "max_seeds")
+"""The arguments that add to them."""
 Trainable = type | Callable[..., Any]
 
 
@@ -44,6 +48,10 @@ def compare(
     mode: Literal["min", "max"] | None = None,
     max_epochs: int | None = None,
     give_up_after: int | None = None,
+    margin: float | None = None,
+    until_decided: bool | None = None,
+    max_seeds: int | None = None,
+    max_seconds: float | None = None,
     resources: Mapping[str, float] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
@@ -83,8 +91,9 @@ def compare(
         data_dir: where the data sets lie already.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
         dashboard_host: where the dashboard of a Ray that starts here listens; by default on this machine alone.
-        resume: go on with the study that `out` holds, as it was; of the rest only a trainable that cannot be imported
-            has to be given again.
+        resume: go on with the study that `out` holds; of the rest only a trainable that cannot be imported has to be
+            given again. What is added to it is run, and nothing else: more `seeds`, `strategies="+pb2,+smac"`,
+            `until_decided`, `max_seeds`, `max_seconds`, `margin`.
         progress: shows how far the study is, how long it will take and what failed: a bar in a terminal, a display that
             updates itself in a notebook, lines elsewhere; all on stderr. False shows nothing; True is `"auto"`.
         observers: called with every event of the journal.
@@ -103,7 +112,8 @@ def compare(
         given = {
             "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
             "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
-            "name": name,
+            "name": name, "margin": margin, "until_decided": until_decided, "max_seeds": max_seeds,
+            "max_seconds": max_seconds,
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
         changed = space is not None or any(value is not None for value in given.values())
@@ -118,6 +128,7 @@ def compare(
                 dashboard_host=dashboard_host,
                 data_dir=Path(data_dir) if data_dir is not None else None,
                 resume=resume,
+                extends=resume and any(given[name] is not None for name in EXTENDING),
                 observers=watching if display is None else (display, *watching),
             )
             result = run(asked, place, circumstances, trained)
@@ -198,8 +209,14 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
         if not (folder / "study.toml").is_file():
             raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
         stored = Study.load(folder / "study.toml")
+    adding = {name: value for name, value in given.items() if name in EXTENDING and value is not None}
+    stored = added_to(stored, adding) if adding else stored
+    given = {name: None if name in EXTENDING else value for name, value in given.items()}
     base = stored if study is None and (trainable is None or space is None) else study
+    if base is None:
+        given |= {"strategies": stored.strategies, "seeds": stored.seeds}
     asked = study_of(base, trainable, space, given)
+    asked = asked.replace(**{name: getattr(stored, name) for name in ENDING}) if asked is not stored else asked
     changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
     if changes:
         raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")

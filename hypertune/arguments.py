@@ -18,7 +18,7 @@ import msgspec
 from hypertune.space.domains import NUMERIC_KINDS
 from hypertune.space.space import Space
 from hypertune.study.file import Budget, Resources
-from hypertune.study.study import NAME
+from hypertune.study.study import FEWEST_TO_DECIDE, NAME
 
 
 def _strategies(value: Any) -> tuple[str, ...]:
@@ -102,6 +102,34 @@ def _give_up_after(value: Any) -> int:
             f"give_up_after=10, got {shortened(value)}"
         )
     return value
+
+
+def _margin(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
+        raise ValueError(
+            f"margin: differences in the metric up to which strategies are practically equal, e.g. margin=0.005, got "
+            f"{shortened(value)}"
+        )
+    return float(value)
+
+
+def _until_decided(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"until_decided: True or False, got {shortened(value)}")
+    return value
+
+
+def _max_seeds(value: Any) -> int:
+    number = _integer(value)
+    if number is None or number < FEWEST_TO_DECIDE:
+        raise ValueError(f"max_seeds: a whole number from {FEWEST_TO_DECIDE}, got {shortened(value)}")
+    return number
+
+
+def _max_seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
+        raise ValueError(f"max_seconds: seconds of sweeps, above 0, e.g. max_seconds=3600, got {shortened(value)}")
+    return float(value)
 
 
 def _max_epochs(value: Any) -> int:
@@ -215,6 +243,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "mode": _mode,
     "max_epochs": _max_epochs,
     "give_up_after": _give_up_after,
+    "margin": _margin,
+    "until_decided": _until_decided,
+    "max_seeds": _max_seeds,
+    "max_seconds": _max_seconds,
     "resources": _resources,
     "options": _options,
     "name": _name,

@@ -132,9 +132,10 @@ def _basis(assessment: Assessment) -> str:
             f"The verdicts are drawn on {facts.judged_on} of the retrained incumbents; {study.metric} is what the "
             f"search itself {sought}, and flatters strategies that look at more configurations."
         )
+    lacking = "Not every" if bool(facts.test.notna().any(axis=None)) else "No"
     return (
-        f"No incumbent was retrained and tested: the verdicts are drawn on the best {study.metric} of each sweep, "
-        "which is optimistic, and more so for strategies that look at more configurations."
+        f"{lacking} incumbent was retrained and tested: the verdicts are drawn on the best {study.metric} of each "
+        "sweep, which is optimistic, and more so for strategies that look at more configurations."
     )
 
 

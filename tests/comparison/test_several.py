@@ -54,7 +54,7 @@ def test_demsars_groups() -> None:
     ranks = demsar().rank(axis=1, ascending=False)
     facts = Several(
         values=demsar(), ranks=ranks, mean_ranks=ranks.mean(), friedman=friedman(ranks.mean(), 14),
-        critical_difference=critical_difference(4, 14),
+        critical_difference=critical_difference(4, 14), sign=np.ones((14, 1)),
     )  # fmt: skip
     assert facts.groups() == [["+m+cf", "+m", "+cf", "C4.5"]]
 
@@ -63,7 +63,7 @@ def test_groups_are_runs_within_the_critical_difference() -> None:
     ranks = pd.Series({"a": 1.0, "b": 2.0, "c": 3.2, "d": 6.0})
     facts = Several(
         values=pd.DataFrame(), ranks=pd.DataFrame(), mean_ranks=ranks, friedman=friedman(ranks, 3),
-        critical_difference=1.5,
+        critical_difference=1.5, sign=np.ones((0, 1)),
     )  # fmt: skip
     assert facts.groups() == [["a", "b"], ["b", "c"]]
 

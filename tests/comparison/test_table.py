@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -120,20 +121,41 @@ def test_a_strategy_without_a_finished_sweep_does_not_stop_the_others() -> None:
     assert table.loc[["random", "hyperopt"], "valid_accuracy"].notna().all()
 
 
-def test_a_clear_winner_is_called_so_and_measured() -> None:
-    records = make_records(strategies=["random", "hyperopt"], seeds=8)
-    assert comparison_table(records)["verdict"].tolist() == ["worse than hyperopt", "best of all"]
+def test_a_clear_winner_is_called_so() -> None:
+    records = make_records(strategies=["random", "hyperopt"], seeds=8, noise=0.0)
+    assert comparison_table(records)["verdict"].tolist() == ["worse than hyperopt", "best"]
     text = conclusion(records)
-    assert "hyperopt has the highest mean valid_accuracy" in text
-    assert "and is better than random (by 0.0" in text
-    assert "times as fast" in text
+    assert text.startswith("Take hyperopt: its mean test_accuracy, 0.")
+    assert "is significantly better than that of the other strategy." in text
+    assert "drawn on test_accuracy of the retrained incumbents" in text
 
 
-def test_equal_strategies_are_not_told_apart_and_the_seeds_needed_are_named() -> None:
-    records = make_records(strategies=["random", "median"], seeds=4, trials=6)
-    text = conclusion(records)
-    assert "no winner is established" in text
-    assert "Seeds in all that would tell" in text
+def test_an_undecided_study_names_the_leader_and_how_many_seeds_it_would_take() -> None:
+    text = conclusion(make_records(strategies=["random", "median"], seeds=4, trials=6))
+    assert text.startswith("Undecided: ")
+    assert "is not significantly better than" in text
+    assert "seeds in all would decide between" in text
+
+
+def test_without_retraining_the_conclusion_says_that_the_values_are_optimistic() -> None:
+    text = conclusion(make_records(retrain=0))
+    assert "No incumbent was retrained and tested: the verdicts are drawn on the best valid_accuracy" in text
+
+
+def test_a_dropped_strategy_is_not_missing_and_the_others_keep_their_seeds() -> None:
+    absent = tuple(("asha", seed) for seed in (3, 4, 5))
+    study = {"strategies": ["random", "hyperopt", "asha"], "seeds": "until decided", "max_seeds": 6}
+    records = make_records(absent=absent, **study)
+    look = {"seeds": 3, "ended": False, "why": "", "dropped": ["asha"], "told": ""}
+    records = dataclasses.replace(records, looks=(look,))
+    facts = outcomes(records)
+    assert facts.seeds == (0, 1, 2, 3, 4, 5)
+    assert facts.missing == ()
+    assert facts.seeds_of("asha") == (0, 1, 2)
+    assert comparison_table(records)["valid_accuracy"].notna().all()
+    ended = dataclasses.replace(records, looks=(look, {**look, "seeds": 4, "ended": True, "dropped": []}))
+    assert outcomes(ended).missing == ()
+    assert ended.seeds_planned == 4
 
 
 def test_failures_are_told() -> None:

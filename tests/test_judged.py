@@ -1,0 +1,149 @@
+"""`hypertune.judge` and `hypertune judge`: anybody's tables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+import hypertune
+from hypertune.commands.cli import main
+
+
+def frame(values: NDArray[np.float64]) -> pd.DataFrame:
+    """A row per seed and strategy."""
+    rows = [
+        {"strategy": f"s{i}", "seed": seed, "value": value}
+        for seed, row in enumerate(values)
+        for i, value in enumerate(row)
+    ]
+    return pd.DataFrame(rows)
+
+
+def clear(seeds: int = 12) -> pd.DataFrame:
+    return frame(np.random.default_rng(0).standard_normal((seeds, 3)) * 0.1 + np.array([0.0, 2.0, 0.5]))
+
+
+def test_a_clear_table_names_what_to_take() -> None:
+    judgment = hypertune.judge(clear(), mode="max", margin=0.1, until_decided=True)
+    assert judgment.verdicts["s1"] == "best"
+    assert judgment.conclusion.startswith("Take s1: its mean value, 2.")
+    assert judgment.decided
+    assert max(judgment.seeds_used.values()) < 12
+    assert judgment.table["strategy"].tolist() == ["s0", "s1", "s2"]
+    assert {"mean", "low", "high", "seeds", "verdict"} <= set(judgment.table)
+    assert list(judgment.figures()) == ["values", "differences"]
+    assert judgment.recommended == "s1"
+    assert "Take s1" in repr(judgment)
+
+
+def test_without_until_decided_all_seeds_count() -> None:
+    judgment = hypertune.judge(clear(), mode="min")
+    assert judgment.seeds_used == {"s0": 12, "s1": 12, "s2": 12}
+    assert judgment.decided is None
+    assert judgment.verdicts["s0"] == "best"
+    assert hypertune.judge(clear(), max_seeds=4).seeds_used["s0"] == 4
+
+
+def test_a_failed_sweep_counts_as_the_worst() -> None:
+    table = clear()
+    table.loc[table["strategy"] == "s1", "value"] = np.nan
+    judgment = hypertune.judge(table)
+    assert judgment.verdicts["s1"] == "worse"
+    assert "12 sweeps have no finite value and count as the worst one." in judgment.conclusion
+
+
+def test_a_missing_row_is_no_sweep() -> None:
+    table = clear()
+    judgment = hypertune.judge(table[(table["strategy"] != "s0") | (table["seed"] < 5)])
+    assert judgment.seeds_used == {"s0": 5, "s1": 12, "s2": 12}
+
+
+def test_independent_repetitions_are_matched_in_order() -> None:
+    table = clear()
+    table["seed"] = table["strategy"] + "-" + table["seed"].astype(str)
+    judgment = hypertune.judge(table)
+    assert judgment.verdicts["s1"] == "best"
+    assert "share no seeds" in judgment.conclusion
+
+
+def test_curves_are_judged_by_their_last_point_and_drawn() -> None:
+    last = clear()
+    table = pd.concat([last.assign(epoch=2), last.assign(epoch=1, value=0.0)])
+    judgment = hypertune.judge(table)
+    assert judgment.verdicts == hypertune.judge(last).verdicts
+    assert "anytime" in judgment.figures()
+
+
+def test_seconds_make_the_cheapest_of_equals_the_recommendation() -> None:
+    table = frame(np.random.default_rng(1).standard_normal((30, 2)) * 0.1)
+    table["seconds"] = table["strategy"].map({"s0": 9.0, "s1": 3.0})
+    judgment = hypertune.judge(table, margin=1.0)
+    assert judgment.recommended == "s1"
+    assert "Take s1" in judgment.conclusion
+    assert judgment.table["seconds"].tolist() == [9.0, 3.0]
+
+
+def test_several_tasks_are_compared_by_rank() -> None:
+    table = frame(np.random.default_rng(2).standard_normal((30, 3)) * 0.1 + np.array([0.0, 2.0, 1.0]))
+    table["task"], table["seed"] = table["seed"] % 15, table["seed"] // 15
+    judgment = hypertune.judge(table)
+    assert judgment.verdicts["s1"] == "best"
+    assert judgment.conclusion.startswith("Take s1: it has the best mean rank over 15 tasks, 1.00 of 3")
+    assert set(judgment.figures()) == {"critical_difference", "performance_profile"}
+    with pytest.raises(ValueError, match="several tasks"):
+        hypertune.judge(table, until_decided=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame({"strategy": ["a"], "seed": [0]}), "lacks the column value"),
+        (pd.DataFrame({"strategy": [], "seed": [], "value": []}), "no rows"),
+        (clear().assign(value="high"), "row 1, column value is 'high'"),
+        (clear().assign(strategy="a"), "holds the strategy a alone"),
+        (pd.concat([clear(), clear()]), "strategy s0, seed 0 stands there twice"),
+        (clear().assign(seed=None), "row 1 has no seed"),
+        (clear().assign(value=np.inf), "no finite number"),
+    ],
+)
+def test_a_wrong_table_gets_one_line(table: pd.DataFrame, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        hypertune.judge(table)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"mode": "up"}, "mode: max or min"), ({"margin": -1}, "margin: "), ({"max_seeds": 0}, "max_seeds: ")],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hypertune.judge(clear(), **options)  # type: ignore[arg-type]
+
+
+def test_it_needs_neither_ray_nor_torch(tmp_path: Path) -> None:
+    clear().to_csv(tmp_path / "table.csv", index=False)
+    code = (
+        "import sys, pandas as pd, hypertune; "
+        f"print(hypertune.judge(pd.read_csv({str(tmp_path / 'table.csv')!r})).recommended); "
+        "print('ray' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.split() == ["s1", "False", "False"]
+
+
+def test_the_command_prints_and_writes_the_judgement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clear().to_csv(tmp_path / "table.csv", index=False)
+    out = tmp_path / "judged"
+    assert main(["judge", str(tmp_path / "table.csv"), "--margin", "0.1", "--until-decided", "--out", str(out)]) == 0
+    assert "Take s1" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} >= {"judgement.csv", "pairs.csv", "values.html", "conclusion.txt"}
+    assert main(["judge", str(tmp_path / "none.csv")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
