@@ -36,6 +36,11 @@ def of_name(name: str) -> tuple[str | None, int | None]:
     return plain or None, None
 
 
+def is_dated(name: str) -> bool:
+    """Whether a name ends in a date and time and says no seed: a tool has made it up, and it names no strategy."""
+    return _TIME.search(name) is not None and of_name(name)[1] is None
+
+
 def bare(name: str) -> str:
     """The name of a column or setting in lower case, without what a tool puts before it."""
     plain = name.strip().casefold()
@@ -67,10 +72,13 @@ def strategy_among(names: Iterable[str], source: Source) -> str | None:
     return next((name for name in known if source.strategy in (name, bare(name))), None)
 
 
-def task_of(facts: Mapping[str, Any], source: Source) -> str | None:
+def task_of(facts: Mapping[str, Any]) -> str | None:
     """The task: of several names that may hold it, none the preferred one, all together, as `benchmark/dataset`."""
     preferred, *others = NAMES["task"]
-    names = [name for name in facts if bare(name) == preferred] or [name for name in facts if bare(name) in others]
+    told = [
+        name for name, cell in facts.items() if cell is not None and cell == cell and cell != ""
+    ]  # NaN is not itself
+    names = [name for name in told if bare(name) == preferred] or [name for name in told if bare(name) in others]
     return "/".join(str(facts[name]) for name in sorted(names, key=bare)) if names else None
 
 
@@ -84,7 +92,7 @@ def identity(facts: Mapping[str, Any], name: str, source: Source) -> dict[str, A
     known = {
         "strategy": facts[strategy] if strategy else named,
         "seed": facts[seed] if seed else number,
-        "task": task_of(facts, source),
+        "task": task_of(facts),
     }
     return {key: value for key, value in known.items() if value is not None}
 

@@ -79,11 +79,16 @@ def _row(study: Any, number: int, source: Source) -> dict[str, Any]:
     done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if not done:
         raise source.fault(f"study {study.study_name!r} has no completed trial; finish it or delete it")
-    if len(study.directions) == 1:
-        value = study.best_value  # of the trials that meet the constraints, if there are some
-    else:
-        value = (max if study.directions[number].name == "MAXIMIZE" else min)(trial.values[number] for trial in done)
-    return {**known, "value": value, "seconds": _seconds(study.trials)}
+    return {**known, "value": _best(study, number, done, source), "seconds": _seconds(study.trials)}
+
+
+def _best(study: Any, number: int, done: list[Any], source: Source) -> float:
+    if len(study.directions) > 1:
+        return float((max if study.directions[number].name == "MAXIMIZE" else min)(t.values[number] for t in done))
+    try:
+        return float(study.best_value)  # of the trials that meet the constraints, if there are some
+    except ValueError as error:
+        raise source.fault(f"study {study.study_name!r} has no best trial ({error}); delete it") from None
 
 
 def _seconds(trials: list[Any]) -> float | None:

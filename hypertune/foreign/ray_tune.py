@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from hypertune.foreign.naming import identity, of_name, unknown
+from hypertune.foreign.naming import identity, is_dated, of_name, unknown
 from hypertune.foreign.source import UNREADABLE, Source, best
 
 RESULTS = ("progress.csv", "result.json")
@@ -86,8 +86,9 @@ def _known(folder: Path, trials: list[Path], source: Source) -> dict[str, Any]:
     the trials' configurations have in common."""
     config = _constants(trials)
     around = [folder.name, *(part.name for part in folder.parents if part.is_relative_to(source.path))]
+    around = around[1:] if is_dated(folder.name) else around  # the first part is then the trainable's name
     names = ["/".join(reversed(around[: depth + 1])) for depth in range(len(around))]
-    name = next((name for name in names if None not in of_name(name)), folder.name)
+    name = next((name for name in names if None not in of_name(name)), around[0] if around else "")
     known = identity({key: config[key] for key in (source.strategy, "seed", "task") if key in config}, name, source)
     if not {"strategy", "seed"} <= set(known):
         raise unknown(f"folder {folder.name!r}", known, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from zipfile import BadZipFile
 
 import pandas as pd
-
 
 UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)
 """What reading a broken table raises: the errors of pandas and Arrow are among them."""
@@ -57,7 +57,8 @@ class Source:
 
     def fault(self, text: str) -> ValueError:
         """An error of one line about this source."""
-        return ValueError(f"{self.name}: {' '.join(text.split())}")
+        shown = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.name)  # no password of a database
+        return ValueError(f"{shown}: {' '.join(text.split())}")
 
     def keeps(self, name: str) -> bool:
         """Whether a study or experiment of this name is to be read."""

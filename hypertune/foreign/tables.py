@@ -35,6 +35,7 @@ def load(source: Source) -> pd.DataFrame:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise source.fault(f"cannot be read as a table ({reason.splitlines()[0]})") from None
     frame.columns = [str(name).strip() for name in frame.columns]
+    frame = frame[[name for name in frame.columns if not name.startswith("Unnamed: ")]]  # pandas' index, as written
     frame.index = pd.Index([f"row {number}" for number in range(1, len(frame) + 1)])
     return frame
 
@@ -60,8 +61,8 @@ def renamed(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     columns = {"strategy": strategy, "seed": found("seed", names, source), "value": _value(frame, source)}
     columns |= {role: found(role, names, source) for role in ("epoch", "budget", "seconds")}
     made = pd.DataFrame({role: frame[name] for role, name in columns.items() if name is not None}, index=frame.index)
-    if any(bare(name) in NAMES["task"] for name in names):
-        made["task"] = [task_of(row, source) for row in records(frame)]
+    if tasks := [name for name in names if bare(name) in NAMES["task"]]:
+        made["task"] = [task_of(row) for row in records(frame[tasks])]
     made.attrs = {"metric": columns["value"], "mode": source.mode}
     return made
 
@@ -104,7 +105,7 @@ def _csv(path: Path) -> pd.DataFrame:
         "encoding": "utf-8-sig",
         "skipinitialspace": True,
     }
-    frame = pd.read_csv(path, **options)
+    frame: pd.DataFrame = pd.read_csv(path, **options)
     header = str(frame.columns[0])
     if len(frame.columns) == 1 and (separator := next((s for s in ";\t" if s in header), None)):
         frame = pd.read_csv(path, sep=separator, **options)

@@ -1,5 +1,6 @@
-"""Folders of Syne Tune and CARP-S: what they themselves have written, and what is told of broken ones.
+"""Folders of Ray Tune, Syne Tune and CARP-S: what they themselves have written, and what is told of broken ones.
 
+`data/ray_tune` are four experiments of Ray Tune 2.60, less what a restore needs, with `progress.csv` or `result.json`;
 `data/syne_tune*` are experiments of Syne Tune 0.16 (RandomSearch and REA on a toy script, less its trials' folders);
 `data/carps` is what `carps.analysis.gather_data` of CARP-S 1.1 made of eight runs on two BBOB functions, less the
 columns of the configurations.
@@ -131,3 +132,77 @@ def test_carps_that_is_not_gathered_or_lacks_a_column(tmp_path: Path) -> None:
     pd.read_csv(DATA / "carps" / "logs.csv").drop(columns="seed").to_csv(tmp_path / "logs.csv", index=False)
     with pytest.raises(ValueError, match=r"logs.csv: has no column seed, as CARP-S's logs have"):
         read(tmp_path)
+
+
+def best_of_ray(experiment: str) -> float:
+    """What the trials' own files say, read in another way than by the importer."""
+    values = []
+    for path in sorted((DATA / "ray_tune" / experiment).rglob("*")):
+        if path.name == "result.json":
+            values += [json.loads(line)["accuracy"] for line in path.read_text().splitlines()]
+        elif path.name == "progress.csv":
+            values += pd.read_csv(path)["accuracy"].tolist()
+    return float(max(values))
+
+
+def test_ray_tune_experiments_are_sweeps() -> None:
+    """Some have `progress.csv` alone, some `result.json`."""
+    table = read(DATA / "ray_tune", mode="max")
+    names = ["optuna_seed0", "optuna_seed1", "random_seed0", "random_seed1"]
+    expected = [["optuna", 0], ["optuna", 1], ["random", 0], ["random", 1]]
+    assert table[["strategy", "seed"]].values.tolist() == expected
+    assert table["value"].tolist() == [best_of_ray(name) for name in names]
+    assert (table["seconds"] >= 0).all()
+    assert table.attrs == {"kind": "ray", "metric": "accuracy", "mode": "max"}
+    assert (read(DATA / "ray_tune", mode="min")["value"] < table["value"]).all()
+
+
+def test_ray_tune_needs_the_mode_and_a_metric_that_is_there() -> None:
+    with pytest.raises(
+        ValueError, match=r"ray_tune: the best result of each sweep is needed, .*; give mode: min or max"
+    ):
+        read(DATA / "ray_tune")
+    with pytest.raises(ValueError, match=r"has no metric 'loss'; give metric: one of accuracy"):
+        read(DATA / "ray_tune", mode="min", metric="loss")
+
+
+def trial(folder: Path, rows: str, config: str = "{}") -> None:
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text(rows)
+    (folder / "params.json").write_text(config)
+
+
+def test_ray_tune_folders_around_and_configurations_say_what_the_name_does_not(tmp_path: Path) -> None:
+    trial(tmp_path / "asha" / "3" / "t0", "accuracy,training_iteration\n0.5,1\n0.4,2\n")
+    trial(tmp_path / "median" / "train_2026-11-27_06-44-40" / "t0", "accuracy\n0.6\n", '{"seed": 4, "lr": 1}')
+    trial(tmp_path / "median" / "train_2026-11-27_06-44-40" / "t1", "", '{"seed": 4, "lr": 2}')  # failed at once
+    table = read(tmp_path, mode="max")
+    assert table[["strategy", "seed", "value"]].values.tolist() == [["asha", 3, 0.5], ["median", 4, 0.6]]
+    table = read(tmp_path / "median", mode="max", metric="accuracy")
+    assert table["seed"].tolist() == [4]
+
+
+def test_ray_tune_with_the_strategy_in_the_configurations(tmp_path: Path) -> None:
+    trial(tmp_path / "a-0" / "t0", "accuracy\n0.5\n", '{"searcher": "tpe"}')
+    assert read(tmp_path, mode="max", strategy="searcher")["strategy"].tolist() == ["tpe"]
+    trial(tmp_path / "a-0" / "t1", "accuracy\n0.5\n", '{"searcher": "random"}')
+    with pytest.raises(ValueError, match=r"folder 'a-0': has no 'searcher', which was to be the strategy"):
+        read(tmp_path, mode="max", strategy="searcher")
+
+
+def test_ray_tune_that_has_nothing_or_is_broken(tmp_path: Path) -> None:
+    trial(tmp_path / "a-0" / "t0", "accuracy\n0.5\n")
+    trial(tmp_path / "a-1" / "t0", "accuracy\n\n")
+    with pytest.raises(
+        ValueError, match=r"folder 'a-1': no trial has reported accuracy; run it again or move it elsewhere"
+    ):
+        read(tmp_path, mode="max")
+    (tmp_path / "a-1" / "t0" / "progress.csv").write_text('accuracy\n"0.5')
+    with pytest.raises(ValueError, match=r"a-1/t0/progress.csv cannot be read \("):
+        read(tmp_path, mode="max")
+    shutil.rmtree(tmp_path / "a-1")
+    trial(tmp_path / "train" / "t0", "accuracy\n0.5\n")
+    with pytest.raises(
+        ValueError, match=r"folder 'train': nothing says its seed; record it under the name seed, or name it"
+    ):
+        read(tmp_path, mode="max")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hypertune.foreign.naming import found, identity, of_name
+from hypertune.foreign.naming import found, identity, is_dated, of_name
 from hypertune.foreign.source import Source
 
 SOURCE = Source("here.csv")
@@ -36,6 +36,12 @@ SOURCE = Source("here.csv")
 )
 def test_a_name_says_strategy_and_seed(name: str, strategy: str | None, seed: int | None) -> None:
     assert of_name(name) == (strategy, seed)
+
+
+def test_a_name_that_a_tool_has_made_up_is_no_strategy() -> None:
+    assert is_dated("train_2026-11-27_06-44-40")
+    assert not is_dated("asha-3_2026-11-27_06-44-40")
+    assert not is_dated("asha")
 
 
 def test_what_is_recorded_comes_before_the_name() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
 import sqlalchemy
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from hypertune.foreign.reading import read
 
@@ -31,10 +33,12 @@ def _fast_sqlite() -> Iterator[None]:
 
 def journal(folder: Path) -> tuple[Any, Path]:
     path = folder / "journal.log"
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path))), path
+    return JournalStorage(JournalFileBackend(str(path))), path
 
 
-def study(storage: Any, name: str, *values: float, direction: str = "maximize", **attributes: Any) -> optuna.Study:
+def study(
+    storage: Any, name: str, *values: float, direction: Literal["minimize", "maximize"] = "maximize", **attributes: Any
+) -> optuna.Study:
     made = optuna.create_study(study_name=name, storage=storage, direction=direction)
     for key, value in attributes.items():
         made.set_user_attr(key, value)

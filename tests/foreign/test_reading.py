@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,26 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())  # nothing was made by looking
 
 
+def test_a_library_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "journal.log").write_text('{"op_code": 0}\n')
+    for name in ("mlflow", "mlflow.tracking", "optuna"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValueError, match=r"reading it needs mlflow; `.*(--extra mlflow|pip install)"):
+        read(tmp_path)
+    with pytest.raises(ValueError, match=r"journal.log: reading it needs optuna: pip install optuna"):
+        read(tmp_path / "journal.log")
+
+
+def test_reading_loads_none_of_the_tools() -> None:
+    code = (
+        "import sys, hypertune.foreign.reading; "
+        "print(sorted({'ray', 'torch', 'optuna', 'mlflow', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_mode_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mode: min or max, got 'best'"):
         read(tmp_path, mode="best")
@@ -59,3 +81,6 @@ def test_databases_of_others(tmp_path: Path) -> None:
         read(f"sqlite:///{path}")
     with pytest.raises(ValueError, match=r"db: is it Optuna's storage or MLflow's tracking store\? give kind"):
         read("postgresql+psycopg2://host/db")
+    with pytest.raises(ValueError, match=r"^mysql://me:\*\*\*@host/db: ") as told:
+        read("mysql://me:secret@host/db")
+    assert "secret" not in str(told.value)

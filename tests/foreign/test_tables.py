@@ -65,6 +65,19 @@ def test_tasks_tell_sweeps_apart(tmp_path: Path) -> None:
     assert read(written(tmp_path, text))["task"].tolist() == ["a", "b"]
 
 
+def test_a_task_that_is_missing_here_and_there(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"strategy": ["a", "b"], "seed": [0, 0], "value": [1, 2], "dataset": ["x", None]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=r"x.parquet: row 2, column task: is empty"):
+        read(tmp_path / "x.parquet")
+
+
+def test_an_index_that_pandas_has_written_is_no_metric(tmp_path: Path) -> None:
+    pd.DataFrame({"strategy": ["a"], "seed": [0], "accuracy": [1]}).to_csv(tmp_path / "x.csv")
+    with pytest.raises(ValueError, match=r"give metric: one of accuracy$"):
+        read(tmp_path / "x.csv")
+
+
 def test_the_strategy_may_be_asked_for(tmp_path: Path) -> None:
     text = "sampler,pruner,seed,value\ntpe,asha,0,1\ntpe,median,0,2\n"
     path = written(tmp_path, text)
@@ -99,13 +112,13 @@ FAULTS = {
     "nan seed": ("strategy,seed,value\na,NaN,1\n", r"row 1, column seed: is missing"),
     "twice": (
         "strategy,seed,value\na,0,1\nb,0,1\na,0,2\n",
-        r"row 3: strategy a, seed 0 is there a second time, first in row 1; keep one, give each its own seed, or say in "
-        r"a column task or epoch what tells them apart",
+        r"row 3: strategy a, seed 0 is there a second time, first in row 1; keep one, give each its own seed, or say "
+        r"in a column task or epoch what tells them apart",
     ),
     "epoch twice": (
         "strategy,seed,epoch,value\na,0,1,1\na,0,1,2\n",
-        r"row 2: strategy a, seed 0, epoch 1 is there a second time, first in row 1; keep one, give each its own seed, or "
-        r"say in a column task what",
+        r"row 2: strategy a, seed 0, epoch 1 is there a second time, first in row 1; keep one, give each its own seed, "
+        r"or say in a column task what",
     ),
     "two axes": ("strategy,seed,epoch,budget,value\na,0,1,1,1\n", r"has both an epoch and a budget"),
     "bad epoch": ("strategy,seed,epoch,value\na,0,first,1\n", r"row 1, column epoch: 'first' is not a number"),
