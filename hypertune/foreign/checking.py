@@ -118,10 +118,10 @@ def _once(table: pd.DataFrame, source: Source) -> None:
     mine = table[again].iloc[0][key]
     first = table.index[(table[key] == mine).all(axis=1).to_numpy(dtype=bool)][0]
     what = ", ".join(f"{name} {mine[name]}" for name in key)
-    absent = " or ".join(
-        name for name in ("task", "epoch") if name not in key and not {"budget", name} <= {*key, "epoch"}
-    )
-    more = f", or say in a column {absent} what tells them apart" if absent else ""
+    curve = {"epoch", "budget"} & set(key)
+    absent = [name for name in ("task", "epoch") if name not in key and not (name == "epoch" and curve)]
+    more = f", or say in a column {' or '.join(absent)} what tells them apart" if absent else ""
     raise source.fault(
-        f"{row}: {what} is there a second time, first in {first}; keep one, give each its own seed{more}"
+        f"{row}: {what} is there a second time, first in {first}; keep one (the best, if they are trials of a sweep), "
+        f"give each its own seed{more}"
     )

@@ -154,6 +154,8 @@ def _of_folder(source: Source) -> str:
             return "ray"
         if "mlruns" in below or ("meta.yaml" in files and Path(folder) != source.path):
             return "mlflow"
+    if (source.path / "study.toml").is_file():
+        raise source.fault("is a study of hypertune itself; `hypertune report` judges it")
     raise source.fault(
         "holds results of none of Ray Tune, Syne Tune, CARP-S and MLflow; give one of their folders or a table"
     )

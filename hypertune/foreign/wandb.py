@@ -87,13 +87,21 @@ def _metric(exported: pd.DataFrame, source: Source) -> str:
 
 
 def _row(label: str, row: dict[str, Any], metric: str, source: Source) -> dict[str, Any]:
-    facts = {name: cell for name, cell in row.items() if name.casefold() not in OWN and name != metric}
-    if (group := row.get("Group")) and source.strategy is None and strategy_among(facts, source) is None:
-        facts["strategy"] = group
+    own = OWN - {(source.strategy or "").casefold()}
+    facts = {name: cell for name, cell in row.items() if name.casefold() not in own and name != metric}
+    if (group := row.get("Group")) and source.strategy is None:
+        facts.setdefault("strategy", _group(group, strategy_among(facts, source), label, source))
     known = identity(facts, row["Name"], source)
     if not {"strategy", "seed"} <= set(known):
         raise unknown(label, known, source)
     return {**known, "value": row[metric], **({"seconds": row["Runtime"]} if "Runtime" in row else {})}
+
+
+def _group(group: str, column: str | None, label: str, source: Source) -> str | None:
+    """The strategy of a run in a group; None where a column of that name says it."""
+    if column is not None and bare(column) != "strategy":  # `optimizer` may be that of the weights
+        raise source.fault(f"{label}: Group and {column} could each be the strategy; give strategy: Group or {column}")
+    return None if column else group
 
 
 def _unpacked(exported: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -67,6 +67,9 @@ def test_a_folder_of_nothing_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ValueError, match=r"holds results of none of Ray Tune, Syne Tune, CARP-S and MLflow"):
         read(tmp_path)
+    (tmp_path / "study.toml").write_text("")
+    with pytest.raises(ValueError, match=r"is a study of hypertune itself; `hypertune report` judges it"):
+        read(tmp_path)
 
 
 def test_databases_of_others(tmp_path: Path) -> None:

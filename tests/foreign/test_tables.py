@@ -112,12 +112,14 @@ FAULTS = {
     "nan seed": ("strategy,seed,value\na,NaN,1\n", r"row 1, column seed: is missing"),
     "twice": (
         "strategy,seed,value\na,0,1\nb,0,1\na,0,2\n",
-        r"row 3: strategy a, seed 0 is there a second time, first in row 1; keep one, give each its own seed, or say "
+        r"row 3: strategy a, seed 0 is there a second time, first in row 1; keep one \(the best, if they are "
+        r"trials of a sweep\), give each its own seed, or say "
         r"in a column task or epoch what tells them apart",
     ),
     "epoch twice": (
         "strategy,seed,epoch,value\na,0,1,1\na,0,1,2\n",
-        r"row 2: strategy a, seed 0, epoch 1 is there a second time, first in row 1; keep one, give each its own seed, "
+        r"row 2: strategy a, seed 0, epoch 1 is there a second time, first in row 1; keep one \(the best, if they "
+        r"are trials of a sweep\), give each its own seed, "
         r"or say in a column task what",
     ),
     "two axes": ("strategy,seed,epoch,budget,value\na,0,1,1,1\n", r"has both an epoch and a budget"),

@@ -48,6 +48,18 @@ def test_groups_are_strategies_and_settings_may_have_a_prefix(tmp_path: Path) ->
     assert table[["strategy", "seed", "value"]].values.tolist() == [["tpe", 3, 0.9], ["b", 4, 0.8]]
 
 
+def test_a_group_and_another_column_that_may_be_the_strategy(tmp_path: Path) -> None:
+    path = written(tmp_path, f'{HEAD},"Group","optimizer","seed","accuracy"\n"a",{END},"tpe","adam","3","0.9"\n')
+    with pytest.raises(
+        ValueError, match=r"run 'a': Group and optimizer could each be the strategy; give strategy: Group or"
+    ):
+        read(path)
+    assert read(path, strategy="Group")["strategy"].tolist() == ["tpe"]
+    assert read(path, strategy="optimizer")["strategy"].tolist() == ["adam"]
+    path = written(tmp_path, f'{HEAD},"Group","config.strategy","seed","accuracy"\n"a",{END},"x","asha","3","0.9"\n')
+    assert read(path)["strategy"].tolist() == ["asha"]
+
+
 def test_names_of_runs_say_both_unless_they_are_made_up(tmp_path: Path) -> None:
     def exported(*names: str) -> Path:
         return written(tmp_path, f'{HEAD},"accuracy"\n' + "".join(f'"{name}",{END},"0.9"\n' for name in names))
