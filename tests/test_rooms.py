@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "storage", "space", "study", "records", "sweep", "strategies", "training", "tracking", "tuning", "simulation",
-    "comparison", "report", "cluster",
+    "comparison", "report", "cluster", "foreign",
 )  # fmt: skip
 MAY_IMPORT = {
     "storage": set(),
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "comparison": {"storage", "space", "study", "records"},
     "report": {"storage", "space", "study", "records", "comparison"},
     "cluster": {"storage", "study", "records", "strategies", "training", "tuning"},
+    "foreign": set(),
 }
 """Wing to the wings that it may import; `commands`, `api` and what else lies at the top may import all of them."""
 
@@ -55,6 +56,7 @@ FORBIDDEN = {
     "simulation": (*HEAVY[1:], "plotly"),
     "comparison": (*HEAVY, "plotly"),
     "report": HEAVY,
+    "foreign": (*HEAVY, "plotly"),
 }
 """Wing to the libraries that it may not import."""
 RAY_IN = {"space": {"from_ray.py"}, "training": {"trainable.py"}}

@@ -1,0 +1,127 @@
+"""The table that every importer ends in: its columns, their types, and what must not be in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hypertune.foreign.naming import NAMES
+from hypertune.foreign.source import Source, listed
+
+COLUMNS = ("strategy", "seed", "value", "epoch", "budget", "seconds", "task")
+ABSENT = {"", "nan", "na", "n/a", "none", "null", "-", "<na>"}
+"""What stands for a missing number, in lower case."""
+
+
+def checked(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """The columns of `COLUMNS` that are there, with their types.
+
+    Args:
+        frame: a row per result; its index says for people where each comes from, e.g. `row 3`.
+
+    Raises:
+        ValueError: one line that names the source, the row, the column and the remedy.
+    """
+    _complete(frame, source)
+    made = {name: CHECKS[name](frame[name], source) for name in COLUMNS if name in frame}
+    table = pd.DataFrame(made, index=frame.index)
+    _once(table, source)
+    table = table.reset_index(drop=True)
+    table.attrs = dict(frame.attrs)
+    return table
+
+
+def _complete(frame: pd.DataFrame, source: Source) -> None:
+    for name in ("strategy", "seed", "value"):
+        if name not in frame:
+            others = f" (nor {listed(NAMES[name][1:])})" if name in NAMES else ""
+            raise source.fault(f"has no column {name}{others}; add or rename one; there are {listed(frame.columns)}")
+    if frame.empty:
+        raise source.fault("holds no results")
+    if "epoch" in frame and "budget" in frame:
+        raise source.fault(
+            "has both an epoch and a budget for each value; leave out the column that is not the curve's"
+        )
+
+
+def _absent(column: pd.Series) -> pd.Series:
+    return column.isna() | column.map(lambda cell: str(cell).strip().casefold() in ABSENT)
+
+
+def _first(bad: pd.Series) -> Any:
+    return bad.index[bad.to_numpy(dtype=bool)][0]
+
+
+def _words(column: pd.Series, source: Source) -> pd.Series:
+    words = column.map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
+    if (empty := words == "").any():
+        raise source.fault(f"{_first(empty)}, column {column.name}: is empty; fill it in or delete the row")
+    return words.astype(str)
+
+
+def _seeds(column: pd.Series, source: Source) -> pd.Series:
+    words = _words(column, source).str.replace(r"\.0+$", "", regex=True)
+    if (absent := _absent(words)).any():
+        raise source.fault(f"{_first(absent)}, column seed: is missing; fill it in or delete the row")
+    return words.astype("int64") if words.str.fullmatch(r"[+-]?\d{1,18}").all() else words
+
+
+def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    absent = _absent(column)
+    if (text := numbers.isna() & ~absent).any():
+        row = _first(text)
+        said = str(column[text].iloc[0])[:60]
+        raise source.fault(f"{row}, column {column.name}: {said!r} is not a number; write it like 0.93")
+    if absent.any() and not may_miss:
+        raise source.fault(
+            f"{_first(absent)}, column {column.name}: is missing; fill it in (a failed sweep counts as the worst value "
+            f"it could have had) or delete the row"
+        )
+    if (endless := pd.Series(np.isinf(numbers), numbers.index)).any():
+        raise source.fault(
+            f"{_first(endless)}, column {column.name}: is infinite; give the worst value it could have had"
+        )
+    return numbers
+
+
+def _counts(column: pd.Series, source: Source) -> pd.Series:
+    numbers = _numbers(column, source)
+    return numbers.astype("int64") if (numbers % 1 == 0).all() else numbers
+
+
+def _seconds(column: pd.Series, source: Source) -> pd.Series:
+    return _numbers(column, source, may_miss=True)
+
+
+CHECKS = {
+    "strategy": _words,
+    "seed": _seeds,
+    "value": _numbers,
+    "epoch": _counts,
+    "budget": _counts,
+    "seconds": _seconds,
+    "task": _words,
+}
+"""Column to what makes it what it should be. Only seconds may be missing here and there."""
+
+
+def _once(table: pd.DataFrame, source: Source) -> None:
+    """Every sweep has one value, or one value at each point of its curve."""
+    key = [name for name in ("strategy", "seed", "task", "epoch", "budget") if name in table]
+    again = table.duplicated(key)
+    if not again.any():
+        return
+    row = _first(again)
+    mine = table[again].iloc[0][key]
+    first = table.index[(table[key] == mine).all(axis=1).to_numpy(dtype=bool)][0]
+    what = ", ".join(f"{name} {mine[name]}" for name in key)
+    curve = {"epoch", "budget"} & set(key)
+    absent = [name for name in ("task", "epoch") if name not in key and not (name == "epoch" and curve)]
+    more = f", or say in a column {' or '.join(absent)} what tells them apart" if absent else ""
+    raise source.fault(
+        f"{row}: {what} is there a second time, first in {first}; keep one (the best, if they are trials of a sweep), "
+        f"give each its own seed{more}"
+    )
