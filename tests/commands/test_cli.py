@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["compare", "--resume", "/nowhere"], "/nowhere: not an output folder"),
         (
             ["compare", "--resume", "/nowhere", "--seeds", "3"],
-            "--resume goes on with the study as it was; leave out --seeds",
+            "--resume continues the study unchanged; leave out --seeds",
         ),
         (["report", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere"], "/nowhere: not an output folder"),

@@ -43,7 +43,9 @@ def test_a_study_from_its_start_to_its_end(tmp_path: Path, capsys: pytest.Captur
     write(tmp_path, 20)
     assert "scripted: running" in shown(tmp_path, capsys)
     lock.release()
-    assert f"interrupted; go on with hypertune compare --resume {tmp_path}" in shown(tmp_path, capsys).replace("\n", "")
+    assert f"interrupted; resume with hypertune compare --resume {tmp_path}" in shown(tmp_path, capsys).replace(
+        "\n", ""
+    )
     (tmp_path / JOURNAL).unlink()
     write(tmp_path)
     whole = shown(tmp_path, capsys)
@@ -87,7 +89,7 @@ def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"), [("nowhere", "no such folder"), (".", "no output folder of hypertune (study.toml is missing)")]
+    ("folder", "said"), [("nowhere", "no such folder"), (".", "not a study's output folder (study.toml is missing)")]
 )
 def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", str(tmp_path / folder)]) == 2

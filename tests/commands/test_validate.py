@@ -90,7 +90,7 @@ def test_nothing_is_downloaded(
     assert main(["validate", path]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{path}: valid",
-        "data: not looked at, since cifar10 would have to be downloaded; give --data-dir if you have it",
+        "data: not checked, since cifar10 would have to be downloaded; give --data-dir if you have it",
     ]
     assert main(["validate", path, "--data-dir", str(tmp_path)]) == 2
     assert "has neither cifar-10-batches-py" in capsys.readouterr().err
@@ -104,7 +104,7 @@ def test_an_own_trainable_has_its_own_data(tmp_path: Path, capsys: pytest.Captur
     path = tmp_path / "study.toml"
     path.write_text(table)
     assert main(["validate", str(path)]) == 0
-    assert capsys.readouterr().out.endswith(f"data: not looked at, since {own} loads its own\n")
+    assert capsys.readouterr().out.endswith(f"data: not checked, since {own} loads its own\n")
     for key in ("image_size = 8", "channels = 1", "test_fraction = 0.3"):
         path.write_text(table.replace("[space]", f"{key}\n[space]"))
         assert main(["validate", str(path)]) == 2
