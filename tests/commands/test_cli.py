@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["compare", "no_such_study"], "no_such_study: neither a file nor a shipped study"),
         (["compare", "--strategies", "randm"], "randm"),
-        (["compare", "--strategies", ","], "--strategies: names none"),
+        (["compare", "--strategies", ","], "--strategies: none given"),
         (["compare", "--seeds", "0"], "--seeds: at least 1"),
         (["compare", "--seeds", "two"], "--seeds"),
         (["compare", "--budget", "epochs=-3"], "--budget: epochs=N"),

@@ -43,9 +43,8 @@ def test_a_study_from_its_start_to_its_end(tmp_path: Path, capsys: pytest.Captur
     write(tmp_path, 20)
     assert "scripted: running" in shown(tmp_path, capsys)
     lock.release()
-    assert f"interrupted; resume with hypertune compare --resume {tmp_path}" in shown(tmp_path, capsys).replace(
-        "\n", ""
-    )
+    going_on = f"interrupted; resume with hypertune compare --resume {tmp_path}"
+    assert going_on in shown(tmp_path, capsys).replace("\n", "")
     (tmp_path / JOURNAL).unlink()
     write(tmp_path)
     whole = shown(tmp_path, capsys)
