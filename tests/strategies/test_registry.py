@@ -162,7 +162,7 @@ def test_an_installed_plugin_is_a_strategy(tmp_path: Path, monkeypatch: pytest.M
     ("target", "message"),
     [
         ("no_such_module:thing", "cannot be imported: No module named 'no_such_module'; fix or remove its package"),
-        ("hypertune.space.space:Space", r"is no searcher: decorate it with @searcher\(...\)"),
+        ("hypertune.space.space:Space", r"is not a searcher: decorate it with @searcher\(...\)"),
     ],
 )
 def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str) -> None:

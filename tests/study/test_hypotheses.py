@@ -73,8 +73,8 @@ def test_the_examples_in_the_message_are_themselves_readable(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("wider is better", "'wider is better': is of no form that can be checked; such are"),
-        ("accuracy increases with width", "'width': is not varied by the study; varied: lr, norm"),
+        ("wider is better", "'wider is better': not a form that can be checked; examples"),
+        ("accuracy increases with width", "'width': not varied by the study; varied: lr, norm"),
         ("accuracy increases with norm", "norm: its levels are no numbers"),
         ("speed increases with lr", "'speed': unknown outcome; known: valid_accuracy, time, size"),
         ("adam > adagrad", "'adagrad': is no level of any factor; write FACTOR = LEVEL"),
@@ -84,7 +84,7 @@ def test_the_examples_in_the_message_are_themselves_readable(text: str) -> None:
         ("lr = 0.01, lr = 0.001 > lr = 1e-5", "'lr = 0.01, lr = 0.001': names a factor twice"),
         ("flat beyond 512", "flat beyond 512: say in which factor"),
         ("flat in units1 beyond 1024", "units1 = 1024: is the last level"),
-        ("accuracy peaks inside batch_size", "batch_size: has no level inside"),
+        ("accuracy peaks inside batch_size", "batch_size: has no inner level"),
         ("time peaks inside lr", "'time': this form is about valid_accuracy only"),
     ],
 )

@@ -62,7 +62,7 @@ def test_seeds_are_a_number_or_a_list() -> None:
         ('metric = "acc"', "", "study.metric: this key is missing"),
         ('name = "s"', 'name = "../s"', "study.name: letters"),
         ("[space]", "[spaces]", "spaces: unknown key; did you mean space?"),
-        ("lr = { loguniform = [1e-4, 1e-1] }", "", "space: names no hyperparameter"),
+        ("lr = { loguniform = [1e-4, 1e-1] }", "", "space: no hyperparameter to search"),
         ("[1e-4, 1e-1]", "[1e-1, 1e-4]", "space.lr: loguniform takes"),
         ('dataset = "digits"', "max_epochs = 1.5", "training.max_epochs: expected"),
         ('dataset = "digits"', "config = { lr = 1 }", "space.lr: stands in training.config"),
