@@ -76,7 +76,7 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
         ({"trainable": lambda: None}, "def train(config)"),
         ({"trainable": "cnn"}, "a study that names its data"),
         ({"out": __file__}, "is a file; give a folder"),
-        ({"out": Path(__file__).parent}, "or go on with it by resume=True"),
+        ({"out": Path(__file__).parent}, "or continue it by resume=True"),
         ({"resume": True}, "resume: of which study?"),
         ({"resume": True, "out": "/no/such/folder"}, "holds no study to resume"),
     ],

@@ -66,7 +66,7 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "study.toml").is_file():
-            what = "not a study's output folder (study.toml is missing)" if folder.exists() else "no such folder"
+            what = "not an output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
             raise ValueError(f"{folder}: {what}; give a study's output folder, or http://HOST:8265 for a cluster")
         self._folder, self._read = folder, 0
         self._live = Live(Study.load(folder / "study.toml"))

@@ -1,4 +1,4 @@
-"""Cuts the splits that a data set does not bring along, with the same share of each class."""
+"""Cuts the splits that a data set does not have, stratified by class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEST_FRACTION = 0.2
-"""Share of the images that makes the test split of a data set without one."""
+"""Default share of the images for the test split of a data set without one."""
 
 Indices = NDArray[np.int64]
 
@@ -19,9 +19,9 @@ _USES = (("validate", "valid"), ("test", "test"))
 def stratified_split(labels: Indices, fraction: float, seed: int) -> tuple[Indices, Indices]:
     """Indices of the images kept and of those held out, both ascending.
 
-    Of every class the nearest whole number to `fraction` is held out, though at least one image and never all.
+    Of every class, the share `fraction` is held out, rounded, but at least one image and never all.
     """
-    # RandomState is the one generator of numpy whose numbers are promised never to change between releases.
+    # RandomState is the only generator of numpy whose numbers are guaranteed not to change between releases.
     random = np.random.RandomState(seed)
     held_out = []
     for label in np.unique(labels):
@@ -33,7 +33,7 @@ def stratified_split(labels: Indices, fraction: float, seed: int) -> tuple[Indic
 
 
 def check_options(validation_fraction: float, test_fraction: float | None, seed: int) -> None:
-    """Raises ValueError if a share is not one or the seed none of numpy's."""
+    """Raises a ValueError if a share is not between 0 and 1, or the seed not one that numpy takes."""
     for name, fraction in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
         if fraction is not None and not 0 < fraction < 1:  # NaN fails this, too
             raise ValueError(f"{name} must be above 0 and below 1, not {fraction}")
@@ -51,13 +51,13 @@ def complete(
     test_fraction: float | None,
     seed: int,
 ) -> dict[str, Indices]:
-    """The splits `train`, `valid` and `test`: those given, and cut from the training images those that are not.
+    """The splits `train`, `valid` and `test`; those not given are cut from the training images.
 
     Raises:
-        ValueError: if a split is empty or a class has too few images to be in all of them.
+        ValueError: if a split is empty, or a class has too few images for all splits.
     """
     if "test" in given and test_fraction is not None:
-        raise ValueError(f"{where}: test_fraction: there is a test split already; leave test_fraction out")
+        raise ValueError(f"{where}: test_fraction: the data set has a test split; leave test_fraction out")
     splits = dict(given)
     for name, fraction in (("test", test_fraction or TEST_FRACTION), ("valid", validation_fraction)):
         if name not in splits:
@@ -74,7 +74,7 @@ def complete(
 
 def _check_enough(labels: Indices, splits: Mapping[str, Indices], classes: Sequence[str], where: str) -> None:
     if len(classes) < 2:
-        raise ValueError(f"{where}: there is a single class; at least two are needed")
+        raise ValueError(f"{where}: has a single class; at least two are needed")
     needed = ["to train on", *(f"to {use} with" for use, split in _USES if split not in splits)]
     counts = np.bincount(labels[splits["train"]], minlength=len(classes))
     fewest = int(counts.min())

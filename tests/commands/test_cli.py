@@ -71,7 +71,7 @@ def test_an_output_folder_with_something_in_it_is_not_touched(
 ) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     assert main(["compare", "--out", str(tmp_path)]) == 2
-    assert "holds files that are no study already" in capsys.readouterr().err
+    assert "already holds files that are not a study's" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 

@@ -88,7 +88,8 @@ def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"), [("nowhere", "no such folder"), (".", "not a study's output folder (study.toml is missing)")]
+    ("folder", "said"),
+    [("nowhere", "no such folder"), (".", "not an output folder of hypertune (study.toml is missing)")],
 )
 def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", str(tmp_path / folder)]) == 2

@@ -59,7 +59,7 @@ def test_a_folder_of_photos(photos: Path, capsys: pytest.CaptureFixture[str]) ->
         "  test         12 images, cut from the training images (test_fraction = 0.2, split_seed = 0)",
         "  cat: 40, dog: 20",
         "  one image of the validation split is 0.2 of valid_accuracy",
-        "note: files that are no images by their ending are left out: 1 .txt",
+        "note: files without an image suffix are left out: 1 .txt",
     ]
 
 
@@ -77,7 +77,7 @@ def test_every_faulty_file_is_listed(photos: Path, capsys: pytest.CaptureFixture
     path = study(photos.parent, "image_folder", f'path = "{photos.name}"\nimage_size = 16')
     assert main(["validate", path, "--data-dir", str(photos.parent)]) == 2
     told = capsys.readouterr()
-    assert told.out.splitlines() == [f"dog/bad{number:02}.jpg: damaged, or no image" for number in range(30)]
+    assert told.out.splitlines() == [f"dog/bad{number:02}.jpg: damaged, or not an image" for number in range(30)]
     assert told.err.count("\n") == 1
     assert "30 of 90 images cannot be read" in told.err
 

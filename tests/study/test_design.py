@@ -68,7 +68,7 @@ def test_the_eight_first_experiments_ship() -> None:
         ('kind = "grid"', 'kind = "grid"\nlevles = 3', "design.levles: unknown key; did you mean levels?"),
         ('kind = "grid"', 'kind = "grid"\nbaseline = { lr = 1 }', "design: baseline: belongs to kind"),
         ('kind = "grid"', 'kind = "one_at_a_time"\nbaseline = { lr = 1e-3 }', "design: baseline: optimizer is missing"),
-        ("epochs = [3, 10]", "epochs = [3, 5]", "design.epochs: the last one, 5, has to be training.max_epochs, 10"),
+        ("epochs = [3, 10]", "epochs = [3, 5]", "design.epochs: the last one, 5, must be training.max_epochs, 10"),
         ("epochs = [3, 10]", "epochs = [10, 3]", "design: epochs: give each once, in ascending order"),
         (
             "max_epochs = 10",
@@ -92,7 +92,7 @@ def test_a_wrong_design_gets_one_line(old: str, new: str, said: str) -> None:
 def test_conditional_hyperparameters_are_no_factors() -> None:
     space = {"optimizer": {"choice": ["adam", {"name": "sgd", "momentum": {"uniform": [0.0, 0.9]}}]}}
     tables = {**tomllib.loads(FILE), "space": space}
-    with pytest.raises(ValueError, match="design: optimizer/momentum: a design has no conditional hyperparameters"):
+    with pytest.raises(ValueError, match="design: optimizer/momentum: a design takes no conditional hyperparameters"):
         Study.parse(tables)
 
 
