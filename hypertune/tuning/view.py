@@ -1,4 +1,4 @@
-"""What a sweep sees of Ray Tune's controller."""
+"""The view of Ray Tune's controller for one sweep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class SweepView:
-    """The controller as one sweep's scheduler may see it: that sweep's trials only."""
+    """The controller restricted to the trials of one sweep, for its scheduler."""
 
     def __init__(self, controller: Any = None) -> None:
         self.controller = controller

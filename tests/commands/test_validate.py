@@ -108,7 +108,7 @@ def test_an_own_trainable_has_its_own_data(tmp_path: Path, capsys: pytest.Captur
     for key in ("image_size = 8", "channels = 1", "test_fraction = 0.3"):
         path.write_text(table.replace("[space]", f"{key}\n[space]"))
         assert main(["validate", str(path)]) == 2
-        assert f"training.{key.partition(' ')[0]}: is for the built-in models" in capsys.readouterr().err
+        assert f"training.{key.partition(' ')[0]}: only for the built-in models" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

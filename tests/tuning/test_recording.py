@@ -67,7 +67,7 @@ def test_when_patience_runs_out_the_journal_ends_in_a_whole_line_and_goes_on_lat
             del left[0]
 
     with no_file_above(3000):
-        with pytest.raises(StorageLost, match="cannot be written any more .File too large.*compare --resume"):
+        with pytest.raises(StorageLost, match="can no longer be written .File too large.*compare --resume"):
             write_on()
         with pytest.raises(StorageLost):
             recorder(events[0])
