@@ -98,7 +98,7 @@ def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsy
 
 def test_a_cluster_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "http://127.0.0.1:1"]) == 2
-    assert "no dashboard of a Ray cluster answers there" in capsys.readouterr().err
+    assert "no Ray dashboard answers there" in capsys.readouterr().err
 
 
 def test_eighty_columns_are_enough(tmp_path: Path) -> None:
