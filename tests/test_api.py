@@ -106,7 +106,7 @@ def test_what_is_given_besides_a_study_takes_the_place_of_what_it_says() -> None
 
 
 def test_an_argument_that_a_design_decides_is_refused_by_its_name() -> None:
-    assert "leave strategies and budget out" in refused("week1_units", strategies="random")
+    assert "leave out strategies and budget" in refused("week1_units", strategies="random")
 
 
 def test_a_range_among_domains_stays_a_constant_as_for_ray_and_is_warned_of() -> None:

@@ -89,7 +89,8 @@ def _value(name: str, value: str) -> Any:
             return tuple(float(speed) for speed in value.split(":"))
         return int(value) if name == "retries" else float(value)
     except ValueError:
-        raise ValueError(f"--costs: {name} must be a number, got {value!r}") from None
+        whole = "whole " * (name == "retries")
+        raise ValueError(f"--costs: {name} must be a {whole}number, got {value!r}") from None
 
 
 NAMES = tuple(field.name for field in fields(Costs))

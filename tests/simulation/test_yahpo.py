@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_named(model: Path, task: str, changes: dict[str, A
 def test_damaged_and_missing_files_are_one_line(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     curves = Path(f"{model}#3945")
     write(model, WEIGHTS[:, :3])
-    with pytest.raises(ValueError, match="predicts 3 numbers, where lcbench's has 6"):
+    with pytest.raises(ValueError, match="predicts 3 numbers instead of the 6 of lcbench"):
         read(curves, study())
     model.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=r"--curves .*: not a surrogate of YAHPO Gym \("):

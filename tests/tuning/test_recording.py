@@ -89,7 +89,7 @@ def test_a_journal_that_has_lost_finished_trials_is_refused(tmp_path: Path) -> N
     last = max(number for number, event in enumerate(events) if event["event"] == "end")
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
     (tmp_path / JOURNAL).write_bytes(b"".join(lines[:last]))
-    with pytest.raises(ValueError, match=r"journal.jsonl: knows \d+ finished trials, but trials.csv has 1 more"):
+    with pytest.raises(ValueError, match=r"journal.jsonl: has \d+ finished trials, but trials.csv has 1 more"):
         Recorder(STUDY, tmp_path)
     (tmp_path / JOURNAL).unlink()
     with pytest.raises(ValueError, match="knows 0 finished trials"):
