@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,9 @@ def submit(arguments: argparse.Namespace) -> int:
         if any(job.submission_id == job_id for job in client.list_jobs()):
             raise ValueError(f"--name {job_id}: the cluster already has a job of that name; choose another")
         out = out or f"~/hypertune-out/{job_id}"
-        command, variables = _command(arguments, out, resumes=resumes), _variables(arguments.env)
+        job = _Job(job_id, out, _command(arguments, out, resumes=resumes), _variables(arguments.env))
         _tell(shipment, job_id)
-        _send(client, study, shipment, job_id, out, command, variables)
+        _send(client, study, shipment, job)
         print(
             f"{job_id} submitted to {client.get_address()}; results go to {out}\n"
             f"  hypertune logs -f {job_id}\n  hypertune fetch {job_id}\n  hypertune stop {job_id}"
@@ -121,25 +122,33 @@ def _variables(given: Iterable[str] | None) -> dict[str, str]:
     return variables
 
 
-def _send(
-    client: Any, study: Study, shipment: Shipment, job_id: str, out: str, command: str, variables: Mapping[str, str]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job to submit: its id, its output folder, its command line and its environment variables."""
+
+    id: str
+    out: str
+    command: str
+    variables: Mapping[str, str]
+
+
+def _send(client: Any, study: Study, shipment: Shipment, job: _Job) -> None:
     with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
         shipment.write(Path(folder))
         client.submit_job(
-            entrypoint=command,
-            submission_id=job_id,
+            entrypoint=job.command,
+            submission_id=job.id,
             runtime_env={
                 "working_dir": folder,
                 "env_vars": {
-                    **variables,
+                    **job.variables,
                     # Like one Ctrl-C, with time to finish: the study stops cleanly and can be resumed.
                     "RAY_JOB_STOP_SIGNAL": "SIGINT",
                     "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
                     "PYTHONUNBUFFERED": "1",
                 },
             },
-            metadata=_metadata(study, job_id, out),
+            metadata=_metadata(study, job.id, job.out),
         )
 
 

@@ -44,13 +44,8 @@ def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
     Raises:
         ValueError: for an unknown strategy or option.
     """
-    searcher, scheduler = registry.build(
-        registry.parse_strategy(strategy),
-        study.space,
-        metric=study.metric,
-        mode=study.mode,
-        seed=seed,
-        max_epochs=study.training.max_epochs,
-        options=study.options.get(strategy, {}),
+    task = registry.Task(
+        space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs
     )
+    searcher, scheduler = registry.build(registry.parse_strategy(strategy), task, study.options.get(strategy, {}))
     return BuiltStrategy(strategy, seed, searcher, scheduler)

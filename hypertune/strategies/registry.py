@@ -148,16 +148,18 @@ def _mismatch(strategy: Strategy) -> str | None:
     )
 
 
-def build(
-    strategy: Strategy,
-    space: Space,
-    *,
-    metric: str,
-    mode: str,
-    seed: int,
-    max_epochs: int,
-    options: Mapping[str, Any],
-) -> tuple[Searcher, TrialScheduler]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a strategy optimises in one sweep: the common arguments of every factory."""
+
+    space: Space
+    metric: str
+    mode: str
+    seed: int
+    max_epochs: int
+
+
+def build(strategy: Strategy, task: Task, options: Mapping[str, Any]) -> tuple[Searcher, TrialScheduler]:
     """Builds a fresh searcher and scheduler for one sweep.
 
     Each of `options` (the study file's `[strategies.<name>]`) goes to the factory that has a keyword of that name, or
@@ -166,16 +168,13 @@ def build(
     Raises:
         ValueError: for an invalid pair, an unknown option, or an option of the wrong type or value.
     """
-    reason = refusal(strategy, space)
+    reason = refusal(strategy, task.space)
     if reason:
         raise ValueError(reason)
     plugins = (searchers()[strategy.searcher], schedulers()[strategy.scheduler])
     where = f"strategies.{strategy.name}"
     _refuse_unknown_options(where, plugins, options)
-    searcher, scheduler = (
-        _make(plugin, where, options, space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs)
-        for plugin in plugins
-    )
+    searcher, scheduler = (_make(plugin, where, options, task) for plugin in plugins)
     return searcher, scheduler
 
 
@@ -190,13 +189,7 @@ def _refuse_unknown_options(
             raise ValueError(f"{where}.{key}: unknown option; {hint}known: {', '.join(known) or 'none'}")
 
 
-def _make(
-    plugin: SearcherPlugin | SchedulerPlugin,
-    where: str,
-    options: Mapping[str, Any],
-    space: Space,
-    **given: Any,
-) -> Any:
+def _make(plugin: SearcherPlugin | SchedulerPlugin, where: str, options: Mapping[str, Any], task: Task) -> Any:
     chosen: dict[str, Any] = {}
     for name, option in plugin.options.items():
         if name in options:
@@ -205,7 +198,9 @@ def _make(
             except ValueError as error:
                 raise ValueError(f"{where}.{name}: {error}") from None
     try:
-        return plugin(space, **given, **chosen)
+        return plugin(
+            task.space, metric=task.metric, mode=task.mode, seed=task.seed, max_epochs=task.max_epochs, **chosen
+        )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 

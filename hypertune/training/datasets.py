@@ -18,7 +18,7 @@ from hypertune.training.arrays import check_images, check_labels
 from hypertune.training.cache import cached_array
 from hypertune.training.pixels import REVISION, Form, convert
 from hypertune.training.raw import ImageFiles, RawImages
-from hypertune.training.splits import check_options, complete
+from hypertune.training.splits import HeldOut, complete
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -89,7 +89,7 @@ def load_dataset(
         ValueError: one line naming the wrong argument or file, and the remedy.
     """
     source = source_of(name)
-    check_options(validation_fraction, test_fraction, split_seed)
+    held_out = HeldOut(validation_fraction, test_fraction, split_seed)
     where = f"data set {name}" + (f" ({path})" if path else "")
     form = _form(image_size, channels)
     raw = source(data_dir, path)
@@ -97,10 +97,7 @@ def load_dataset(
         whole = _from_files(raw, classes, form, where, told)
     else:
         whole = _from_arrays(raw, classes, form, where)
-    splits = complete(
-        whole.splits, whole.labels, whole.classes, where,
-        validation_fraction=validation_fraction, test_fraction=test_fraction, seed=split_seed,
-    )  # fmt: skip
+    splits = complete(whole.splits, whole.labels, whole.classes, where, held_out)
     return ImageData(
         images=_read_only(np.ascontiguousarray(whole.read())),
         labels=_read_only(whole.labels),

@@ -49,7 +49,6 @@ class TrainingLoop:
         seed: int = 0,
         max_epochs: int = 10,
         steps_per_epoch: int | None = None,
-        threads: int | None = None,
     ) -> None:
         """
         Args:
@@ -60,7 +59,6 @@ class TrainingLoop:
             max_epochs: horizon of the learning rate schedule; training may continue beyond it.
             steps_per_epoch: batches per epoch; each epoch continues in the training data where the last one ended.
                 None makes every epoch one pass.
-            threads: CPU threads, for the whole process; None keeps torch's setting.
 
         Raises:
             ValueError: for a hyperparameter that is unknown or not allowed, or a device that does not exist.
@@ -74,8 +72,6 @@ class TrainingLoop:
         self.epoch = 0
         self.device = choose_device(h.device)
         self._dtype = choose_precision(h.precision, self.device)
-        if threads is not None:
-            torch.set_num_threads(threads)
         keep_freed_memory()
         self.images = device_images(data, self.device)
         self._randomness = Randomness(seed, self.device)

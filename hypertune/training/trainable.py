@@ -133,6 +133,8 @@ class ImageTrainable(Trainable):
         self._free()
 
     def _begin(self, config: dict[str, Any]) -> None:
+        import torch
+
         from hypertune.training.loop import TrainingLoop
 
         told = config.get(RESERVED, {})
@@ -142,6 +144,8 @@ class ImageTrainable(Trainable):
         self._schedule = {epoch: {**config, **changes} for epoch, changes in told.get("schedule", [])}
         max_epochs = told.get("max_epochs", 10)
         self._stop_epoch: int = told.get("stop_epoch", max_epochs)
+        if told.get("threads") is not None:
+            torch.set_num_threads(told["threads"])
         self.loop = TrainingLoop(
             self.kind,
             config,
@@ -149,7 +153,6 @@ class ImageTrainable(Trainable):
             seed=told.get("seed", 0),
             max_epochs=max_epochs,
             steps_per_epoch=told.get("steps_per_epoch"),
-            threads=told.get("threads"),
         )
 
     def _finish(self, diverged: bool) -> dict[str, float]:

@@ -92,7 +92,7 @@ def test_a_journal_that_has_lost_finished_trials_is_refused(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"journal.jsonl: has \d+ finished trials, but trials.csv has 1 more"):
         Recorder(STUDY, tmp_path)
     (tmp_path / JOURNAL).unlink()
-    with pytest.raises(ValueError, match="knows 0 finished trials"):
+    with pytest.raises(ValueError, match="has 0 finished trials"):
         Recorder(STUDY, tmp_path)
 
 
