@@ -86,7 +86,7 @@ class Retraining:
         """One: each epoch is reported by itself."""
         return 1
 
-    def choose(self, view: View) -> Any | None:
+    def choose(self, view: View) -> Trial | None:
         return None
 
     def checkpointed(self, trial_id: str, path: str) -> None:

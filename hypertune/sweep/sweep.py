@@ -137,14 +137,14 @@ class Sweep:
         """Tells the scheduler that the driver has created a suggested trial."""
         self._timed(self.scheduler.on_trial_add, view, trial)
 
-    def promoted(self, view: View) -> Any | None:
+    def promoted(self, view: View) -> Trial | None:
         """A paused trial that the scheduler promotes, or None."""
         if not self.paused:
             return None
         trial = self._timed(self.scheduler.choose_trial_to_run, view)
         return trial if trial and trial.trial_id in self.paused else None
 
-    def choose(self, view: View) -> Any | None:
+    def choose(self, view: View) -> Trial | None:
         """The promoted trial to start next, which then counts as running, or None."""
         if self.room() < 1 or len(self.running) >= self.workers or self.fork(view):
             return None

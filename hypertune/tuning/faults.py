@@ -47,23 +47,23 @@ class Faults(Callback):
         """
         ray_internals.on_lost_worker(controller, self._told)
 
-    def _told(self, trial: Any | None, exception: Exception) -> Exception:
+    def _told(self, trial: Trial | None, exception: Exception) -> Exception:
         if trial is not None and isinstance(exception, OutOfMemoryError):
             self._short_of_memory.add(trial.trial_id)
         lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
         return WorkerLost(exception) if lost else exception
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Called when the trial has been given a worker."""
         self._heard[trial.trial_id] = time.monotonic()
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Called when the trial has reported."""
         self._heard[trial.trial_id] = time.monotonic()
 
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called several times a second, even while nothing happens."""
         if self._limit is None:
             return
@@ -73,7 +73,7 @@ class Faults(Callback):
             if time.monotonic() - heard > self._limit:
                 self._kill(running[name])
 
-    def _kill(self, trial: Any) -> None:
+    def _kill(self, trial: Trial) -> None:
         import ray
 
         del self._heard[trial.trial_id]
@@ -82,12 +82,12 @@ class Faults(Callback):
         if actor is not None:
             ray.kill(actor)
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Called when the trial is retried; the death of a node never counts as a failure of its trials."""
         if NODE_DIED in str(trial.get_error()):
             ray_internals.forgive(trial)
 
-    def reason(self, trial: Any) -> str:
+    def reason(self, trial: Trial) -> str:
         """Why a trial failed even after its retries, in one line."""
         error = trial.get_error()
         return f"{self._cause(trial.trial_id, error)}, and again at every retry"

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from ray.tune import Callback
+from ray.tune.experiment import Trial
 
 from hypertune.sweep.batches import batch_s
 from hypertune.tuning import ray_internals
@@ -24,7 +25,7 @@ class ForgetEnded(Callback):
     every trial that it starts, and finally write all of it to a snapshot that nothing here reads.
     """
 
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """`trials` is the controller's own list."""
         ended = [trial for trial in trials if trial.is_finished()] if len(trials) > KEPT else []
         if len(ended) > KEPT:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from ray.tune import Callback
+from ray.tune.experiment import Trial
 from ray.util.metrics import Gauge
 
 from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, StrategyStatus
@@ -80,7 +81,7 @@ class Publisher(Callback):
     def __call__(self, event: Event) -> None:
         self._live(event)
 
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called by Ray Tune several times a second."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray.tune import Callback
+from ray.tune.experiment import Trial
 
 from hypertune.space.space import flatten
 from hypertune.study.study import Study
@@ -38,7 +39,7 @@ class NameTasks(Callback):
         super().__init__()
         self._study = study
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Called when the trial has been given a worker."""
         actor: Any = actor_of(trial)
         label = trial_label(self._study, trial.trial_id, trial.config)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from hypertune.sweep.retraining import Retraining
 from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Checkpoint, Report
+from hypertune.sweep.trial import Checkpoint, Report, Trial, View
 from hypertune.tuning.housekeeping import stop_soon
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
@@ -26,7 +26,9 @@ Stage = Sweep | Retraining
 class MakeTrial(Protocol):
     """Creates Ray Tune's object for one of a stage's trials, restored from `saved` if given."""
 
-    def __call__(self, stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Any: ...
+    def __call__(
+        self, stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None
+    ) -> Trial: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Begun:
     """The current stage, and its trials that were unfinished when it was interrupted."""
 
     stage: Stage
-    trials: list[Any] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
 
 
 class Hope:
@@ -77,8 +79,8 @@ class Queue:
     ) -> None:
         self._stages = deque(stages)
         self._constants, self._told = constants, told
-        self._under_way: deque[Any] = deque()
-        self._trials: dict[str, Any] = {}
+        self._under_way: deque[Trial] = deque()
+        self._trials: dict[str, Trial] = {}
         self.current: Stage | None = None
         self._former: Stage | None = None
         self.view = SweepView()
@@ -108,10 +110,10 @@ class Queue:
         if self.view.controller is not None:
             stop_soon(self.view.controller)
 
-    def next_trial(self, make: Callable[..., Any]) -> Any | None:
+    def next_trial(self, make: Callable[..., Trial]) -> Trial | None:
         """The next trial to start, or None if none should start now."""
 
-        def make_trial(stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Any:
+        def make_trial(stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Trial:
             told = {**self._told, **stage.told(trial_id)}
             return make(trial_id, {**self._constants, **config, RESERVED: told}, saved)
 
@@ -145,13 +147,13 @@ class Queue:
         self.current.finish()
         self.current, self._former = None, self.current
 
-    def _register(self, trial: Any) -> None:
+    def _register(self, trial: Trial) -> None:
         self._trials[trial.trial_id] = trial
         self.view.add(trial)
 
     # Events from Ray Tune ----------------------------------------------------------------------------------------
 
-    def added(self, trial: Any, controller: Any) -> None:
+    def added(self, trial: Trial, controller: View) -> None:
         """Handles an added trial; one added again had lost its worker or was unfinished at an interruption."""
         self.view.controller = controller
         if self._stopping:
@@ -160,7 +162,7 @@ class Queue:
             self._register(trial)
             self.current.added(trial, self.view)
 
-    def report(self, trial: Any, report: Report) -> str:
+    def report(self, trial: Trial, report: Report) -> str:
         assert self.current is not None
         self._hope.found()
         return self.current.report(trial, report, self.view)
@@ -169,7 +171,7 @@ class Queue:
         """The number of reports that a running trial may send together next."""
         return self.current.grant(trial_id) if self.current is not None and trial_id in self._trials else 1
 
-    def choose(self) -> Any | None:
+    def choose(self) -> Trial | None:
         return self.current.choose(self.view) if self.current is not None else None
 
     def checkpointed(self, trial_id: str, path: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from hypertune.records.records import FINAL_STATUSES, Event
 from hypertune.space.space import Config
 from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError
+from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError, Trial
 from hypertune.tuning.recording import as_recorded
 
 
@@ -25,16 +25,16 @@ class ReplayView:
         self._sweep = sweep
         self.trials: dict[str, Any] = {}
 
-    def get_trials(self) -> list[Any]:
+    def get_trials(self) -> list[Trial]:
         return list(self.trials.values())
 
-    def get_live_trials(self) -> set[Any]:
+    def get_live_trials(self) -> set[Trial]:
         return {trial for name, trial in self.trials.items() if name in self._sweep.running | self._sweep.paused}
 
-    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+    def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
         trial.status = "PAUSED"
 
-    def stop_trial(self, trial: Any) -> None:
+    def stop_trial(self, trial: Trial) -> None:
         self._sweep.ended(trial, self)
 
 
