@@ -170,7 +170,7 @@ def _observers(observers: Any) -> tuple[Callable[[Event], None], ...]:
 def _check_call(data_dir: Any, progress: Any, others: Mapping[str, Any]) -> None:
     """Checks the arguments that say how a study is run."""
     if data_dir is not None and not (isinstance(data_dir, str | os.PathLike) and Path(data_dir).is_dir()):
-        raise ValueError(f"data_dir: {data_dir} is no folder; leave data_dir out to download the data set")
+        raise ValueError(f"data_dir: {data_dir} is not a folder; leave data_dir out to download the data set")
     if not isinstance(progress, bool) and progress != "auto":
         raise ValueError(f'progress: "auto", True or False, got {shortened(progress)}')
     if not isinstance(others["resume"], bool):

@@ -9,7 +9,7 @@ def plan(max_epochs: int, eta: int) -> list[list[tuple[int, int]]]:
     """The brackets of one HyperBand iteration, most exploring first, each a list of rungs `(trials, epochs)`.
 
     As in Algorithm 1 with R = `max_epochs`: n = ceil((s_max + 1) / (s + 1) * eta^s), n_i = floor(n / eta^i),
-    r_i = R * eta^(i - s), in exact arithmetic. Where R is no power of eta, r_i is rounded to the nearest epoch; the
+    r_i = R * eta^(i - s), in exact arithmetic. If R is not a power of eta, r_i is rounded to the nearest epoch; the
     rungs stay distinct, since each is at least one epoch from the next, and the last is exactly R.
 
     Raises:
