@@ -4,15 +4,15 @@
 #   sbatch cluster/slurm.sh fashion_mnist_cnn --data-dir "$HOME/data" --out "$SCRATCH/fashion"
 #   sbatch cluster/slurm.sh --resume "$SCRATCH/fashion"
 #
-# What follows the script's name is what `hypertune compare` takes. The environment with hypertune has to be active when
-# it is submitted, and with more than one node --out has to be on a file system that all nodes see.
+# The arguments are those of `hypertune compare`. The environment with hypertune must be active when the job
+# is submitted, and with more than one node --out must be on a file system that all nodes share.
 #SBATCH --job-name=hypertune
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=16
 #SBATCH --time=08:00:00
 #SBATCH --output=hypertune-%j.log
-# Five minutes before the time is up the study is interrupted, as by Ctrl-C, so that it can be resumed.
+# Five minutes before the time limit the study is interrupted, as by Ctrl-C, so that it can be resumed.
 #SBATCH --signal=B:USR1@300
 set -euo pipefail
 
@@ -21,13 +21,13 @@ if (($# == 0)); then
     exit 2
 fi
 
-# A token of this job's own, that only its owner can read: other users are on these machines, too.
+# A token for this job that only its owner can read, since other users may be on these machines.
 state="${HYPERTUNE_STATE:-$HOME/.hypertune}/slurm-$SLURM_JOB_ID"
 (umask 077 && mkdir -p "$state" && python -c 'import secrets; print(secrets.token_hex(32))' >"$state/token")
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token" RAY_USAGE_STATS_ENABLED=0
 ulimit -n "$(ulimit -H -n)"
 
-# Ports and folders by the job's number, so that two jobs on one machine do not meet. This script runs on the first node.
+# Ports and folders depend on the job's number, so that jobs on one machine do not collide. This runs on the first node.
 nodes=$SLURM_JOB_NUM_NODES
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address="$(hostname -I | cut -d ' ' -f 1):$((20000 + SLURM_JOB_ID % 10000))"
@@ -38,7 +38,7 @@ pids=()
 # shellcheck disable=SC2317 # called by the trap
 stop_ray() {
     trap - USR1
-    # Each step's Ray alone, and not `ray stop`, which would end those of the user's other jobs on a shared machine.
+    # Ends each step's Ray only; `ray stop` would also end those of the user's other jobs on a shared machine.
     kill "${pids[@]}" 2>/dev/null || true
     wait || true
     rm -r "$state"
@@ -47,7 +47,7 @@ trap stop_ray EXIT
 study=
 trap 'if [[ -n $study ]]; then kill -INT "$study"; else exit 130; fi' USR1
 
-# The dashboard listens on its node alone; from elsewhere: ssh -N -L 8265:127.0.0.1:PORT NODE
+# The dashboard listens on its node only; from elsewhere use ssh -N -L 8265:127.0.0.1:PORT NODE
 echo "dashboard: port $dashboard on $head, token in $state/token"
 srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" \
     ray start --head "--node-ip-address=${address%:*}" "--port=${address#*:}" "--temp-dir=/tmp/ray-$SLURM_JOB_ID" \
@@ -61,7 +61,7 @@ if ((nodes > 1)); then
         _ "$address" "--address=$address" "${common[@]}" >&2 &
     pids+=($!)
 fi
-# The study counts the workers there are when it begins, so it waits for all nodes.
+# The study counts the workers at its start, so wait for all nodes.
 timeout 600 python - "$address" "$nodes" <<'PYTHON' &
 import sys, time
 import ray
@@ -82,7 +82,7 @@ if ! wait -n "${pids[@]}"; then # whichever ends first: the waiting, or a Ray th
     exit 1
 fi
 
-# A background job of a shell ignores interrupts, unless told otherwise.
+# A shell's background job ignores interrupts by default.
 env --default-signal=INT hypertune compare "$@" --address "$address" &
 study=$!
 code=0

@@ -2,9 +2,9 @@
 
     import hypertune
 
-    result = hypertune.compare("digits_cnn")  # a study file, a shipped study, or a Ray Tune trainable of your own
-    result.conclusion                         # what can be said, in plain words
-    hypertune.load("hypertune-out/digits_cnn")  # the same, of any study there is
+    result = hypertune.compare("digits_cnn")  # a study file, a shipped study, or your own Ray Tune trainable
+    result.conclusion                         # the conclusion in plain words
+    hypertune.load("hypertune-out/digits_cnn")  # the result of an existing study
 
 The public names load on first use, so that `hypertune --help` does not wait for Ray or torch.
 """

@@ -1,4 +1,4 @@
-"""The Python interface: `compare` runs a study and gives back its `Result`."""
+"""The Python interface: `compare` runs a study and returns its `Result`."""
 
 from __future__ import annotations
 
@@ -63,48 +63,48 @@ def compare(
     progress: Literal["auto"] | bool = "auto",
     observers: Iterable[Callable[[Event], None]] = (),
 ) -> Result:
-    """Compares search strategies, on a study or on a Ray Tune trainable of your own.
+    """Compares search strategies on a study or on your own Ray Tune trainable.
 
     Examples:
         >>> compare("digits_cnn", strategies="random,asha", seeds=5)
         >>> compare(trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, metric="loss", mode="min")
 
     Args:
-        study: a `Study`, a study file or the name of a shipped study; what is given besides takes the place of what
-            the study says, as on the command line.
-        trainable: a Ray Tune trainable, function or class, as you would give it to `tune.Tuner`, or where to import it
-            from, `package.module:attribute`. It needs `space`, `metric` and `mode`, unless there is a study.
-        space: its `param_space`, unchanged: domains of Ray Tune and constants.
-        strategies: names as `random` or `hyperopt+asha`, in a list or with commas between them; by default `random`,
+        study: a `Study`, a study file or the name of a shipped study. The other arguments override its settings, as
+            options do on the command line.
+        trainable: a Ray Tune trainable, function or class, as you would pass it to `tune.Tuner`, or its import path,
+            `package.module:attribute`. Without a study it also needs `space`, `metric` and `mode`.
+        space: its `param_space`, unchanged: Ray Tune domains and constants.
+        strategies: names such as `random` or `hyperopt+asha`, as a list or separated by commas; by default `random`,
             `bayes`, `hyperband`, `hyperopt`, `asha` and `optuna`.
-        seeds: how many sweeps per strategy, or their seeds; by default 3.
+        seeds: the number of sweeps per strategy, or a list of their seeds; by default 3.
         budget: what each sweep may spend: `{"epochs": 200}`, `{"trials": 20}` or `{"seconds": 600}`; by default 20
             full trainings' worth of epochs.
         metric, mode: the reported number to optimise, and whether to `"max"` or `"min"` it.
-        max_epochs: reports of a full training; by default 10. A trainable that would go on is stopped there.
-        give_up_after: trials that may fail before one has reported anything; by default 10, 0 for any number.
+        max_epochs: epochs (reports) of a full training; by default 10. A trial that trains longer is stopped there.
+        give_up_after: end the study if this many trials fail before any trial reports; by default 10, 0 for never.
         resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
         options: strategy name to its options; `hypertune strategies` lists them.
-        name: what to call the study; by default as the trainable.
+        name: name of the study; by default that of the trainable.
         out: output folder, or its URL on shared storage (`s3://bucket/path`); by default a new one under
             `hypertune-out`.
-        data_dir: where the data sets lie already.
+        data_dir: folder that already has the data sets.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
-        dashboard_host: where the dashboard of a Ray that starts here listens; by default on this machine alone.
-        resume: go on with the study that `out` holds; of the rest only a trainable that cannot be imported has to be
-            given again. What is added to it is run, and nothing else: more `seeds`, `strategies="+pb2,+smac"`,
+        dashboard_host: address on which the dashboard of a local Ray listens; by default on this machine alone.
+        resume: continue the study in `out` with its own settings. A trainable that cannot be imported has to be given
+            again. A study can be added to; only what is missing is run: `seeds`, `strategies="+pb2,+smac"`,
             `until_decided`, `max_seeds`, `max_seconds`, `margin`.
-        progress: shows how far the study is, how long it will take and what failed: a bar in a terminal, a display that
-            updates itself in a notebook, lines elsewhere; all on stderr. False shows nothing; True is `"auto"`.
+        progress: whether to show progress, time left and failures on stderr: a bar in a terminal, a live display in a
+            notebook, lines elsewhere. False shows nothing; True is `"auto"`.
         observers: called with every event of the journal.
 
     Returns:
-        What came of it. Ctrl-C ends the study early, but in order: see `Result.interrupted`.
+        The result. Ctrl-C ends the study early but cleanly: see `Result.interrupted`.
 
     Raises:
-        ValueError: one line saying what is wrong with the input and what would be right; before Ray is started, but for
-            what only a running cluster can tell.
-        TypeError: for an argument that there is not.
+        ValueError: one line saying what is wrong with the input and how to correct it. It is raised before Ray starts,
+            except for what only a running cluster can tell.
+        TypeError: for an unknown argument.
     """
     with in_python():
         place, watching = _place(out), _observers(observers)
@@ -139,10 +139,10 @@ def compare(
 
 
 def run(study: Study, out: Place, circumstances: Circumstances, trainable: Trainable | None = None) -> Result:
-    """Runs a study and writes all that is concluded from it: `compare` without its arguments' defaults and its display.
+    """Runs a study and writes its outputs: `compare` without default arguments and without a display.
 
     Args:
-        trainable: in place of the one that the study names.
+        trainable: used in place of the one that the study names.
 
     Raises:
         ValueError: as `driver.run`.
@@ -184,9 +184,9 @@ def _observers(observers: Any) -> tuple[Callable[[Event], None], ...]:
 
 
 def _check_call(data_dir: Any, progress: Any, others: Mapping[str, Any]) -> None:
-    """Checks what says how to run a study, not which."""
+    """Checks the arguments that say how a study is run."""
     if data_dir is not None and not (isinstance(data_dir, str | os.PathLike) and Path(data_dir).is_dir()):
-        raise ValueError(f"data_dir: no such folder, {data_dir}; leave it out to download the data set")
+        raise ValueError(f"data_dir: {data_dir} is not a folder; leave data_dir out to download the data set")
     if not isinstance(progress, bool) and progress != "auto":
         raise ValueError(f'progress: "auto", True or False, got {shortened(progress)}')
     if not isinstance(others["resume"], bool):
@@ -198,16 +198,16 @@ def _check_call(data_dir: Any, progress: Any, others: Mapping[str, Any]) -> None
 
 
 def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], place: Place | None) -> Study:
-    """The study that is stored at `place`; with its constants as given, since a file cannot hold them all.
+    """The study stored at `place`, with its constants as given, since a file cannot hold all of them.
 
     Raises:
-        ValueError: if there is none, or another one is asked for.
+        ValueError: if `place` holds no study, or the arguments describe a different one.
     """
     if place is None:
         raise ValueError('resume: of which study? Give its folder or URL, e.g. out="hypertune-out/first"')
     with local_copy(place, "study.toml") as folder:
         if not (folder / "study.toml").is_file():
-            raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
+            raise ValueError(f"resume: {place} holds no study to resume; leave resume out to start one there")
         stored = Study.load(folder / "study.toml")
     adding = {name: value for name, value in given.items() if name in EXTENDING and value is not None}
     stored = added_to(stored, adding) if adding else stored
@@ -219,18 +219,18 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     asked = asked.replace(**{name: getattr(stored, name) for name in ENDING}) if asked is not stored else asked
     changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
     if changes:
-        raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")
+        raise ValueError(f"{changes[0]}: the study in {place} has a different value; leave it out to resume")
     return asked
 
 
 def _stored_data_dir(place: Place) -> str | None:
-    """Where the data lay for the study until now."""
+    """The data folder that the study has used so far."""
     with local_copy(place, "provenance.json") as folder:
         return read_provenance(folder / "provenance.json").get("data_dir")
 
 
 def _essence(study: Study) -> dict[str, Any]:
-    """What a study cannot change half-way, by the argument it is."""
+    """Settings that cannot change half-way through a study, by the name of their argument."""
     from hypertune.study.study import tomlable
 
     return {
@@ -246,9 +246,9 @@ def _essence(study: Study) -> dict[str, Any]:
 
 
 def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:
-    """Checks what can be checked before Ray starts, of a study that was not read from a file as it is.
+    """Checks before Ray starts what was given as arguments; a study file has been checked already.
 
-    A study's own trainable is imported later, while Ray starts, since that takes seconds.
+    A trainable that the study names is imported later, while Ray starts, since that takes seconds.
     """
     from hypertune.training import registry
     from hypertune.tuning import checks
@@ -265,8 +265,8 @@ def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainab
                     'trainable: a built-in model needs a study that names its data, e.g. compare("digits_cnn")'
                 )
             raise ValueError(
-                f"trainable: {study.name} trains {study.training.trainable} on {study.training.dataset}; leave the "
-                "study out and give the trainable its space, metric and mode"
+                f"trainable: {study.name} trains {study.training.trainable} on {study.training.dataset}; leave out the "
+                "study and give space, metric and mode with the trainable"
             )
         checks.check(study, found)
     return found
@@ -281,7 +281,7 @@ def _display(study: Study, place: Place, *, shown: bool) -> AbstractContextManag
 
 
 def _closing(result: Result) -> Iterator[str]:
-    """What a display says last."""
+    """The last lines of a display."""
     from hypertune.comparison.assessment import assess
     from hypertune.comparison.failures import told_failures
     from hypertune.comparison.wording import sentences
@@ -290,5 +290,5 @@ def _closing(result: Result) -> Iterator[str]:
     yield from told_failures(result.records, str(result.place))
     yield f"Report: {result.place}/report.html"
     if result.interrupted:
-        told = "Mend the trainable and go on" if result.records.gave_up else "Interrupted. Go on"
+        told = "Fix the trainable, then resume" if result.records.gave_up else "Interrupted. Resume"
         yield f'{told} with: compare(out="{result.place}", resume=True)'

@@ -1,4 +1,4 @@
-"""The arguments of `hypertune.compare` that describe a study, each checked by itself; errors name it and the remedy."""
+"""Checks each argument of `hypertune.compare` that describes a study; errors name the argument and the remedy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _strategies(value: Any) -> tuple[str, ...]:
             raise ValueError(f"strategies: {example}, got {shortened(name)}")
     names = [name.strip() for name in names if name.strip()]
     if not names:
-        raise ValueError(f"strategies: there are none; give {example}")
+        raise ValueError(f"strategies: none given; give {example}")
     from hypertune.strategies.registry import parse_strategy
 
     for name in names:
@@ -54,7 +54,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
         if seed is None or seed < 0:
             raise ValueError(f"seeds: integers from 0 on; {example}, got {shortened(given)}")
     if not seeds:
-        raise ValueError(f"seeds: there are none; give {example}")
+        raise ValueError(f"seeds: none given; give {example}")
     return _once("seeds", [seed for seed, _ in seeds if seed is not None])
 
 
@@ -76,7 +76,7 @@ def _budget(value: Any) -> Budget:
         return msgspec.convert(plain, Budget)
     except msgspec.ValidationError:
         raise ValueError(
-            f"budget: one of the three, above 0 and whole but for seconds; {example}; got {shortened(value)}"
+            f"budget: a number above 0, whole for epochs and trials; {example}; got {shortened(value)}"
         ) from None
 
 
@@ -91,14 +91,14 @@ def _mode(value: Any) -> Literal["min", "max"]:
         return "min" if value == "min" else "max"
     close = {"mi": 'did you mean mode="min"? ', "ma": 'did you mean mode="max"? '}.get(str(value).lower()[:2], "")
     raise ValueError(
-        f'mode: {close}"max" where more of the metric is better, "min" where less is, got {shortened(value)}'
+        f'mode: {close}"max" if a higher metric is better, "min" if a lower one is, got {shortened(value)}'
     )
 
 
 def _give_up_after(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(
-            "give_up_after: trials that may fail before one has reported anything, 0 for any number, e.g. "
+            "give_up_after: how many trials may fail before any reports, 0 for no limit, e.g. "
             f"give_up_after=10, got {shortened(value)}"
         )
     return value
@@ -160,7 +160,7 @@ def _resources(value: Any) -> dict[str, Any]:
 def _options(value: Any) -> dict[str, dict[str, Any]]:
     example = 'options={"asha": {"grace_period": 2}}'
     if not isinstance(value, Mapping) or not all(isinstance(inner, Mapping) for inner in value.values()):
-        raise ValueError(f"options: each strategy's own, e.g. {example}, got {shortened(value)}")
+        raise ValueError(f"options: options by strategy, e.g. {example}, got {shortened(value)}")
     return {name: dict(inner) for name, inner in value.items()}
 
 
@@ -168,7 +168,7 @@ def check_options(options: Mapping[str, Any], strategies: Iterable[str]) -> None
     for name in options:
         if name not in strategies:
             hint = close_to(name, strategies)
-            raise ValueError(f"options: {name!r} is none of the strategies; {hint}they are {', '.join(strategies)}")
+            raise ValueError(f"options: {name!r} is not a strategy of this study; {hint}known: {', '.join(strategies)}")
 
 
 def _name(value: Any) -> str:
@@ -189,7 +189,7 @@ def read_space(value: Any) -> Space:
     for name in value:
         if not isinstance(name, str) or not name:
             raise ValueError(
-                f'space: names are text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
+                f'space: names must be text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
             )
     from hypertune.space.from_ray import from_ray
 
@@ -197,7 +197,7 @@ def read_space(value: Any) -> Space:
     if not space.parameters():
         remedy = next((told for name, entry in value.items() if (told := _as_domain(name, entry))), None)
         raise ValueError(
-            remedy or 'space: has nothing to search, constants alone; e.g. {"lr": tune.loguniform(1e-4, 1e-1)}'
+            remedy or 'space: only constants, nothing to search; give e.g. {"lr": tune.loguniform(1e-4, 1e-1)}'
         )
     for name, entry in value.items():
         if isinstance(entry, tuple) and (told := _as_domain(name, entry)):
@@ -206,7 +206,7 @@ def read_space(value: Any) -> Space:
 
 
 def _callers() -> int:
-    """The `stacklevel` of the line outside this package that the arguments come from."""
+    """The `stacklevel` of the caller outside this package that passed the arguments."""
     package, level, frame = f"{Path(__file__).parent}{os.sep}", 0, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
@@ -214,15 +214,15 @@ def _callers() -> int:
 
 
 def _as_domain(name: str, entry: Any) -> str | None:
-    """What to write instead of an entry that looks as if it were meant as a domain; None where it does not."""
+    """The remedy for an entry that was probably meant as a domain; None for a plain constant."""
     if isinstance(entry, Mapping) and len(entry) == 1:
         kind, args = next(iter(entry.items()))
         if kind in (*NUMERIC_KINDS, "choice") and isinstance(args, list | tuple):
             inner = ", ".join(map(repr, args)) if kind in NUMERIC_KINDS else repr(list(args))
-            return f"space: {name} is written as in a study file; here it is tune.{kind}({inner})"
+            return f"space: {name} is written as in a study file; in Python write tune.{kind}({inner})"
     if not isinstance(entry, list | tuple) or not entry:
         return None
-    constant = f"space: {name}={entry!r} is a constant, handed to every trial as it is;"
+    constant = f"space: {name}={entry!r} is a constant, passed to every trial unchanged;"
     pair = len(entry) == 2 and all(isinstance(n, Real) and not isinstance(n, bool) for n in entry)
     if pair and entry[0] < entry[1]:
         low, high = entry
@@ -254,10 +254,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _integer(value: Any, *, whole: bool = False) -> int | None:
-    """A whole number of whatever type, numpy's too, as an int; None for anything else, a bool among it.
+    """An integer of any type, including numpy's, as an int; None for anything else, including a bool.
 
     Args:
-        whole: whether a float that is whole counts as one.
+        whole: whether to accept a float without a fractional part.
     """
     if isinstance(value, bool):
         return None
@@ -278,7 +278,7 @@ def _items(name: str, value: Any, example: str) -> list[Any]:
 def _once(name: str, values: list[Any]) -> tuple[Any, ...]:
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
-        raise ValueError(f"{name}: each one once, got {twice!r} more often")
+        raise ValueError(f"{name}: {twice!r} is given more than once; give each one once")
     return tuple(values)
 
 
@@ -289,7 +289,7 @@ def _known(name: str, value: Mapping[Any, Any], known: Iterable[str]) -> None:
 
 
 def close_to(name: object, known: Iterable[str]) -> str:
-    """`did you mean NAME? ` if one is close or begins with it, else nothing."""
+    """`did you mean NAME? ` if a known name is close to or starts with `name`, else an empty string."""
     names = list(known)
     begins = [other for other in names if other.startswith(str(name))]
     close = begins or difflib.get_close_matches(str(name), names, n=1)
@@ -297,6 +297,6 @@ def close_to(name: object, known: Iterable[str]) -> str:
 
 
 def shortened(value: Any) -> str:
-    """Its `repr` on one line, cut after some 80 characters."""
+    """The `repr` of `value` on one line, cut after some 80 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."

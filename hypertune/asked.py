@@ -22,7 +22,7 @@ DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optun
 DEFAULT_SEEDS = 3
 DEFAULT_MAX_EPOCHS = 10
 FULL_TRAININGS = 20
-"""Full trainings' worth of epochs that a sweep may spend by default."""
+"""The default budget of a sweep, in full trainings."""
 
 EXAMPLE = (
     'compare(trainable=train, space={"lr": tune.loguniform(1e-4, 1e-1)}, metric="accuracy", mode="max", max_epochs=10)'
@@ -30,8 +30,8 @@ EXAMPLE = (
 ELSEWHERE = {
     "num_samples": 'budget={"trials": 20}',
     "time_budget_s": 'budget={"seconds": 600}',
-    "search_alg": 'strategies=["hyperopt"]; `hypertune strategies` lists what there is',
-    "scheduler": 'strategies=["random+asha"]; `hypertune strategies` lists what there is',
+    "search_alg": 'strategies=["hyperopt"]; `hypertune strategies` lists them',
+    "scheduler": 'strategies=["random+asha"]; `hypertune strategies` lists them',
     "param_space": "space=...",
     "config": "space=...",
     "resources_per_trial": 'resources={"cpus_per_trial": 1, "gpus_per_trial": 0}',
@@ -46,25 +46,25 @@ ELSEWHERE = {
     "quiet": "progress=False",
     "verbose": "progress=True or False",
 }
-"""What others call what has another name here."""
+"""Names of arguments in other libraries, and what to write here instead."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def names_checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Says what an unknown argument is called here, where Python says only that it is unknown."""
+    """Adds to Python's error for an unknown argument what that argument is called here."""
     known = list(inspect.signature(function).parameters)
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         if len(args) > 1:
-            raise TypeError(f"compare: the study alone is given without its name; write e.g. {EXAMPLE}")
+            raise TypeError(f"compare: only the study is a positional argument; write e.g. {EXAMPLE}")
         for name in kwargs:
             if name not in known:
                 remedy = ELSEWHERE.get(name)
-                told = f"here that is {remedy}" if remedy else f"{close_to(name, known)}known: {', '.join(known)}"
-                raise TypeError(f"compare: no argument is called {name}; {told}")
+                told = f"write {remedy}" if remedy else f"{close_to(name, known)}known: {', '.join(known)}"
+                raise TypeError(f"compare: unknown argument {name}; {told}")
         return function(*args, **kwargs)
 
     return checked
@@ -72,14 +72,14 @@ def names_checked(function: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def in_python() -> Iterator[None]:
-    """Names the argument in errors that name an option of the command line."""
+    """Makes errors name the Python argument instead of the command-line option."""
     with _reworded(_options):
         yield
 
 
 @contextmanager
 def as_arguments() -> Iterator[None]:
-    """Names the argument in errors that name a key of a study file, for a study that was built from arguments."""
+    """Makes errors name the Python argument instead of the study file's key, for a study built from arguments."""
     with _reworded(_keys):
         yield
 
@@ -89,7 +89,7 @@ def _reworded(words: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        # The same error, so that nothing is lost of one that is no user's.
+        # The same error object, so that its traceback is kept if it turns out to be a bug.
         if words(str(error)) != str(error):
             error.args = (words(str(error)),)
         raise
@@ -113,13 +113,13 @@ def study_of(
     space: Any,
     given: Mapping[str, Any],
 ) -> Study:
-    """The study to run: the given one with whatever else is given in its place, or one around the trainable.
+    """The study to run: the given one with overrides, or a new one around the trainable.
 
     Args:
         given: arguments of `compare` by their names, None where one was left out.
 
     Raises:
-        ValueError: one line that names the argument and what would be right.
+        ValueError: one line that names the argument and the remedy.
     """
     values = {key: READERS[key](value) for key, value in given.items() if value is not None}
     if study is None:
@@ -203,7 +203,7 @@ def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
     missing = [name for name, value in needed.items() if value is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise ValueError(f"compare: {_listing(missing)} {verb} missing, or else a study; e.g. {EXAMPLE}")
+        raise ValueError(f"compare: {_listing(missing)} {verb} missing, and no study is given; e.g. {EXAMPLE}")
     if not isinstance(trainable, str):
         _check_trainable(trainable)
     max_epochs = values.pop("max_epochs", DEFAULT_MAX_EPOCHS)
@@ -226,25 +226,23 @@ def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
 
 
 def _check_trainable(trainable: Any) -> None:
-    """Refuses what Ray Tune would refuse only once a trial starts."""
+    """Rejects a trainable that Ray Tune would reject only when a trial starts."""
     if not callable(trainable):
         raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
     if inspect.isclass(trainable):
         from ray.tune import Trainable
 
         if not issubclass(trainable, Trainable):
-            raise ValueError(
-                f"trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
-            )
+            raise ValueError(f"trainable: the class {trainable.__name__} must be derived from ray.tune.Trainable")
         return
     try:
         inspect.signature(trainable).bind({})
     except TypeError:
         raise ValueError(
-            f"trainable: {_name_of(trainable)} has to take one argument, the configuration: def train(config)"
+            f"trainable: {_name_of(trainable)} must take one argument, the configuration: def train(config)"
         ) from None
     except ValueError:
-        return  # a callable that Python knows no signature of
+        return  # a callable without a signature that Python can read
 
 
 def _with(resources: Resources, changes: Mapping[str, Any]) -> Resources:
@@ -256,7 +254,7 @@ def _listing(names: list[str]) -> str:
 
 
 def _name_of(trainable: Any) -> str:
-    """What to call the study: as the trainable, in the letters that a study's name may have."""
+    """A study name made from the trainable's name, with only the characters that a name may have."""
     name = trainable.rpartition(":")[2] if isinstance(trainable, str) else getattr(trainable, "__name__", "")
     return re.sub(r"[^A-Za-z0-9._-]", "", str(name)).lstrip("._-") or "study"
 
@@ -268,7 +266,7 @@ def _path_of(trainable: Any) -> str:
 
 
 def _resources_of(trainable: Any) -> dict[str, float]:
-    """What `tune.with_resources` attached to the trainable."""
+    """The resources that `tune.with_resources` attached to the trainable."""
     asked = getattr(trainable, "_resources", None)
     asked = getattr(asked, "required_resources", asked)
     if not isinstance(asked, Mapping):

@@ -1,4 +1,4 @@
-"""How hypertune is installed here: its version, whether another project's files lie in its package, and its extras."""
+"""How hypertune is installed: its version, its extras, and whether another project has overwritten its files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 DISTRIBUTION = "hypertune-ray"
-"""What the package is installed as; it is imported as `hypertune`."""
+"""The name it is installed by; it is imported as `hypertune`."""
 OTHER = "hypertune"
-"""A project of the package registry with the same import name: its files would take the place of ours."""
+"""Another project on the package registry with the same import name: its files would overwrite ours."""
 
 
 def installed_version() -> str:
-    """The version, e.g. `0.1.0`; `unknown` where only the sources are there, as in a job of a cluster."""
+    """The version, e.g. `0.1.0`; `unknown` where only the sources are present, as in a cluster's job."""
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
@@ -24,7 +24,7 @@ def installed_version() -> str:
 
 
 def check_alone() -> None:
-    """Checks that the other project is not installed into the same package.
+    """Checks that the other project of the same name is not installed here.
 
     Raises:
         ValueError: one line that says what to remove.
@@ -34,7 +34,7 @@ def check_alone() -> None:
     except PackageNotFoundError:
         return
     raise ValueError(
-        f"another project called hypertune ({there}) is installed here, and its files lie among ours; remove it (`pip "
+        f"another project called hypertune ({there}) is installed here and overwrites our files; remove it (`pip "
         f"uninstall {OTHER}`) and install {DISTRIBUTION} again"
     )
 
@@ -72,6 +72,6 @@ def _checkout() -> Path | None:
 
 
 def _made_by_uv() -> bool:
-    """Whether the environment was made by uv, and so has no pip of its own."""
+    """Whether the environment was made by uv and so may have no pip."""
     configuration = Path(sys.prefix, "pyvenv.cfg")
     return configuration.is_file() and "uv = " in configuration.read_text(encoding="utf-8")

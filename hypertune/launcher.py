@@ -1,7 +1,7 @@
-"""What the command `hypertune` starts, installed as the module `hypertune_ray` beside the package.
+"""Entry point of the command `hypertune`, installed as the module `hypertune_ray` beside the package.
 
-Another project of the package registry has the import name `hypertune`, too. Where it comes first on Python's path,
-none of our package can be imported, and this module is what can still say so.
+Another project on the package registry also has the import name `hypertune`. Where it comes first on Python's path,
+our package cannot be imported, and only this module can still report that.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 
 REMEDY = (
-    "hypertune: the Python package `hypertune` here is another project of that name; remove it (`pip uninstall "
+    "hypertune: the installed Python package `hypertune` is another project of that name; remove it (`pip uninstall "
     "hypertune`) and install hypertune-ray again"
 )
 
 
 def main() -> int:
-    """Runs the command; exit code 2 where the package belongs to the other project."""
+    """Runs the command; returns exit code 2 if the package belongs to the other project."""
     try:
         from hypertune.commands.cli import main as command
     except ModuleNotFoundError as error:

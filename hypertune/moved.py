@@ -1,4 +1,4 @@
-"""Where modules have moved to, so that what names an old place keeps loading: pickles, plugins, installed commands."""
+"""Maps the old names of modules to the new ones, so that old pickles, plugins and installed commands still load."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ MOVED = {
     "tuning.trainables": "training.registry",
     "workspace": "storage.workspace",
 }
-"""Name before version 0.2 to the name today, both within `hypertune`."""
+"""Name before version 0.2 to the present name, both within `hypertune`."""
 
 
 class MovedFinder(MetaPathFinder, Loader):
-    """Finds a module by its old name; it is the very module of the new name, so that `isinstance` holds."""
+    """Finds a module by its old name and returns the module of the new name itself, so that `isinstance` holds."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -58,12 +58,12 @@ class MovedFinder(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is run again; the module keeps the spec of its new name."""
+        """Runs nothing again; the module keeps the spec of its new name."""
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:
-    """Lets Python look here where it finds nothing itself."""
+    """Makes Python ask `MovedFinder` for modules that it does not find itself."""
     if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
         sys.meta_path.append(MovedFinder())

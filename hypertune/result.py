@@ -1,4 +1,4 @@
-"""What came of a study: `Result`, from the run itself or loaded from its output folder."""
+"""`Result`: the outcome of a study, from the run itself or loaded from its output folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ State = Literal["finished", "interrupted", "running"]
 
 
 class Figures(dict[str, "go.Figure"]):
-    """Plotly figures by name; one of them shows itself in a notebook: `result.figures()["anytime"]`."""
+    """Plotly figures by name; a notebook displays one with `result.figures()["anytime"]`."""
 
     def __repr__(self) -> str:
         return f"Figures({', '.join(self)})"
@@ -40,11 +40,11 @@ class Result:
     """A study's outcome, from its output folder.
 
     Attributes:
-        folder: where everything has been written; of a study at a URL a copy that lives as long as this process.
-        records: the facts as tables.
-        interrupted: whether the study was stopped before its end; `compare(..., resume=True)` goes on.
-        running: whether a process was still at it when this was read; what follows describes it as far as it was then.
-        place: the study's own place, a folder or a URL; `folder` if left out.
+        folder: the output folder; for a study at a URL, a local copy that is deleted when this process ends.
+        records: the records as tables.
+        interrupted: whether the study was stopped before its end; `compare(..., resume=True)` continues it.
+        running: whether a process was still running the study when it was read; the result is then a snapshot.
+        place: the study's location, a folder or a URL; `folder` by default.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Result:
 
     @property
     def study(self) -> Study:
-        """What was asked for."""
+        """The study that was run."""
         return self.records.study
 
     @property
@@ -82,7 +82,7 @@ class Result:
 
     @cached_property
     def conclusion(self) -> str:
-        """What can be concluded, in plain words."""
+        """The conclusion in plain words."""
         from hypertune.comparison.verdict import conclusion
 
         return conclusion(self.records)
@@ -107,16 +107,16 @@ class Result:
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """What became of each of the study's hypotheses."""
+        """The finding on each of the study's hypotheses."""
         from hypertune.comparison.findings import findings
 
         return findings(self.records)
 
     def heatmap(self, x: str | None = None, y: str | None = None) -> go.Figure:
-        """Two factors of a design against each other.
+        """A heatmap of two factors of a design.
 
         Raises:
-            ValueError: if the study has no design, or none of these factors.
+            ValueError: if the study has no design, or `x` or `y` is not one of its factors.
         """
         from hypertune.report.designs import heatmap
 
@@ -149,15 +149,15 @@ class Result:
 
 
 def load(place: Place) -> Result:
-    """The result of any study, finished, interrupted or still running, from its output folder.
+    """Loads the result of a finished, interrupted or running study from its output folder.
 
-    Of a running study it is a snapshot; load it again for a newer one.
+    The result of a running study is a snapshot; load it again for a newer one.
 
     Args:
         place: the folder, or its URL on shared storage (`s3://bucket/path`).
 
     Raises:
-        ValueError: one line saying what is wrong with the place, or which file is missing or damaged.
+        ValueError: one line saying what is wrong with `place`, or which file is missing or damaged.
 
     Example:
         >>> hypertune.load("hypertune-out/digits_cnn").conclusion
@@ -167,12 +167,12 @@ def load(place: Place) -> Result:
     where = as_place(str(place))
     if isinstance(where, Path) and not where.is_dir():
         raise ValueError(f"{where}: no such folder{_meant(where)}")
-    # Before the records are read: what a process that has gone by then has written stands in them.
+    # Checked before the records are read: if the process has ended by now, they hold all that it wrote.
     running = is_running(where)
     with ExitStack() as stack:
         folder = stack.enter_context(local_copy(where))
         facts = _read(folder, where)
-        atexit.register(stack.pop_all().close)  # a copy lives as long as this process
+        atexit.register(stack.pop_all().close)  # the copy is deleted when this process ends
     return Result(folder, facts, interrupted=not running and not is_complete(facts), running=running, place=where)
 
 
@@ -184,7 +184,7 @@ def _read(folder: Path, place: Place) -> Records:
 
 
 def _meant(folder: Path) -> str:
-    """Folders of studies that are called nearly so, or lie where studies go by default."""
+    """A hint: a study folder with a similar name, or of that name in the default output folder."""
     candidates = [str(path.parent) for path in Path("hypertune-out").glob("*/study.toml")]
     inside = str(Path("hypertune-out") / folder)
     close = [inside] if inside in candidates else difflib.get_close_matches(str(folder), candidates, n=1)
@@ -192,12 +192,12 @@ def _meant(folder: Path) -> str:
 
 
 def is_complete(facts: Records) -> bool:
-    """Whether every sweep has been finished and every incumbent been retrained."""
+    """Whether every sweep is finished and every incumbent has been retrained."""
     study = facts.study
     if int(facts.sweeps["finished"].sum()) < _sweeps(study):
         return False
     if study.training.dataset is None or "simulation" in facts.provenance or not study.retrain:
-        return True  # only the built-in models are retrained, which have a data set
+        return True  # only the built-in models have a data set and are retrained
     columns = ["strategy", "seed", "retrain_seed"]
     done = 0 if facts.retrained.empty else len(facts.retrained[columns].drop_duplicates())
     return done >= study.retrain * int(facts.sweeps["incumbent"].notna().sum())

@@ -57,7 +57,7 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
         ({"strategies": "random,ashaa"}, "did you mean asha?"),
         ({"strategies": []}, "strategies: "),
         ({"space": {"lr": (1e-3, 1)}}, "tune.loguniform(0.001, 1)"),
-        ({"space": {"lr": 0.1}}, "space: has nothing to search"),
+        ({"space": {"lr": 0.1}}, "space: only constants, nothing to search"),
         ({"space": [1]}, "space: "),
         ({"seeds": 0}, "seeds: "),
         ({"seeds": "3"}, "seeds: "),
@@ -72,13 +72,13 @@ RIGHT: dict[str, Any] = {"trainable": train, "space": SPACE, "metric": "loss", "
         ({"observers": print}, "observers: "),
         ({"data_dir": "/no/such/folder"}, "data_dir: "),
         ({"trainable": 3}, "trainable: "),
-        ({"trainable": Plain}, "no ray.tune.Trainable"),
+        ({"trainable": Plain}, "must be derived from ray.tune.Trainable"),
         ({"trainable": lambda: None}, "def train(config)"),
         ({"trainable": "cnn"}, "a study that names its data"),
         ({"out": __file__}, "is a file; give a folder"),
-        ({"out": Path(__file__).parent}, "or go on with it by resume=True"),
+        ({"out": Path(__file__).parent}, "or continue it by resume=True"),
         ({"resume": True}, "resume: of which study?"),
-        ({"resume": True, "out": "/no/such/folder"}, "holds no study to go on with"),
+        ({"resume": True, "out": "/no/such/folder"}, "holds no study to resume"),
     ],
     ids=(f"case {number}" for number in range(1000)),
 )
@@ -94,7 +94,7 @@ def test_a_trainable_in_the_place_of_the_study_and_what_is_missing() -> None:
 
 
 def test_an_argument_that_is_called_otherwise_here() -> None:
-    with pytest.raises(TypeError, match=r"num_samples; here that is budget=\{\"trials\": 20\}"):
+    with pytest.raises(TypeError, match=r"num_samples; write budget=\{\"trials\": 20\}"):
         compare(**RIGHT, num_samples=3)  # type: ignore[call-arg]
 
 
@@ -106,7 +106,7 @@ def test_what_is_given_besides_a_study_takes_the_place_of_what_it_says() -> None
 
 
 def test_an_argument_that_a_design_decides_is_refused_by_its_name() -> None:
-    assert "leave strategies and budget out" in refused("week1_units", strategies="random")
+    assert "leave out strategies and budget" in refused("week1_units", strategies="random")
 
 
 def test_a_range_among_domains_stays_a_constant_as_for_ray_and_is_warned_of() -> None:

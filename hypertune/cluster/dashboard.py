@@ -1,4 +1,4 @@
-"""Talks to a cluster's dashboard: its address, the token it asks for, and what goes wrong on the way."""
+"""Talks to a cluster's dashboard: its address, its token, and errors in one line."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ OLDEST_RAY = (2, 60)
 
 
 def find_address(given: str | None) -> str:
-    """The dashboard's URL: the one given, else Ray's `RAY_API_SERVER_ADDRESS` or `RAY_ADDRESS`, else this machine's.
+    """The dashboard's URL: as given, else from `RAY_API_SERVER_ADDRESS` or `RAY_ADDRESS`, else this machine's.
 
     Raises:
-        ValueError: for an address that is not one of a dashboard.
+        ValueError: for an address that is not a dashboard's.
     """
     address = given or os.environ.get("RAY_API_SERVER_ADDRESS") or _http(os.environ.get("RAY_ADDRESS"))
     if address is None:
         return f"http://127.0.0.1:{PORT}"
     parts = urlsplit(address if "://" in address else f"http://{address}")
     if parts.scheme not in ("http", "https") or parts.hostname in (None, "auto", "local"):
-        raise ValueError(f"--address {address}: the dashboard's address is wanted, e.g. http://HEAD:{PORT}")
+        raise ValueError(f"--address {address}: give the dashboard's address, e.g. http://HEAD:{PORT}")
     if parts.username or parts.password:
-        raise ValueError("--address: holds credentials; a token belongs in RAY_AUTH_TOKEN or a file")
+        raise ValueError("--address: contains credentials; give the token in RAY_AUTH_TOKEN or a file")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = parts.port or (PORT if parts.scheme == "http" else 443)
     return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
@@ -41,10 +41,10 @@ def _http(address: str | None) -> str | None:
 
 @contextmanager
 def jobs_client(address: str | None) -> Iterator[Any]:
-    """Ray's `JobSubmissionClient`; what Ray raises in the block becomes a ValueError of one line.
+    """Yields Ray's `JobSubmissionClient`; Ray's exceptions in the block become a ValueError of one line.
 
     Raises:
-        ValueError: if nothing answers, or no dashboard, or one of an older Ray, or one that refuses the token.
+        ValueError: if nothing or no dashboard answers, or its Ray is too old, or it rejects the token.
     """
     url = find_address(address)
     headers = token_headers()
@@ -64,7 +64,7 @@ def jobs_client(address: str | None) -> Iterator[Any]:
 
 @contextmanager
 def _only(url: str) -> Iterator[None]:
-    """Ray takes an address from the environment even where one is given; what the user typed comes first."""
+    """Hides the addresses in the environment, which Ray would prefer to the one that the user gave."""
     name = "RAY_API_SERVER_ADDRESS"
     before = os.environ.get(name)
     os.environ[name] = url
@@ -78,11 +78,11 @@ def _only(url: str) -> Iterator[None]:
 
 
 def _check(url: str, headers: dict[str, str]) -> None:
-    """One request, so that a wrong address is told at once and in one line."""
+    """Makes one request, so that a wrong address is reported at once in one line."""
     import requests
 
     try:
-        # No redirects: the token is for this address alone.
+        # No redirects: the token is for this address only.
         answer = requests.get(f"{url}/api/version", headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
         hint = f"; its port is usually {PORT}" if urlsplit(url).port != PORT else ""
@@ -92,7 +92,7 @@ def _check(url: str, headers: dict[str, str]) -> None:
     try:
         version = str(answer.json()["ray_version"])
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"--address {url}: what answers there is no Ray dashboard") from None
+        raise ValueError(f"--address {url}: what answers there is not a Ray dashboard") from None
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
         wanted = ".".join(map(str, OLDEST_RAY))
         raise ValueError(f"--address {url}: runs Ray {version}; hypertune needs {wanted} or newer there")
@@ -110,7 +110,7 @@ def _refused(url: str, had_token: bool) -> None:
 
 
 def _line(error: BaseException) -> str:
-    """What an error says; of a traceback that the dashboard has sent back, its last line."""
+    """An error's message; the last line of a traceback from the dashboard."""
     lines = [line.strip().rstrip('".') for line in str(error).replace("\\n", "\n").splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""`hypertune fetch`: a study's output folder from the cluster, through the jobs API or from shared storage."""
+"""`hypertune fetch`: copies a study's output folder from the cluster, by the jobs API or from shared storage."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from hypertune.storage.storage import Storage, is_url
 from hypertune.storage.workspace import LEASE
 
 MOST_BYTES = 500 * 2**20
-"""Packed, of what is fetched through a job's log, which the head holds in memory."""
+"""Maximal size of a packed folder fetched through a job's log, which the head node keeps in memory."""
 MARK = ".fetched"
-"""In a folder that was fetched, so that it may be fetched again: the job's id."""
+"""File with the job's id in a fetched folder, which allows fetching it again."""
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Copies a study's output folder but Ray Tune's checkpoints here; returns the exit code.
+    """Copies a study's output folder here, without Ray Tune's checkpoints; returns the exit code.
 
     Raises:
-        ValueError: if the study has written nothing yet, or the folder here holds something else.
+        ValueError: if the study has written nothing yet, or the local folder holds something else.
     """
     with jobs_client(arguments.address) as client:
         job = require_job(client, arguments.id)
@@ -45,7 +45,7 @@ def fetch(arguments: argparse.Namespace) -> int:
             else:
                 unpack(_through_log(client, job_id, place), staged)
             if not (staged / "study.toml").is_file():
-                raise ValueError(f"{job_id}: has written nothing to {place} yet")
+                raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
             (staged / MARK).write_text(job_id)
             _replace(staged, target)
     print(f"{target}: fetched from {place}" + ("" if job.end_time else "; the study is still running"))
@@ -55,7 +55,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 def _check(target: Path, job_id: str) -> None:
     mark = target / MARK
     if target.exists() and any(target.iterdir()) and not (mark.is_file() and mark.read_text() == job_id):
-        raise ValueError(f"--out {target}: holds something else already; choose another folder")
+        raise ValueError(f"--out {target}: already holds something else; choose another folder")
 
 
 def _replace(staged: Path, target: Path) -> None:
@@ -66,7 +66,7 @@ def _replace(staged: Path, target: Path) -> None:
 
 
 def _through_log(client: Any, job_id: str, place: str) -> bytes:
-    """The packed folder, from the log of a small job that runs where the study's driver did, on the head node."""
+    """The packed folder, from the log of a small job on the head node, where the study's driver ran."""
     helper = f"fetch-{job_id}-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
         shutil.copyfile(pack_results.__file__, Path(folder) / "pack_results.py")
@@ -85,10 +85,10 @@ def _through_log(client: Any, job_id: str, place: str) -> bytes:
 
 
 def read_packed(log: str, *, reason: str = "") -> bytes:
-    """The archive in the log of `pack_results`.
+    """Extracts the archive from the log of `pack_results`.
 
     Raises:
-        ValueError: saying why there is none, or that it has arrived damaged.
+        ValueError: if it is missing, saying why, or damaged.
     """
     lines = log.splitlines()
     if pack_results.BEGIN not in lines:
@@ -97,7 +97,7 @@ def read_packed(log: str, *, reason: str = "") -> bytes:
     begin = lines.index(pack_results.BEGIN) + 1
     end = next((i for i, line in enumerate(lines) if i >= begin and line.startswith(f"{pack_results.END} ")), None)
     if end is None:
-        raise ValueError("the results arrived cut off; fetch them again")
+        raise ValueError("the results arrived truncated; fetch them again")
     content = base64.b64decode("".join(lines[begin:end]))
     if hashlib.sha256(content).hexdigest() != lines[end].split()[1]:
         raise ValueError("the results arrived damaged; fetch them again")
@@ -105,16 +105,16 @@ def read_packed(log: str, *, reason: str = "") -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Unpacks an archive from a cluster, which is not trusted to name only files below `folder`.
+    """Unpacks an untrusted archive from a cluster; only writes below `folder`.
 
     Raises:
-        ValueError: if an entry is anything but a file or folder there.
+        ValueError: if an entry is not a file or folder below `folder`.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             for entry in archive:
                 if not (entry.isfile() or entry.isdir()):
-                    raise ValueError(f"the results hold {entry.name!r}, which is neither file nor folder")
+                    raise ValueError(f"the results contain {entry.name!r}, which is neither a file nor a folder")
                 archive.extract(entry, folder, filter="data")
     except tarfile.TarError as error:
         raise ValueError(f"the results cannot be unpacked: {error}") from None

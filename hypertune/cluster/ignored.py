@@ -1,4 +1,4 @@
-"""What is not sent to a cluster: what looks like a secret, data, results, and what the user's ignore files name."""
+"""Files that are not sent to a cluster: likely secrets, data, results, and those in the user's ignore files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRETS = (
     "id_ed25519*", "*credential*", "!*credential*.py", "*secret*", "!*secret*.py", "*service?account*.json",
     "*password*", "!*password*.py", "*.tfstate*", "*.tfvars", "token", "token.*", "!token.py", "*.token",
 )  # fmt: skip
-"""Files and folders that hold keys, passwords and tokens. A module of Python that is merely called so is code."""
+"""Names of files and folders with keys, passwords and tokens. A Python module of such a name is still code."""
 DATA = (
     "*.npz", "*.npy", "*.parquet", "*.arrow", "*.feather", "*.h5", "*.hdf5", "*.tfrecord*",
     "*.pt", "*.pth", "*.ckpt", "*.safetensors", "*.onnx", "*.pkl", "*.pickle", "*.joblib", "*.tar", "*.tar.*", "*.tgz",
@@ -28,7 +28,7 @@ RESULTS = (
     "ray_results/", "*.log",
 )  # fmt: skip
 FOLDERS = {"data": "data", "datasets": "data", "results": "results", "runs": "results", "outputs": "results"}
-"""Folders directly below the root, with why they stay behind, unless they are packages of Python."""
+"""Folders directly below the root that are not sent, with the reason, unless they are Python packages."""
 TOOLS = (
     ".git/", ".hg/", ".svn/", ".venv/", "venv/", "env/", "node_modules/", "__pycache__/", "*.py[cod]", ".*_cache/",
     ".hypothesis/", ".tox/", ".nox/", ".ipynb_checkpoints/", ".idea/", ".vscode/", "dist/", "build/", "*.egg-info/",
@@ -37,17 +37,17 @@ TOOLS = (
 
 INSTALLED = {"site-packages", "dist-packages"}
 LARGEST = 10 * 2**20
-"""Bytes of a file from which on it is taken for data, whatever it is called."""
+"""Size in bytes from which a file counts as data, whatever its name."""
 _PRIVATE_KEY = b"PRIVATE KEY"
 _Rules = tuple[tuple[Path, GitIgnoreSpec], ...]
-"""Ignore files, the outermost first, each with the folder that its patterns are relative to."""
+"""Ignore files, outermost first, each with the folder to which its patterns are relative."""
 
 
 class Ignored:
-    """Decides which files below `root` stay behind.
+    """Decides which files below `root` are not sent.
 
     Args:
-        include: patterns of files that are sent although they would stay behind.
+        include: patterns of files that are sent anyway.
     """
 
     def __init__(self, root: Path, include: Iterable[str] = ()) -> None:
@@ -60,7 +60,7 @@ class Ignored:
         self._include = GitIgnoreSpec.from_lines(self._included)
 
     def files(self) -> Iterator[tuple[str, str | None]]:
-        """Every file and every folder left out as a whole: its name below `root`, and why it stays behind or None."""
+        """Every file, and every folder left out as a whole: its name below `root`, and why it is left out or None."""
         yield from self._walk(self.root, _outer_rules(self.root), None)
 
     def _walk(self, folder: Path, rules: _Rules, inherited: str | None) -> Iterator[tuple[str, str | None]]:
@@ -86,7 +86,7 @@ class Ignored:
         return inherited or next(kinds, None) or by_content or ("ignored" if _ignored(path, is_folder, rules) else None)
 
     def _may_be_included(self, name: str) -> bool:
-        """Whether a pattern of `include` can name something in the folder, which has to be looked through then."""
+        """Whether a pattern of `include` may match something in the folder, which must then be searched."""
         return any(pattern.lstrip("/").startswith(f"{name}/") for pattern in self._included)
 
 
@@ -112,7 +112,7 @@ def _holds_key(path: Path) -> bool:
 
 
 def _ignored(path: Path, is_folder: bool, rules: _Rules) -> bool:
-    """What git would say: the innermost ignore file with a pattern that matches decides."""
+    """Whether the path is ignored, as in git: the innermost ignore file with a matching pattern decides."""
     for folder, spec in reversed(rules):
         said = spec.check_file(path.relative_to(folder).as_posix() + "/" * is_folder).include
         if said is not None:
@@ -121,7 +121,7 @@ def _ignored(path: Path, is_folder: bool, rules: _Rules) -> bool:
 
 
 def _outer_rules(root: Path) -> _Rules:
-    """Ignore files above `root`, up to the repository that it lies in, of which no installed package is a part."""
+    """Ignore files above `root`, up to its repository; none for an installed package."""
     if INSTALLED.intersection(root.parts):
         return ()
     above = list(root.parents)

@@ -1,4 +1,4 @@
-"""`hypertune jobs`, `logs` and `stop`: the studies that a cluster has been given, by their jobs."""
+"""`hypertune jobs`, `logs` and `stop`: the studies submitted to a cluster as jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDINGS = {
     2: "the input is wrong",
     130: "interrupted, can be resumed",
 }
-"""What the exit codes of `hypertune compare` mean."""
+"""Meanings of the exit codes of `hypertune compare`."""
 
 
 def jobs(arguments: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def studies(client: Any) -> list[Any]:
 
 
 def require_job(client: Any, job_id: str) -> Any:
-    """The study's job of that id, or whose id alone begins so.
+    """The study's job with that id, or the only one whose id begins with it.
 
     Raises:
         ValueError: if there is none, or more than one.
@@ -70,12 +70,12 @@ def require_job(client: Any, job_id: str) -> Any:
     if exact or len(found) == 1:
         return (exact or found)[0]
     if found:
-        raise ValueError(f"{job_id}: several jobs begin so: {', '.join(job.submission_id for job in found)}")
-    raise ValueError(f"{job_id}: no study of that id at {client.get_address()}; hypertune jobs lists them")
+        raise ValueError(f"{job_id}: several jobs match: {', '.join(job.submission_id for job in found)}")
+    raise ValueError(f"{job_id}: no study with that id at {client.get_address()}; hypertune jobs lists them")
 
 
 def ending(job: Any) -> str:
-    """What has become of a job, for people."""
+    """The state of a job in words."""
     status = str(job.status.value)
     if status == "FAILED":
         code = job.driver_exit_code
@@ -97,7 +97,7 @@ def _took(job: Any) -> str:
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    """Prints what a study has written to its terminal; with `--follow` as it comes, until the end."""
+    """Prints the output of a study so far; with `--follow`, until the study ends."""
     with jobs_client(arguments.address) as client:
         job_id = require_job(client, arguments.id).submission_id
         if arguments.follow:
@@ -109,13 +109,13 @@ def logs(arguments: argparse.Namespace) -> int:
 def follow(client: Any, job_id: str) -> int:
     """Prints a job's output until it ends; returns the study's exit code, 130 if it was stopped.
 
-    Ctrl-C ends the following and not the job.
+    Ctrl-C ends only the printing, not the job.
     """
     try:
         asyncio.run(_tail(client, job_id))
         job = wait(client, job_id)
     except KeyboardInterrupt:
-        print(f"\n{job_id} goes on; hypertune stop {job_id} stops it")
+        print(f"\n{job_id} keeps running; hypertune stop {job_id} stops it")
         raise
     print(f"{job_id}: {ending(job)}")
     return exit_code(job)
@@ -127,7 +127,7 @@ async def _tail(client: Any, job_id: str) -> None:
 
 
 def exit_code(job: Any) -> int:
-    """A study's exit code as `hypertune compare` would have had it."""
+    """The exit code that `hypertune compare` would have returned for the study."""
     status = job.status.value
     if status == "SUCCEEDED":
         return 0
@@ -135,7 +135,7 @@ def exit_code(job: Any) -> int:
 
 
 def wait(client: Any, job_id: str, *, pause_s: float = 0.5, tell: Callable[[], None] = lambda: None) -> Any:
-    """The job once it has ended."""
+    """Waits for the job to end and returns it."""
     while (job := client.get_job_info(job_id)).status.value not in TERMINAL:
         tell()
         time.sleep(pause_s)
@@ -143,14 +143,14 @@ def wait(client: Any, job_id: str, *, pause_s: float = 0.5, tell: Callable[[], N
 
 
 def stop(arguments: argparse.Namespace) -> int:
-    """Stops a study as Ctrl-C would, and waits until it has."""
+    """Stops a study like Ctrl-C, and waits until it has ended."""
     with jobs_client(arguments.address) as client:
         job_id = require_job(client, arguments.id).submission_id
         if client.stop_job(job_id):
-            print(f"{job_id}: stopping; it writes its tables and report first")
+            print(f"{job_id}: stopping; writing its tables and report first")
         job = wait(client, job_id)
     if job.status.value == "STOPPED":
-        print(f"{job_id}: stopped. Go on with: hypertune submit --resume {job_id}")
+        print(f"{job_id}: stopped. Resume with: hypertune submit --resume {job_id}")
     else:
-        print(f"{job_id}: has ended already ({ending(job)})")
+        print(f"{job_id}: had already ended ({ending(job)})")
     return 0

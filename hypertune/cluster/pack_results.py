@@ -1,6 +1,6 @@
-"""Runs on the cluster, by itself and without hypertune: prints an output folder as text, for the job's log to carry.
+"""Runs on the cluster without hypertune: prints an output folder as text, to be fetched from the job's log.
 
-Usage: `python pack_results.py FOLDER MOST_BYTES`. Ray Tune's checkpoints stay behind.
+Usage: `python pack_results.py FOLDER MOST_BYTES`. Ray Tune's checkpoints are left out.
 """
 
 import base64
@@ -17,12 +17,12 @@ WIDTH = 76
 def main(folder: str, most_bytes: int) -> None:
     folder = os.path.expanduser(folder)
     if not os.path.isfile(os.path.join(folder, "study.toml")):
-        sys.exit(f"{folder}: no output folder of hypertune on this node")
+        sys.exit(f"{folder}: not an output folder of hypertune on this node")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         archive.add(folder, arcname=".", filter=_wanted)
     if buffer.tell() > most_bytes:
-        sys.exit(f"{folder}: {buffer.tell()} bytes packed are too many for the jobs API; copy them by other means")
+        sys.exit(f"{folder}: packed {buffer.tell()} bytes, too many for the jobs API; copy the folder by other means")
     content = buffer.getvalue()
     text = base64.b64encode(content).decode()
     print(BEGIN)

@@ -1,7 +1,7 @@
-"""What a study needs on a cluster besides the libraries: its file, hypertune itself, and the user's own code.
+"""Collects what a study needs on a cluster besides libraries: its file, hypertune itself, and the user's own code.
 
-All of it becomes the job's working directory, which Ray puts on `sys.path` of the driver and of every worker. Names of
-plugins are found there as here, since the metadata that holds them travels along.
+All of it becomes the job's working directory, which Ray puts on `sys.path` of the driver and of every worker. Plugins
+are found there by name, since their metadata is sent as well.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from hypertune.study.study import Study
 from hypertune.training.kernels import LIBRARY_NAME
 
 STUDY_FILE = "hypertune_study.toml"
-"""Where the study's file lies in the job's working directory."""
+"""Name of the study's file in the job's working directory."""
 COMPILED = (".so", ".pyd", ".dylib")
 MOST_BYTES = 100 * 2**20
-"""What a job's working directory may hold; Ray takes some 500 MiB and keeps it in the head's memory."""
+"""Maximal size of a job's working directory; Ray accepts about 500 MiB and keeps it in the head's memory."""
 
 
 @dataclass
 class Shipment:
-    """Files to be sent: name in the job's working directory to file here, or content.
+    """Files to send: name in the job's working directory to local file or content.
 
     Attributes:
-        left_out: what was not taken, with the reason.
+        left_out: files that are not sent, with the reason.
     """
 
     files: dict[str, Path | bytes] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Shipment:
         return sum(len(file) if isinstance(file, bytes) else file.stat().st_size for file in self.files.values())
 
     def add_folder(self, root: Path, *, below: str = "", include: Iterable[str] = ()) -> None:
-        """Takes the files below `root` that may be sent; `below` is the folder they go to."""
+        """Adds the files below `root` that may be sent; `below` is their target folder."""
         for name, reason in Ignored(root, include).files():
             if reason is None:
                 self.files[below + name] = root / name
@@ -51,7 +51,7 @@ class Shipment:
                 self.left_out[below + name] = reason
 
     def write(self, folder: Path) -> None:
-        """Puts everything into `folder`."""
+        """Writes everything into `folder`."""
         for name, file in self.files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,15 +62,15 @@ class Shipment:
 
 
 def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ()) -> Shipment:
-    """All that `study` needs.
+    """Collects everything that `study` needs.
 
     Args:
-        working_dir: the folder with the user's code; None takes the current one if the study's trainable lies there,
-            and else no folder.
+        working_dir: the folder with the user's code; None is the current one if the study's trainable is there,
+            else no folder.
         include: patterns of files below it that are sent although they look like secrets, data or results.
 
     Raises:
-        ValueError: if the trainable is found nowhere, or if there is too much to send.
+        ValueError: if the trainable cannot be found, or there is too much to send.
     """
     shipment = Shipment()
     root = working_dir or _current_if_needed(study)
@@ -93,8 +93,8 @@ def _check_size(shipment: Shipment) -> None:
     sizes = {name: file.stat().st_size for name, file in shipment.files.items() if isinstance(file, Path)}
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
     raise ValueError(
-        f"--working-dir: {shipment.size / 2**20:.0f} MiB to send, at most {MOST_BYTES / 2**20:.0f} are; name what the "
-        f"cluster does not need in .rayignore; the largest: {', '.join(largest)}"
+        f"--working-dir: {shipment.size / 2**20:.0f} MiB to send, at most {MOST_BYTES / 2**20:.0f} allowed; list what "
+        f"the cluster does not need in .rayignore; largest: {', '.join(largest)}"
     )
 
 
@@ -118,21 +118,21 @@ def _current_if_needed(study: Study) -> Path | None:
 
 
 def _own_modules(study: Study, root: Path | None) -> Iterator[ModuleSpec]:
-    """The study's trainable where it does not lie in `root`."""
+    """The module of the study's trainable, unless it is in `root`."""
     module = _trainable_module(study)
     if module is None or (root is not None and _lies_in(root, module)):
         return
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ValueError(
-            f"training.trainable: module {module!r} is neither in {root or Path.cwd()} nor installed here; name the "
-            "folder that holds it with --working-dir"
+            f"training.trainable: module {module!r} is neither in {root or Path.cwd()} nor installed here; give its "
+            "folder as --working-dir"
         )
     yield spec
 
 
 def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
-    """Takes a module or package; one with compiled code has to be installed on the cluster."""
+    """Adds a module or package; one with compiled code must be installed on the cluster instead."""
     locations = list(spec.submodule_search_locations or [])
     if not locations:
         if spec.origin and Path(spec.origin).suffix == ".py":
@@ -140,7 +140,7 @@ def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
         else:
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         return
-    # Done without where they do not fit, so they need not be installed there.
+    # The kernels are optional, so the cluster need not have them.
     optional = (LIBRARY_NAME,) if spec.name == "hypertune" else ()
     for location in map(Path, locations):
         if any(path.suffix in COMPILED and path.name not in optional for path in location.rglob("*")):
@@ -150,7 +150,7 @@ def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
 
 
 def _plugins(study: Study) -> set[str]:
-    """Names of the packages, other than hypertune, that the study's strategies, trainable and data set come from."""
+    """Names of the packages, other than hypertune, that provide the study's strategies, trainable and data set."""
     named = {part for strategy in study.strategies for part in strategy.split("+")}
     wanted = {
         "searchers": named,
@@ -167,7 +167,7 @@ def _entries(kind: str) -> Iterable[EntryPoint]:
 
 
 def _add_distribution(shipment: Shipment, package: Distribution) -> None:
-    """Takes the package's modules that hold its entry points, and the metadata that names these."""
+    """Adds the package's modules with its entry points, and the metadata that names them."""
     modules = {_top(entry.module) for entry in package.entry_points if entry.group.startswith("hypertune.")}
     for module in sorted(modules):
         spec = importlib.util.find_spec(module)

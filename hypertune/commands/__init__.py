@@ -1,1 +1,1 @@
-"""The commands, a file each; nothing heavy is imported before a command needs it."""
+"""The commands, one file each; heavy modules are imported only when a command needs them."""

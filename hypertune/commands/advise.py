@@ -1,4 +1,4 @@
-"""`hypertune advise`: one strategy, one number of workers and one budget, with the evidence for them."""
+"""`hypertune advise`: recommends a strategy, a number of workers and a budget, with the evidence."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Arrivals:
     """When the sweeps of one strategy on one number of workers reach the target, one entry per seed.
 
     Attributes:
-        seconds, epochs: virtual time and epochs until then; where a sweep never does, what it took to its end.
-        there: whether it does.
+        seconds, epochs: virtual time and epochs until then; for a sweep that never reaches it, until the sweep's end.
+        there: whether the sweep reaches the target.
     """
 
     seconds: NDArray[np.float64]
@@ -61,7 +61,7 @@ def arrivals(records: Records, target: float) -> dict[str, Arrivals]:
 
 
 def _firsts(records: Records, facts: Outcomes, axis: Axis, goal: float) -> dict[str, NDArray[np.float64]]:
-    """Where each strategy's sweeps reach the score, infinite where one never does; one entry per seed."""
+    """Where on the axis each strategy's sweeps reach the score, one entry per seed; infinite if never."""
     steps, end = steps_by_seed(records, facts, axis)
     found = {}
     for name, sweeps in steps.items():
@@ -72,11 +72,11 @@ def _firsts(records: Records, facts: Outcomes, axis: Axis, goal: float) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A strategy on its number of workers: those of its knee.
+    """A strategy on the number of workers at its knee.
 
     Attributes:
-        ratio: its time to the target over the recommended one's, geometric mean over the seeds, and the ends of the
-            95 % t-interval over seeds, paired.
+        ratio: its time to the target divided by the recommended strategy's: geometric mean over the seeds, then the
+            ends of the 95 % t-interval (paired by seed).
     """
 
     strategy: str
@@ -88,18 +88,18 @@ class Choice:
     ratio: tuple[float, float, float]
 
     def worse(self, best: Choice) -> bool:
-        """Whether its time times its cost is established to be more than the recommended one's."""
+        """Whether its time times its cost is significantly higher than the recommended strategy's."""
         return self.ratio[1] > math.sqrt(best.workers / self.workers)
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to run.
+    """The recommendation.
 
     Attributes:
-        best: of the strategies on the workers of their knees, the first of `capacity.at_knees`.
-        others: the other strategies that reach it, in the same order.
-        epochs: a budget within which `CONFIDENT` of the best one's sweeps reach the target.
+        best: the first choice of `capacity.at_knees`.
+        others: the other strategies that reach the target, in the same order.
+        epochs: a budget within which a share `CONFIDENT` of the best choice's sweeps reach the target.
         table: as `capacity.capacity_table`.
     """
 
@@ -111,11 +111,11 @@ class Advice:
 
 
 def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int], Arrivals], target: float) -> Advice:
-    """The advice that simulations on several numbers of workers give.
+    """The recommendation drawn from simulations on several numbers of workers.
 
     Args:
-        rows: of all strategies and numbers of workers, from `capacity.rows_of`.
-        found: when their sweeps reach the target, by strategy and number of workers.
+        rows: those of `capacity.rows_of`, for all strategies and numbers of workers.
+        found: when sweeps reach the target, by strategy and number of workers.
 
     Raises:
         ValueError: if no strategy reaches the target.
@@ -123,7 +123,7 @@ def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int],
     table = capacity_table(rows)
     knees = at_knees(table)
     if not knees:
-        raise ValueError(f"--target: no strategy reaches {number(target)} within the budget; give a nearer one")
+        raise ValueError(f"--target: no strategy reaches {number(target)} within the budget; give an easier target")
     best = found[knees[0]["strategy"], int(knees[0]["workers"])]
     choices = [_choice(row, found[row["strategy"], int(row["workers"])], best) for row in knees]
     epochs = math.ceil(np.quantile(best.epochs, CONFIDENT, method="inverted_cdf"))
@@ -131,13 +131,13 @@ def advice_of(rows: Sequence[Mapping[str, Any]], found: Mapping[tuple[str, int],
 
 
 def _choice(row: Mapping[Any, Any], own: Arrivals, best: Arrivals) -> Choice:
-    """The choice that a row of the table stands for, against the recommended one."""
+    """The choice described by a row of the table, compared with the recommended one."""
     ratio = _ratio(own.seconds, best.seconds)
     return Choice(row["strategy"], int(row["workers"]), row["time_s"], row["cost_worker_s"], row["value"], own, ratio)
 
 
 def _ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Geometric mean of the ratios of paired times, and its interval; NaN without two seeds."""
+    """Geometric mean of the ratios of paired times, and its interval; the interval is NaN for a single seed."""
     logs = np.log(np.maximum(ours, 1e-9) / np.maximum(theirs, 1e-9))
     if len(logs) < 2:
         return float(np.exp(logs.mean())), math.nan, math.nan
@@ -162,7 +162,7 @@ def advise(arguments: argparse.Namespace) -> int:
 
 
 def _simulated(plan: Plan, target: float | None, console: Console) -> tuple[Advice, Counter[str]]:
-    """The advice, and how many trials of all simulations were read off which kind of curve."""
+    """The recommendation, and the number of simulated trials by kind of curve."""
     rows: list[dict[str, Any]] = []
     found: dict[tuple[str, int], Arrivals] = {}
     tally: Counter[str] = Counter()
@@ -187,7 +187,7 @@ def tell(
     say(f"\n[bold]{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs[/bold]")
     say(
         f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "
-        f"that budget{'' if arguments.target is not None else ', which is what random search ends with'}."
+        f"that budget{'' if arguments.target is not None else ' (the final value of random search)'}."
     )
     say(sentences(advice.table[advice.table["strategy"] == best.strategy], study.metric, advice.target)[0] + ".")
     say(_rivals(advice))
@@ -202,10 +202,10 @@ def tell(
 def _rivals(advice: Advice) -> str:
     equals = [other.strategy for other in advice.others if not other.worse(advice.best)]
     if not advice.others:
-        return "No other strategy reaches it."
+        return "No other strategy reaches the target."
     if not equals:
-        return f"Time and cost taken together, all others are established to be worse, at {LEVEL:.0%} confidence."
-    return f"Time and cost taken together, not established to be worse: {', '.join(equals)}."
+        return f"In time times cost, all other strategies are significantly worse ({LEVEL:.0%} confidence)."
+    return f"In time times cost, not significantly worse: {', '.join(equals)}."
 
 
 def _table(advice: Advice) -> Table:
@@ -226,5 +226,5 @@ def _evidence(setting: Setting, tally: Mapping[str, int]) -> str:
     total = max(sum(tally.values()), 1)
     kinds = ", ".join(f"{share(trials / total)} {kind.replace('_', ' ')}" for kind, trials in tally.items() if trials)
     error = told.get("held_out", {}).get("mean_absolute_error")
-    off = f"; on held-out configurations it is off by {number(error, 2)} on average" if error is not None else ""
+    off = f"; mean error on held-out configurations {number(error, 2)}" if error is not None else ""
     return f"Curves: {kinds} ({told['lookup']}{off}). {len(setting.study.seeds)} seeds; time is virtual."

@@ -1,4 +1,4 @@
-"""The commands. Nothing heavy is imported before a command needs it."""
+"""The command-line parser; heavy modules are imported only when a command needs them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = ("csv", "md", "json", "latex", "parquet")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and leaves the usage to --help."""
+    """Reports an error in one line; `--help` shows the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hypertune: {error}", file=sys.stderr)
         return WRONG_INPUT
     except BrokenPipeError:
-        # The reader of a pipe (`hypertune export ... | head`) has gone; there is nobody left to tell.
+        # The reader of the pipe has exited, as in `hypertune export ... | head`.
         sys.stderr.close()
         return DONE
     except OSError as error:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line may say."""
+    """The parser of the command line."""
     parser = _Parser(
         prog="hypertune",
         description="Compares hyperparameter search strategies fairly on Ray Tune, with error bars.",
@@ -54,15 +54,15 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_compare(commands)
     _add_simulate(commands)
-    listed = _add(commands, "strategies", _strategies, "list searchers, schedulers and which pairs are valid")
+    listed = _add(commands, "strategies", _strategies, "list searchers, schedulers and the valid pairs")
     listed.add_argument("--format", choices=("text", "md", "json"), default="text", help="default: text")
     report = _add(commands, "report", _report, "rebuild every table and the HTML report; needs no cluster")
     report.add_argument(
-        "dir", metavar="DIR", type=_place, nargs="+", help="output folder of a study; several compare studies"
+        "dir", metavar="DIR", type=_place, nargs="+", help="output folder of a study; several give one report over all"
     )
-    report.add_argument("--out", metavar="FILE", type=Path, help="where the report over several studies goes")
+    report.add_argument("--out", metavar="FILE", type=Path, help="file for the report over several studies")
     report.add_argument(
-        "--figures", choices=("svg", "png", "pdf"), help="write each figure as a picture to DIR/figures too"
+        "--figures", choices=("svg", "png", "pdf"), help="also write each figure as a picture to DIR/figures"
     )
     export = _add(commands, "export", _export, "print the method-comparison table")
     export.add_argument("dir", metavar="DIR", type=_place, help="output folder of a study")
@@ -72,10 +72,10 @@ def parser() -> argparse.ArgumentParser:
     add_commands(commands, _add, _add_overrides)
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
-    top.add_argument("--once", action="store_true", help="print it once and exit")
+    top.add_argument("--once", action="store_true", help="print the status once and exit")
     validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
-    validate.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
+    validate.add_argument("--data-dir", metavar="DIR", type=Path, help="folder that already has the data set")
     return parser
 
 
@@ -96,8 +96,10 @@ def _add_compare(commands: Any) -> None:
         help="a study file, or the name of a shipped study (default: digits_cnn)",
     )
     _add_overrides(compare)
-    compare.add_argument("--npz", metavar="FILE", type=Path, help="images to run on in place of the study's data set")
-    compare.add_argument("--data-dir", metavar="DIR", type=Path, help="a place that has the data set already")
+    compare.add_argument(
+        "--npz", metavar="FILE", type=Path, help="train on these images instead of the study's data set"
+    )
+    compare.add_argument("--data-dir", metavar="DIR", type=Path, help="folder that already has the data set")
     compare.add_argument(
         "--out",
         metavar="PLACE",
@@ -108,14 +110,14 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "--dashboard-host",
         metavar="HOST",
-        help="where the dashboard listens (default: on this machine alone, 127.0.0.1)",
+        help="address on which the dashboard listens (default: 127.0.0.1, this machine only)",
     )
-    compare.add_argument("--log", metavar="a,b", help="what to keep of every trial: configs, tensorboard, mlflow")
+    compare.add_argument("--log", metavar="a,b", help="what to log of every trial: configs, tensorboard, mlflow")
     compare.add_argument(
         "--resume",
         metavar="PLACE",
         type=_place,
-        help="resume the study there, or add to it: --seeds N, --strategies +a,+b, --until-decided",
+        help="resume the study in this folder or URL, or add to it: --seeds N, --strategies +a,+b, --until-decided",
     )
     _add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
@@ -156,12 +158,12 @@ def _add_planning(parser: argparse.ArgumentParser) -> None:
         help="strategies that differ by no more than X, in the metric's unit, are practically equal "
         "(default: 0.005 for accuracies)",
     )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="print what would be run and written, and start nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask before a very large study")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be run and written, then exit")
+    parser.add_argument("--yes", action="store_true", help="start a very large study without asking")
 
 
 def _place(text: str) -> Any:
-    """A folder's path or URL, the second as text."""
+    """A folder as a `Path`, or its URL as text."""
     from hypertune.storage.storage import as_place
 
     try:
@@ -171,23 +173,27 @@ def _place(text: str) -> Any:
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--strategies", metavar="a,b", help="compare these instead of the study's")
+    parser.add_argument("--strategies", metavar="a,b", help="strategies to compare instead of the study's")
     parser.add_argument("--seeds", metavar="N", type=int, help="sweeps per strategy, seeds 0 to N-1")
     parser.add_argument("--budget", metavar="UNIT=N", help="per sweep: epochs=200, trials=20 or seconds=600")
     parser.add_argument("--max-epochs", metavar="N", type=int, help="epochs of a full training")
-    parser.add_argument("--steps-per-epoch", metavar="N", type=int, help="batches of an epoch (built-in models)")
+    parser.add_argument("--steps-per-epoch", metavar="N", type=int, help="batches per epoch (built-in models)")
     parser.add_argument("--metric", metavar="NAME", help="reported number to optimise")
-    parser.add_argument("--mode", choices=("min", "max"), help="whether less or more of it is better")
+    parser.add_argument("--mode", choices=("min", "max"), help="whether to minimise or maximise the metric")
 
 
 def _add_simulate(commands: Any) -> None:
-    simulate = _add(commands, "simulate", _simulate, "run a comparison in virtual time, from recorded learning curves")
+    simulate = _add(
+        commands, "simulate", _simulate, "simulate a comparison in virtual time from recorded learning curves"
+    )
     _add_virtual(simulate, workers="1")
     _add_planning(simulate)
     simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
-    advise = _add(commands, "advise", _advise, "recommend a strategy, workers and a budget, from recorded curves")
+    advise = _add(
+        commands, "advise", _advise, "recommend a strategy, a number of workers and a budget from recorded curves"
+    )
     _add_virtual(advise, workers="1,2,4,8,16,32")
-    advise.set_defaults(seeds="20")  # a study's own few are too few to recommend by
+    advise.set_defaults(seeds="20")  # a study usually has too few seeds for a recommendation
 
 
 def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
@@ -197,13 +203,13 @@ def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
     add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
     _add_overrides(parser)
     add("--target", metavar="VALUE", type=float, help="metric to reach (default: what random search ends with)")
-    add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="what stands for configurations "
-        "that were not recorded: the nearest, the mean of the five nearest, a random forest's; or the better of the "
-        "first two (default: auto)")  # fmt: skip
-    add("--epoch-seconds", metavar="S", type=float, help="seconds of every epoch, in place of the recorded ones")
-    add("--costs", metavar="NAME=X,...", help="what the cluster charges besides training, e.g. decision_s=measured,"
+    add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="how to estimate the curve of a "
+        "configuration that was not recorded: nearest one, mean of the five nearest, random forest, or the better of "
+        "the first two (default: auto)")  # fmt: skip
+    add("--epoch-seconds", metavar="S", type=float, help="seconds per epoch, instead of the recorded ones")
+    add("--costs", metavar="NAME=X,...", help="overheads and faults of the simulated cluster, e.g. decision_s=measured,"
         "start_s=4,straggler_share=0.05,failures_per_hour=0.1,speeds=1:0.5; README lists them")  # fmt: skip
-    add("--processes", metavar="N", type=int, help="processes that share the work (default: one per core)")
+    add("--processes", metavar="N", type=int, help="number of processes (default: one per core)")
     add("--quiet", action="store_true", help="no progress, only the result")
 
 
@@ -261,7 +267,7 @@ def _report(arguments: argparse.Namespace) -> int:
                 from hypertune.report.images import write_images
 
                 write_images(facts, folder / "figures", arguments.figures)
-            write_outputs(facts, folder)  # report.md links the pictures there are
+            write_outputs(facts, folder)  # report.md links to the pictures that exist
         print(f"{place}/report.html")
         return DONE
     out = arguments.out or Path("report.html")

@@ -1,4 +1,4 @@
-"""`hypertune compare`: the command's options applied to a study, the run shown, the result printed."""
+"""`hypertune compare`: applies the command's options to a study, runs it with a display, and prints the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def compare(arguments: argparse.Namespace) -> int:
         return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))
     if not arguments.resume:
         if isinstance(out, Path):
-            folder.check_free(out)  # before anybody is asked for an answer
+            folder.check_free(out)  # before the user is asked to confirm
         if not confirmed(study, yes=arguments.yes):
             console.print("Nothing was started.")
             return INTERRUPTED
@@ -48,7 +48,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
-    """Prints the plan, after all checks that the study itself would begin with."""
+    """Prints the plan, after the same checks that a real run starts with."""
     from hypertune.training.registry import resolve
     from hypertune.tuning.checks import check
 
@@ -74,7 +74,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     from hypertune.tuning.driver import Circumstances
 
     display: Any = contextlib.nullcontext() if arguments.quiet else Progress(study, console)
-    go_on = f"Interrupted. Go on with: hypertune compare --resume {out}"
+    go_on = f"Interrupted. Resume with: hypertune compare --resume {out}"
     try:
         with display as progress:
             circumstances = Circumstances(
@@ -95,7 +95,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     for line in told_failures(result.records, str(out)):
         console.print(line, soft_wrap=True, markup=False)
     if result.records.gave_up:
-        console.print(f"Mend the trainable and go on with: hypertune compare --resume {out}", soft_wrap=True)
+        console.print(f"Fix the trainable, then resume with: hypertune compare --resume {out}", soft_wrap=True)
         return PARTLY_FAILED
     if result.interrupted:
         console.print(go_on, soft_wrap=True)
@@ -129,7 +129,7 @@ def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     if given:
         flag = given[0].replace("_", "-")
         raise ValueError(
-            f"--resume goes on with the study as it was; leave out {'STUDY' if flag == 'study' else '--' + flag}"
+            f"--resume continues the study unchanged; leave out {'STUDY' if flag == 'study' else '--' + flag}"
         )
     place = arguments.resume
     facts = records.read(place)

@@ -1,9 +1,9 @@
-"""How commands end."""
+"""Exit codes of the commands."""
 
 DONE = 0
 PARTLY_FAILED = 1
-"""The study ran to its end, and something in it failed; the table is written all the same."""
+"""The study ran to its end but something in it failed; the table is still written."""
 WRONG_INPUT = 2
-"""One line on stderr says what is wrong and what would be right."""
+"""One line on stderr says what is wrong and how to correct it."""
 INTERRUPTED = 130
-"""Ctrl-C, SIGTERM, or a Ray that died; the study can be resumed."""
+"""Ctrl-C, SIGTERM, or Ray died; the study can be resumed."""

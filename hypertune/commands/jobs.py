@@ -1,4 +1,4 @@
-"""The commands that deal with a cluster's jobs, as the command line declares them; nothing heavy is imported here."""
+"""Declares the command-line options of the commands for a cluster's jobs; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,35 +16,39 @@ def add_commands(commands: Any, add: Add, add_overrides: Callable[[argparse.Argu
     submit = add(commands, "submit", _runs("commands.submit", "submit"), "run a study on a Ray cluster, as a job")
     _add_submit(submit, add_overrides)
     listed = add(commands, "jobs", _runs("cluster.jobs", "jobs"), "list the studies submitted to a Ray cluster")
-    logs = add(commands, "logs", _runs("cluster.jobs", "logs"), "print what a submitted study says")
+    logs = add(commands, "logs", _runs("cluster.jobs", "logs"), "print the output of a submitted study")
     stop = add(commands, "stop", _runs("cluster.jobs", "stop"), "stop a submitted study; it can be resumed")
-    fetch = add(commands, "fetch", _runs("cluster.fetch", "fetch"), "copy a submitted study's output folder here")
+    fetch = add(
+        commands, "fetch", _runs("cluster.fetch", "fetch"), "copy a submitted study's output folder to this machine"
+    )
     for parser in (logs, stop, fetch):
-        parser.add_argument("id", metavar="ID", help="the job's id, or its beginning")
+        parser.add_argument("id", metavar="ID", help="the job's id, or a unique prefix of it")
     for parser in (submit, listed, logs, stop, fetch):
         parser.add_argument(
             "--address",
             metavar="URL",
-            help="the cluster's dashboard (default: $RAY_API_SERVER_ADDRESS, or this machine's)",
+            help="URL of the cluster's dashboard (default: $RAY_API_SERVER_ADDRESS, or this machine's)",
         )
-    logs.add_argument("-f", "--follow", action="store_true", help="as it comes; ends with the study's exit code")
-    fetch.add_argument("--out", metavar="DIR", type=Path, help="folder here (default: hypertune-out/ID)")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="keep printing until the study ends; return its exit code"
+    )
+    fetch.add_argument("--out", metavar="DIR", type=Path, help="local folder (default: hypertune-out/ID)")
 
 
 def _add_submit(parser: argparse.ArgumentParser, add_overrides: Callable[[argparse.ArgumentParser], None]) -> None:
     add = parser.add_argument
     add("study", metavar="STUDY", nargs="?", help="a study file, or the name of a shipped study (default: digits_cnn)")
     add_overrides(parser)
-    add("--data-dir", metavar="DIR", help="a place on the cluster that has the data set already")
+    add("--data-dir", metavar="DIR", help="folder on the cluster that already has the data set")
     add("--out", metavar="PLACE", help="output folder on the cluster, or its URL (default: ~/hypertune-out/ID)")
-    add("--resume", metavar="ID", help="go on with the study of a stopped job, or with the one at a URL")
+    add("--resume", metavar="ID", help="resume the study of a stopped job, or the one at a URL")
     add("--name", metavar="ID", type=_job_name, help="the job's id (default: the study's name and the time)")
-    add("--working-dir", metavar="DIR", type=Path, help="folder with your own code, less secrets, data and results "
-        "(default: the current one if the study's trainable lies there)")  # fmt: skip
-    add("--include", metavar="PATTERN", action="append", help="send these files of it all the same, as in .gitignore")
+    add("--working-dir", metavar="DIR", type=Path, help="folder with your own code; secrets, data and results are "
+        "not sent (default: the current one if the study's trainable is there)")  # fmt: skip
+    add("--include", metavar="PATTERN", action="append", help="send these files anyway; pattern as in .gitignore")
     add("--env", metavar="NAME[=VALUE]", action="append", help="environment variable for the study; the dashboard "
         "shows it")  # fmt: skip
-    add("-f", "--follow", action="store_true", help="print what the study says; end with its exit code")
+    add("-f", "--follow", action="store_true", help="print the study's output; return its exit code")
 
 
 def _job_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The options that several commands share, applied to a study."""
+"""Applies the options that several commands share to a study."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
     if arguments.strategies is not None:
         changes["strategies"] = tuple(name.strip() for name in arguments.strategies.split(",") if name.strip())
         if not changes["strategies"]:
-            raise ValueError("--strategies: names none; give e.g. random,hyperopt+asha")
+            raise ValueError("--strategies: none given; give e.g. random,hyperopt+asha")
     if arguments.seeds is not None:
         changes["seeds"] = _seeds(arguments)
         changes["until_decided"] = False
@@ -108,24 +108,24 @@ def extension(study: Study, arguments: argparse.Namespace) -> Study:
 
 
 def parse_logging(text: str) -> Logging:
-    """What to keep of every trial as the command line gives it, e.g. `configs,mlflow`; `none` for nothing.
+    """Reads what to log of every trial from the command line, e.g. `configs,mlflow`; `none` for nothing.
 
     Raises:
-        ValueError: if it names something else.
+        ValueError: for an unknown name.
     """
     names = [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
     known = Logging.__struct_fields__
     for name in names:
         if name not in known:
-            raise ValueError(f"--log: known are {', '.join(known)} and none, got {name!r}")
+            raise ValueError(f"--log: unknown {name!r}; known: {', '.join(known)}, none")
     return Logging(**dict.fromkeys(names, True))
 
 
 def parse_budget(text: str) -> Budget:
-    """A budget as the command line gives it, e.g. `epochs=200`.
+    """Reads a budget from the command line, e.g. `epochs=200`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if `text` is not a budget.
     """
     unit, _, amount = text.partition("=")
     try:

@@ -1,4 +1,4 @@
-"""What a command is about to do: the plan that `--dry-run` prints, and the question before a very large one."""
+"""The plan that `--dry-run` prints, and the confirmation before a very large study."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypertune.study.extent import Extent, configurations, continuous, extent
 from hypertune.study.study import Study
 
 MANY_SWEEPS, MANY_EPOCHS, MANY_SECONDS = 500, 1_000_000, 24 * 3600.0
-"""A study with more of any of these asks on a terminal whether it is meant so."""
+"""A study that exceeds any of these asks for confirmation on a terminal."""
 VIRTUAL = 50
-"""How many times more a simulation may have, whose epochs take no time."""
+"""Factor on these limits for a simulation, whose epochs take no time."""
 OUTPUTS = (
     "study.toml", "provenance.json", "trials.csv", "curves.parquet", "comparison.csv, .md, .json and .tex",
     "report.html, report.md", "experiment_summary.csv", "best/", "sweeps/",
@@ -23,11 +23,11 @@ OUTPUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a study is to be run, as far as a plan tells.
+    """How a study is to be run, as far as the plan shows it.
 
     Attributes:
         out: where the results go.
-        data_dir: where the data sets lie already.
+        data_dir: folder that already has the data sets.
         address: the cluster to join; None where Ray starts on this machine.
     """
 
@@ -37,14 +37,14 @@ class Way:
 
 
 def announcement(study: Study, out: Place) -> str:
-    """What is going to happen, in one line."""
+    """One line that says what is about to run."""
     size = extent(study)
     more = f", then {size.retrainings:,} retrainings" if size.retrainings else ""
     return f"{study.name}: {study.outline()}: {_amount(size)}{more}; results go to {out}"
 
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
-    """The plan, a line each, its parts named at the beginning of the lines."""
+    """The plan, line by line; each line begins with the name of its part."""
     size = extent(study)
     yield f"study: {study.name}, {study.metric} ({study.mode})"
     if study.design is not None:
@@ -52,7 +52,7 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     else:
         yield f"strategies: {', '.join(study.strategies)}"
         yield f"seeds: {', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
-    yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training"
+    yield f"budget: {study.budget} per sweep, a full training has {study.training.max_epochs} epochs"
     yield f"in all: {_amount(size)}"
     if size.retrainings:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
@@ -66,7 +66,7 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
 def _amount(size: Extent) -> str:
     parts = [f"{size.sweeps:,} sweep{'s' * (size.sweeps != 1)}"]
     if size.seconds is not None:
-        return f"{parts[0]}, {_hours(size.seconds)} and what is under way then"
+        return f"{parts[0]}, {_hours(size.seconds)} plus the epochs then under way"
     most = [f"{amount:,} {name}" for amount, name in ((size.trials, "trials"), (size.epochs, "epochs")) if amount]
     return f"{parts[0]}, at most {' and '.join(most)}"
 
@@ -111,10 +111,10 @@ def _resources(study: Study) -> str:
 
 
 def confirmed(study: Study, *, yes: bool, virtual: bool = False) -> bool:
-    """Whether to go ahead: a very large study is asked about, but only where somebody can answer."""
+    """Whether to go ahead; asks about a very large study, but only on a terminal."""
     if yes or not _large(extent(study), VIRTUAL if virtual else 1):
         return True
-    # A process that was started without the one or the other has None there.
+    # Either stream is None in a process that was started without it.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return True
     try:
@@ -136,7 +136,7 @@ def _large(size: Extent, times: int) -> bool:
 def left_lines(
     study: Study, place: Place, finished: set[tuple[str, int]], begun: set[tuple[str, int]]
 ) -> Iterator[str]:
-    """What a resume would do."""
+    """The plan of a resume, line by line."""
     order = [(strategy, seed) for seed in study.seeds for strategy in study.strategies]
     under_way = [key for key in order if key in begun - finished]
     left = [key for key in order if key not in begun]

@@ -1,4 +1,4 @@
-"""`hypertune simulate`: the command's options, all sweeps in virtual time, the folders written, the answer printed."""
+"""`hypertune simulate`: runs all sweeps in virtual time, writes the output folders and prints the answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     from hypertune.commands.exit_codes import DONE, INTERRUPTED
 
     if arguments.out:
-        outputs.check_free(arguments.out)  # before the curves are read and a look-up is fitted to them
+        outputs.check_free(arguments.out)  # before reading the curves and fitting the surrogate, which take long
     plan = planned(arguments)
     out = arguments.out or folder.default(plan.setting.study)
     console = Console(highlight=False, quiet=arguments.quiet)
@@ -63,11 +63,11 @@ def simulate(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the command line asks for, checked: nothing in it is refused later.
+    """The checked command line; nothing in it is rejected later.
 
     Attributes:
         workers: numbers of workers to simulate, ascending.
-        processes: how many share the work.
+        processes: number of processes that run the sweeps.
     """
 
     setting: Setting
@@ -84,10 +84,10 @@ class Plan:
 
     @property
     def announcement(self) -> str:
-        """What is going to be simulated, in one line."""
+        """One line that says what is about to be simulated."""
         study = self.setting.study
         return (
-            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} for each sweep, "
+            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} per sweep, "
             f"{', '.join(map(str, self.workers))} worker(s) in virtual time; {len(self.recordings.configs)} recorded "
             f"configurations"
         )
@@ -112,14 +112,14 @@ def planned(arguments: argparse.Namespace) -> Plan:
 
 
 def simulated(setting: Setting, workers: int, pool: Executor | None, console: Console) -> Records:
-    """All sweeps of the study on that many workers; shows progress and how long it took."""
+    """Simulates all sweeps of the study on that many workers; shows progress and the time it took."""
     total = len(setting.study.strategies) * len(setting.study.seeds)
     with _progress(console, f"{workers} worker(s): {total} sweeps", total) as done:
         return simulate_all(setting, workers, pool, done)
 
 
 class _Session:
-    """The runs with one number of workers after another, the fewest first."""
+    """Simulates the study for each number of workers in turn, the smallest first."""
 
     def __init__(self, plan: Plan, out: Path, console: Console) -> None:
         self.plan, self.setting, self.out, self.console = plan, plan.setting, out, console
@@ -129,7 +129,7 @@ class _Session:
         self.rows: list[dict[str, Any]] = []
 
     def run(self, pool: Executor | None, target: float | None) -> None:
-        """Simulates and writes the study for each number of workers; no more than one is kept in memory."""
+        """Simulates and writes the study for each number of workers, keeping only one in memory at a time."""
         self.target, counts = target, self.plan.workers
         for workers in counts:
             facts = self._simulate(workers, pool)
@@ -149,7 +149,7 @@ class _Session:
         return replace(facts, provenance=told)
 
     def tell(self) -> None:
-        """Prints the answer, and writes the page about the number of workers where there were several."""
+        """Prints the answer; with several numbers of workers, also writes the capacity page."""
         if self.only is not None:
             self._tell_one(self.only)
             return
@@ -160,7 +160,7 @@ class _Session:
         self.console.print()
         for sentence in told:
             self.console.print(sentence, soft_wrap=True)
-        self.console.print(f"Capacity: {self.out}/capacity.html; a report for each number of workers beside it")
+        self.console.print(f"Capacity: {self.out}/capacity.html; beside it one report per number of workers")
 
     def _tell_one(self, facts: Records) -> None:
         from hypertune.comparison.terminal import rich_table
@@ -173,10 +173,10 @@ class _Session:
 
 
 def parse_workers(text: str) -> list[int]:
-    """Numbers of workers as the command line gives them, e.g. `1,10,100`, ascending.
+    """Reads numbers of workers from the command line, e.g. `1,10,100`; returns them ascending.
 
     Raises:
-        ValueError: if one is no whole number above 0.
+        ValueError: if one is not a whole number above 0.
     """
     try:
         counts = sorted({int(part) for part in text.split(",")})
@@ -188,7 +188,7 @@ def parse_workers(text: str) -> list[int]:
 
 
 def parse_processes(given: int | None, sweeps: int) -> int:
-    """How many processes to use: as asked, else one per core, never more than there are sweeps.
+    """The number of processes: as given, else one per core; never more than there are sweeps.
 
     Raises:
         ValueError: if fewer than one is asked for.
@@ -199,7 +199,7 @@ def parse_processes(given: int | None, sweeps: int) -> int:
 
 
 def parse_epoch_seconds(given: float | None) -> float | None:
-    """Seconds of every epoch, if given.
+    """Checks the seconds per epoch, if given.
 
     Raises:
         ValueError: if not above 0.

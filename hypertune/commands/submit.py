@@ -1,4 +1,4 @@
-"""`hypertune submit`: a study as a job of a Ray cluster."""
+"""`hypertune submit`: runs a study as a job on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,12 @@ from hypertune.storage.storage import as_place, is_url
 from hypertune.study.study import NAME, Study
 
 STOP_SECONDS = 120
-"""How long a stopped study may take to write its tables and report before it is killed."""
+"""Seconds that a stopped study has to write its tables and report before it is killed."""
 DEFAULT_STUDY = "digits_cnn"
 
 
 def submit(arguments: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code: the study's own with `--follow`.
+    """Runs the command; returns its exit code, with `--follow` that of the study.
 
     Raises:
         ValueError: for wrong input.
@@ -40,11 +41,11 @@ def submit(arguments: argparse.Namespace) -> int:
         shipment = pack(study, arguments.working_dir, include=arguments.include or ())
         job_id = arguments.name or _job_id(study)
         if any(job.submission_id == job_id for job in client.list_jobs()):
-            raise ValueError(f"--name {job_id}: the cluster has had a job of that name already")
+            raise ValueError(f"--name {job_id}: the cluster already has a job of that name; choose another")
         out = out or f"~/hypertune-out/{job_id}"
-        command, variables = _command(arguments, out, resumes=resumes), _variables(arguments.env)
+        job = _Job(job_id, out, _command(arguments, out, resumes=resumes), _variables(arguments.env))
         _tell(shipment, job_id)
-        _send(client, study, shipment, job_id, out, command, variables)
+        _send(client, study, shipment, job)
         print(
             f"{job_id} submitted to {client.get_address()}; results go to {out}\n"
             f"  hypertune logs -f {job_id}\n  hypertune fetch {job_id}\n  hypertune stop {job_id}"
@@ -64,18 +65,18 @@ def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
 
 def _checked(out: str | None) -> str | None:
     if out is not None and not (is_url(out) or out.startswith(("/", "~/"))):
-        raise ValueError(f"--out {out}: is on the cluster; give an absolute path, one that begins with ~/, or a URL")
+        raise ValueError(f"--out {out}: a folder on the cluster must be an absolute path, begin with ~/, or be a URL")
     return str(as_place(out)) if out is not None and is_url(out) else out
 
 
 def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bool]:
-    """The study that a job has run, or that lies at a URL."""
+    """The study of an earlier job, or the one at a URL."""
     from hypertune.commands.options import OVERRIDES
 
     for name in ("study", "out", *OVERRIDES):
         if getattr(arguments, name) is not None:
             flag = "STUDY" if name == "study" else f"--{name.replace('_', '-')}"
-            raise ValueError(f"--resume goes on with the study as it was; leave out {flag}")
+            raise ValueError(f"--resume continues the study unchanged; leave out {flag}")
     if is_url(arguments.resume):
         return read(arguments.resume).study, arguments.resume, True
     facts = require_job(client, arguments.resume).metadata
@@ -93,10 +94,10 @@ def _job_id(study: Study) -> str:
 
 
 def job_name(text: str) -> str:
-    """A job's name as a user may give it.
+    """Checks the name that the user gave a job.
 
     Raises:
-        ValueError: if it could not stand in a URL or be a folder's name.
+        ValueError: if it cannot be part of a URL or name a folder.
     """
     if not NAME.fullmatch(text):
         raise ValueError(f"letters, digits, '.', '_' and '-' only, got {text!r}")
@@ -104,47 +105,55 @@ def job_name(text: str) -> str:
 
 
 def _command(arguments: argparse.Namespace, out: str, *, resumes: bool) -> str:
-    """The job's command line; `exec`, so that stopping the job reaches Python and not a shell around it."""
+    """The job's command line; `exec`, so that stopping the job signals Python and not the shell."""
     what = ["--resume", out] if resumes else [STUDY_FILE, "--out", out]
     data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
     return "exec " + shlex.join(["python", "-m", "hypertune", "compare", *what, *data, "--address", "auto"])
 
 
 def _variables(given: Iterable[str] | None) -> dict[str, str]:
-    """Environment variables to pass on, `NAME` with the value it has here, or `NAME=VALUE`."""
+    """Environment variables for the job, from `NAME=VALUE` or from `NAME` with its local value."""
     variables = {}
     for text in given or ():
         name, has_value, value = text.partition("=")
         if not has_value and name not in os.environ:
-            raise ValueError(f"--env {name}: is not set here; set it, or give {name}=VALUE")
+            raise ValueError(f"--env {name}: not set on this machine; set it, or give {name}=VALUE")
         variables[name] = value if has_value else os.environ[name]
     return variables
 
 
-def _send(
-    client: Any, study: Study, shipment: Shipment, job_id: str, out: str, command: str, variables: Mapping[str, str]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job to submit: its id, its output folder, its command line and its environment variables."""
+
+    id: str
+    out: str
+    command: str
+    variables: Mapping[str, str]
+
+
+def _send(client: Any, study: Study, shipment: Shipment, job: _Job) -> None:
     with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
         shipment.write(Path(folder))
         client.submit_job(
-            entrypoint=command,
-            submission_id=job_id,
+            entrypoint=job.command,
+            submission_id=job.id,
             runtime_env={
                 "working_dir": folder,
                 "env_vars": {
-                    **variables,
-                    # As Ctrl-C, once, with time to finish: the study stops cleanly and can be resumed.
+                    **job.variables,
+                    # Like one Ctrl-C, with time to finish: the study stops cleanly and can be resumed.
                     "RAY_JOB_STOP_SIGNAL": "SIGINT",
                     "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
                     "PYTHONUNBUFFERED": "1",
                 },
             },
-            metadata=_metadata(study, job_id, out),
+            metadata=_metadata(study, job.id, job.out),
         )
 
 
 def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
-    """What the dashboard and `hypertune jobs` show of a job."""
+    """The facts of a job that the dashboard and `hypertune jobs` show."""
     return {
         "hypertune": installed_version(),
         "study": study.name,
@@ -167,4 +176,4 @@ def _tell(shipment: Shipment, job_id: str) -> None:
     if told:
         names = [f"{name} ({reason})" for name, reason in sorted(told.items())]
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-        print(f"not sent: {', '.join(names[:10])}{more}; --include PATTERN sends one all the same", file=sys.stderr)
+        print(f"not sent: {', '.join(names[:10])}{more}; --include PATTERN sends them anyway", file=sys.stderr)

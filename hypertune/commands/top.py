@@ -1,4 +1,4 @@
-"""`hypertune top`: a running study live in the terminal, from its output folder or from the cluster it runs on."""
+"""`hypertune top`: shows a running study live in the terminal, from its output folder or its cluster."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from hypertune.study.study import Study
 
 EVERY_S = 1.0
 Look = Callable[[], tuple[list[tuple[Status, str]], bool]]
-"""Looks once: each study with a word on what it is doing, and whether anything can still change."""
+"""Returns each study's status with a word on what it is doing, and whether anything can still change."""
 
 
 def top(source: str, console: Console, *, once: bool = False) -> int:
-    """Shows a study until it is done or Ctrl-C is pressed; once where the output is no terminal.
+    """Shows a study until it is done or Ctrl-C is pressed; only once if the output is not a terminal.
 
     Args:
         source: an output folder, or the URL of a Ray dashboard.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if `source` is neither.
     """
     look = _cluster(source) if source.startswith(("http://", "https://")) else Folder(Path(source)).look
     seen, going_on = look()
@@ -44,7 +44,7 @@ def top(source: str, console: Console, *, once: bool = False) -> int:
                 seen, going_on = look()
                 display.update(_page(seen), refresh=True)
     except KeyboardInterrupt:
-        pass  # the way to leave; the study goes on
+        pass  # leaves the display; the study continues
     return 0
 
 
@@ -61,26 +61,26 @@ class Folder:
     """Follows the journal in an output folder as it grows.
 
     Raises:
-        ValueError: if the folder is no study's.
+        ValueError: if it is not the output folder of a study.
     """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "study.toml").is_file():
-            what = "no output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
+            what = "not an output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
             raise ValueError(f"{folder}: {what}; give a study's output folder, or http://HOST:8265 for a cluster")
         self._folder, self._read = folder, 0
         self._live = Live(Study.load(folder / "study.toml"))
 
     def look(self) -> tuple[list[tuple[Status, str]], bool]:
-        """Takes in what is new."""
-        held = is_running(self._folder)  # before the journal is read: what is done by then stands in it
+        """Reads the new events and returns the status."""
+        held = is_running(self._folder)  # asked before the journal is read, which is then complete if it has ended
         if not held and not (self._folder / JOURNAL).exists():
             return [(_finished(self._folder), self._done())], False
         self._take_in()
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        going_on = f"interrupted; go on with hypertune compare --resume {self._folder}"
+        going_on = f"interrupted; resume with hypertune compare --resume {self._folder}"
         return [(status, self._done() if status.done else going_on)], False
 
     def _done(self) -> str:
@@ -99,7 +99,7 @@ class Folder:
 
 
 def _finished(folder: Path) -> Status:
-    """The status of a study whose journal has been removed, from its tables."""
+    """The status from the tables of a study whose journal has been removed."""
     from hypertune.records import records
 
     facts = records.read(folder)

@@ -1,4 +1,4 @@
-"""`hypertune validate`: checks a study and looks at its data, without running anything."""
+"""`hypertune validate`: checks a study and its data without running anything."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from hypertune.training.datasets import ImageData
 
 MOST_CLASSES = 10
-"""Classes whose images are counted one by one."""
+"""With at most this many classes, the images of each are counted."""
 
 
 def validate(arguments: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code. Faulty image files are printed, all of them, one on a line.
+    """Runs the command; returns its exit code. Prints every faulty image file on its own line.
 
     Raises:
-        ValueError: for a wrong study or wrong data.
+        ValueError: for faulty data or a wrong study.
     """
     from hypertune.commands.exit_codes import DONE
     from hypertune.training.files import FaultyImages
@@ -46,17 +46,17 @@ def validate(arguments: argparse.Namespace) -> int:
 
 
 def data_lines(study: Study, data_dir: Path | None) -> Iterator[str]:
-    """What the data of a study are, in a few lines, or why they have not been looked at."""
+    """A summary of the study's data in a few lines, or why they were not checked."""
     name = study.training.dataset
     if name is None:
-        yield f"data: not looked at, since {study.training.trainable} loads its own"
+        yield f"data: not checked, since {study.training.trainable} loads its own"
         return
     from hypertune.training.datasets import source_of
     from hypertune.training.sources import may_download
 
     source_of(name)
     if may_download(name, data_dir):
-        yield f"data: not looked at, since {name} would have to be downloaded; give --data-dir if you have it"
+        yield f"data: not checked, since {name} would have to be downloaded; give --data-dir if you have it"
         return
     with Console(stderr=True).status("reading the data") as status:
         data = load_data(study.training, data_dir, Reading(lambda event: status.update(reading_line(event))))
@@ -65,7 +65,7 @@ def data_lines(study: Study, data_dir: Path | None) -> Iterator[str]:
 
 
 def summary(study: Study, data: ImageData) -> Iterator[str]:
-    """What the data of a study are, in a few lines."""
+    """A summary of the study's data in a few lines."""
     channels, height, width = data.images.shape[1:]
     colour = {1: "grey", 3: "in colour"}.get(channels, f"{channels} channels")
     counts = np.bincount(data.labels, minlength=len(data.classes))

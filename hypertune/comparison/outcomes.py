@@ -88,6 +88,7 @@ def _judged(records: Records, values: pd.DataFrame, ran: pd.DataFrame) -> tuple[
     name = metric.replace("valid_", "test_", 1)
     if metric.startswith("valid_") and name in records.retrained:
         tested = _grid(held_out_scores(records, name), tuple(values.columns), tuple(values.index))
+        tested = tested.where(values.notna())
         if bool((tested.notna() | values.isna()).all(axis=None)) and bool(tested.notna().any(axis=None)):
             return name, counted(tested, mode, ran)
     return metric, counted(values, mode, ran)

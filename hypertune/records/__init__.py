@@ -1,4 +1,4 @@
-"""The facts of a study, written as it runs and read by everything that is concluded from it."""
+"""The records of a study, written while it runs and read by every comparison and report."""
 
 from hypertune.records.records import Records, read
 

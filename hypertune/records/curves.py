@@ -1,4 +1,4 @@
-"""The learning curves of a study while it grows: one number per cell, so that millions of epochs fit in memory."""
+"""The growing learning curves of a study, stored as plain numbers so that millions of epochs fit in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMES = ("elapsed_s", "wall_s")
 
 
 class Curves:
-    """Rows of `curves.parquet`, appended one by one and kept column by column."""
+    """Rows of `curves.parquet`, appended one by one and stored in columns."""
 
     def __init__(self) -> None:
         self._trials: dict[str, int] = {}
@@ -39,7 +39,7 @@ class Curves:
         wall_s: float,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """One epoch of a trial; `config` are its columns `config/<name>` where they are not the trial's own."""
+        """Appends one epoch of a trial; `config` gives its columns `config/<name>` if they differ from the trial's."""
         if config is not None:
             self._configs[len(self._epoch)] = config
         number = self._trials.get(trial_id)
@@ -61,16 +61,16 @@ class Curves:
 
     @property
     def trials(self) -> list[str]:
-        """The trials that have rows, in the order of their first."""
+        """The trials that have rows, in the order of their first row."""
         return list(self._trials)
 
     def table(self, lead: pd.DataFrame, config: pd.DataFrame, metric: str) -> pd.DataFrame:
         """The rows as a table, metrics between `epoch` and `elapsed_s`.
 
         Args:
-            lead: the columns `strategy, seed, trial_id` of `trials`, in their order.
-            config: their columns `config/<name>`.
-            metric: the one metric column of a table without rows.
+            lead: the columns `strategy, seed, trial_id` of `trials`, in that order of trials.
+            config: the columns `config/<name>` of the same trials.
+            metric: the only metric column of an empty table.
         """
         if not self._trials:
             return pd.DataFrame(columns=[*lead, "epoch", metric, *TIMES])
@@ -84,22 +84,22 @@ class Curves:
 
 
 def config_columns(configs: list[dict[str, Any]]) -> pd.DataFrame:
-    """Configurations as columns `config/<name>`, one row each; a list or other compound value as its JSON text."""
+    """Configurations as columns `config/<name>`, one row each; compound values such as lists become JSON text."""
     frame = pd.DataFrame(configs)
     if "object" in set(map(str, frame.dtypes)):
-        # Something is nested or compound; otherwise a configuration is its own row.
+        # Only for nested or compound values; otherwise a configuration is its own row.
         return _uniform(pd.DataFrame([columns_of(config) for config in configs]))
     return frame.add_prefix("config/")
 
 
 def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
-    """A choice between text and numbers as text: Parquet has one type for each column."""
+    """Converts columns that mix text and numbers to text, since a Parquet column has one type."""
     mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
     return frame.assign(**{str(name): frame[name].map(str, na_action="ignore") for name in mixed})
 
 
 def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """One configuration as columns."""
+    """One configuration as columns `config/<name>`."""
     return {f"config/{k}": v if _plain(v) else json.dumps(v, default=repr) for k, v in flatten(config).items()}
 
 

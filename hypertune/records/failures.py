@@ -1,4 +1,4 @@
-"""Why trials failed: reasons that are alike counted together, with the first of each kind as the example."""
+"""Why trials failed: similar errors are counted together, with the first of each kind as the example."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VARYING = (
     (re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+-]+){2,}"), "path"),
     (re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"), "0"),
 )
-"""What differs between messages of one kind: addresses, paths and numbers."""
+"""Matches what may differ between errors of one kind: addresses, paths and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Failure:
     """One kind of failure.
 
     Attributes:
-        error: the reason of its first trial, in one line.
-        count: how many trials and retrainings failed so.
-        trial_id: the first of them.
-        traceback: of that one; empty if there is none, as for a worker process that died.
-        log: what that one had printed, as a path within the output folder; empty if it had printed nothing.
+        error: the error of its first trial, in one line.
+        count: number of trials and retrainings that failed this way.
+        trial_id: the first trial.
+        traceback: its traceback; empty if there is none, as for a worker process that died.
+        log: path of its printed output within the output folder; empty if it printed nothing.
     """
 
     error: str
@@ -35,20 +35,20 @@ class Failure:
 
 
 def kind_of(error: str) -> str:
-    """What messages have in common that differ in numbers, paths and addresses only."""
+    """The error without numbers, paths and addresses, which is the same for all errors of one kind."""
     for pattern, common in _VARYING:
         error = pattern.sub(common, error)
     return error
 
 
 class Failures:
-    """Counts failures by kind as the journal's events tell of them."""
+    """Counts failures by kind from the journal's events."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, Failure] = {}
 
     def note(self, event: Mapping[str, Any]) -> None:
-        """Takes in the event of a trial or retraining that failed."""
+        """Counts the event of a failed trial or retraining."""
         error = str(event.get("error") or "no reason given")
         kind = kind_of(error)
         known = self._kinds.get(kind)
@@ -58,12 +58,12 @@ class Failures:
         self._kinds[kind] = Failure(error, 1, event["trial_id"], event.get("traceback") or "", event.get("log") or "")
 
     def all(self) -> tuple[Failure, ...]:
-        """Every kind, the most frequent first."""
+        """All kinds, the most frequent first."""
         return tuple(sorted(self._kinds.values(), key=lambda failure: -failure.count))
 
 
 def to_ledger(failures: Iterable[Failure]) -> list[dict[str, Any]]:
-    """As `provenance.json` keeps them."""
+    """The failures in the form of `provenance.json`."""
     return [asdict(failure) for failure in failures]
 
 

@@ -1,4 +1,4 @@
-"""The output folder of a study: claimed for one process, never overwritten, with its provenance."""
+"""The output folder of a study: locked by one process and never overwritten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from hypertune.study.study import Study
 
 
 def claim(folder: Path, study: Study, *, resume: bool, extends: bool = False) -> FileLock:
-    """Makes `folder` this process's own until the lock is released, and writes `study.toml` into a new one, or anew
-    where something has been added to the study.
+    """Locks `folder` for this process, and writes `study.toml` into a new one, or again if the study was extended.
 
     Raises:
-        ValueError: if the folder holds something else, or another process is writing it.
+        ValueError: if the folder holds something else, or another process is writing to it.
     """
     if not resume:
         check_free(folder)
@@ -37,32 +36,32 @@ def check_free(folder: Path) -> None:
     """Checks that a new study may go to `folder`.
 
     Raises:
-        ValueError: if it holds something.
+        ValueError: if it is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
-            f"--out {folder}: holds {_what_it_holds(folder)} already; choose another folder, "
-            f"or go on with it by --resume {folder}"
+            f"--out {folder}: already holds {_what_it_holds(folder)}; choose another folder, "
+            f"or continue it by --resume {folder}"
         )
 
 
 def holds_events(folder: Path) -> bool:
-    """Whether the study in `folder` has begun."""
+    """Whether the study in `folder` has recorded any event."""
     journal = folder / JOURNAL
     return journal.exists() and journal.stat().st_size > 0
 
 
 def discard(folder: Path) -> None:
-    """Removes what `claim` and a run that never began have left, so that the next try finds the place free."""
+    """Removes the files of `claim` and of a run that recorded nothing, so that the folder is free again."""
     shutil.rmtree(folder)
 
 
 def _what_it_holds(folder: Path) -> str:
-    return "another study" if (folder / "study.toml").exists() else "files that are no study"
+    return "another study" if (folder / "study.toml").exists() else "files that are not a study's"
 
 
 def default(study: Study) -> Path:
-    """Where a study goes without `--out`: `hypertune-out/NAME`, numbered where that exists already."""
+    """The output folder without `--out`: `hypertune-out/NAME`, numbered if it already exists."""
     base = Path("hypertune-out")
     candidates = [base / study.name, *(base / f"{study.name}-{n}" for n in range(2, 10_000))]
     return next(path for path in candidates if not path.exists())

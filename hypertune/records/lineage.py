@@ -1,4 +1,4 @@
-"""Which trials were forked from another's checkpoint, and what their weights have been trained with."""
+"""Which trials were forked from another's checkpoint, and with which configurations their weights were trained."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 from hypertune.space.space import Config
 
 Schedule = Sequence[tuple[int, Config]]
-"""Configurations by the first epoch they are trained in; empty for a trial that was not forked."""
+"""Configurations by the first epoch that uses them; empty for a trial that was not forked."""
 
 
 class Lineage:
-    """The parents of forked trials, as the journal tells of them."""
+    """The parents of forked trials, from the journal's events."""
 
     def __init__(self) -> None:
         self._parents: dict[str, Mapping[str, Any]] = {}
 
     def note(self, event: Mapping[str, Any]) -> None:
-        """Takes in the start of a trial."""
+        """Notes the start of a trial."""
         if "parent" in event:
             self._parents[event["trial_id"]] = event["parent"]
 
     def inherited(self, trial_id: str) -> tuple[int, float]:
-        """The epochs and seconds that the trial's weights had been trained before it; none unless it is a fork."""
+        """Epochs and seconds of training that the trial inherited; zero unless it is a fork."""
         parent = self._parents.get(trial_id)
         return (parent["epoch"], parent["elapsed_s"]) if parent else (0, 0.0)
 
     def schedule(self, trial_id: str, configs: Mapping[str, Config]) -> Schedule:
-        """The configurations that the trial's weights have been trained with, its ancestors' first."""
+        """The configurations with which the trial's weights were trained, its ancestors' first."""
         steps: list[tuple[int, Config]] = []
         while (parent := self._parents.get(trial_id)) is not None:
             steps.append((parent["epoch"] + 1, configs[trial_id]))

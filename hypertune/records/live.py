@@ -1,4 +1,4 @@
-"""A study as it stands: its events folded into what a person watches, without Ray, pandas or a cluster."""
+"""The live status of a study, computed from its events without Ray, pandas or a cluster."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
 from hypertune.study.study import Study
 
 STATUSES = ("running", "paused", *FINAL_STATUSES)
-"""What a trial can be."""
+"""All statuses of a trial."""
 RATE_WINDOW_S = 60.0
-"""The epochs per second are those of the last minute of the sweep that runs."""
+"""Window of the epochs per second: the last minute of the current sweep."""
 
 
 STATUS_FILE = "hypertune-{study}.json"
-"""Among Ray's logs of the driver's node, where the dashboard serves it."""
+"""File among Ray's logs on the driver's node, from where the dashboard serves it."""
 STUDY = "study"
 """Key of a job's metadata that holds its study's name."""
 
@@ -26,44 +26,44 @@ class StrategyStatus(msgspec.Struct, kw_only=True):
 
     strategy: str
     sweeps: int = 0
-    """Sweeps that are done."""
+    """Sweeps that are finished."""
     best: float | None = None
     epochs: int = 0
     trials: dict[str, int] = {}
-    """Trials by status; `running` and `paused` among them."""
+    """Trials by status, including `running` and `paused`."""
     utilisation: float | None = None
     """Share of the workers' time that was training, 0 to 1."""
     epochs_per_s: float = 0.0
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """A whole study; plain data, so that it can be sent somewhere else."""
+    """The status of a study; plain data that can be sent elsewhere."""
 
     study: str
     metric: str
     mode: str
     budget: str
     sweeps: int
-    """Sweeps that the study has."""
+    """Number of sweeps in the study."""
     sweeps_done: int = 0
     running: str | None = None
-    """The sweep that runs, e.g. `asha seed 1`."""
+    """The current sweep, e.g. `asha seed 1`."""
     share: float = 0.0
-    """Part of that sweep's budget that is spent, 0 to 1."""
+    """Share of that sweep's budget that is spent, 0 to 1."""
     workers: int | None = None
     retrained: tuple[int, int] | None = None
-    """Retrainings done, and how many there are; None before they begin."""
+    """Finished retrainings and their total; None before they begin."""
     strategies: list[StrategyStatus] = []
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do, as far as the events tell."""
+        """Whether nothing is left to do according to the events."""
         retrained = self.retrained is None or self.retrained[0] >= self.retrained[1]
         return self.sweeps_done >= self.sweeps and retrained
 
 
 class _Sweep:
-    """The sweep that runs."""
+    """The current sweep."""
 
     def __init__(self, strategy: str, seed: int, workers: int) -> None:
         self.strategy, self.seed, self.workers = strategy, seed, workers
@@ -95,13 +95,13 @@ class _Strategy:
 
 
 class Live:
-    """Follows the events of a study, as the journal has them or as they happen."""
+    """Follows the events of a study, from the journal or as they happen."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
         self._strategies = {name: _Strategy() for name in study.strategies}
         self._trials: dict[str, tuple[str, str, float]] = {}
-        """Live trials: strategy, status, and the training seconds that are accounted for."""
+        """Live trials: strategy, status, and training seconds counted so far."""
         self._sweep: _Sweep | None = None
         self._retrained: list[int] | None = None
 
@@ -164,7 +164,7 @@ class Live:
             self._retrained[0] += 1
 
     def status(self) -> Status:
-        """The study as it stands now."""
+        """The current status of the study."""
         sweep, study = self._sweep, self.study
         return Status(
             study=study.name,

@@ -1,4 +1,4 @@
-"""Where records come from: versions, hardware, command, seeds, times, and the ledger of what was spent."""
+"""The provenance of records: versions, hardware, command, seeds, times, and the ledger of spent budgets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PACKAGES = (
 
 
 def start_provenance(study: Study, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reader needs to know to repeat the study: versions, command, seeds, and under which circumstances it runs.
+    """The facts needed to repeat the study: versions, command, seeds and circumstances.
 
     Args:
-        circumstances: `hardware`, `workers`, `address`, `data_dir`, `images` of each split, `notes` on the data.
+        circumstances: `hardware`, `workers`, `address`, `data_dir`, `images` by split, `notes` on the data.
     """
     return {
         **software(),
@@ -51,12 +51,12 @@ def software() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """The computer this process runs on."""
+    """The machine this process runs on."""
     return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform()}
 
 
 def write_provenance(folder: Path, provenance: Mapping[str, Any], records: Records) -> None:
-    """Writes `provenance.json`; the ledger in it lets reports be rebuilt once `sweeps/` is removed."""
+    """Writes `provenance.json`, whose ledger allows rebuilding reports after `sweeps/` is removed."""
     ledger = {
         "sweeps": json.loads(records.sweeps.to_json(orient="records")),
         "retrained": json.loads(records.retrained.to_json(orient="records")),
@@ -71,7 +71,7 @@ def write_provenance(folder: Path, provenance: Mapping[str, Any], records: Recor
 
 
 def _command() -> str:
-    """What was typed, as far as a process can know it."""
+    """The command line, as far as the process knows it."""
     program = Path(sys.argv[0]).name
     name = ["hypertune"] if program in ("hypertune", "__main__.py") else ["python", program]
     return shlex.join([*name, *sys.argv[1:]])
@@ -85,7 +85,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of hypertune's own checkout; None where it was installed as a package."""
+    """The commit of hypertune's own checkout; None if it was installed as a package."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

@@ -1,8 +1,8 @@
-"""The records of a study: what was tried, what came of it, and what it cost.
+"""The records of a study: its trials, their results and their cost.
 
 While a study runs, every event is appended to `sweeps/journal.jsonl` and flushed, so that killing the process at any
-time loses nothing that has been reported. `trials.csv` and `curves.parquet` are the same facts as tables. Everything
-that is concluded from a study starts from `Records`; neither Ray nor torch is needed to read them.
+time loses nothing that has been reported. `trials.csv` and `curves.parquet` hold the same facts as tables. Every
+comparison and report starts from `Records`, which can be read without Ray and torch.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ Event = dict[str, Any]
 closed, done, retrained."""
 
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
-"""What records are read from."""
+"""The files from which records are read."""
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Records:
-    """A study's facts as tables; equal to itself alone, so that what is worked out from it can be remembered.
+    """A study's facts as tables; compared by identity, so that derived results can be cached.
 
     Attributes:
-        study: what was asked for.
+        study: the study that was run.
         trials: one row per trial, the columns of `trials.csv`; the metric is the trial's best over its epochs.
         curves: one row per trial and epoch, the columns of `curves.parquet`.
         sweeps: the ledger, one row per sweep: `strategy, seed, finished, workers, epochs, trials, completed, stopped,
-            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id, or None).
+            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id or None).
         retrained: one row per retraining of an incumbent: `strategy, seed, trial_id, retrain_seed, status, epochs`
-            and the metrics of its last epoch, `test_accuracy` and `test_loss` among them where the trainable has them.
-        provenance: versions, hardware, git commit, times; empty while the study has not written it.
-        configs: trial id to its configuration, nested and typed as the searcher gave it; of the incumbents at least.
-        schedules: what the weights of trials forked from another's checkpoint were trained with, by trial id; of the
-            incumbents at least. Epochs, seconds and rows of such a trial are its own; `epoch` counts its parent's, too.
+            and the metrics of its last epoch, including `test_accuracy` and `test_loss` if the trainable has them.
+        provenance: versions, hardware, git commit, times; empty until the study has written it.
+        configs: trial id to its configuration, nested and typed as suggested; contains at least the incumbents.
+        schedules: trial id to the configurations with which the weights of a forked trial were trained; contains at
+            least the incumbents. Epochs, seconds and rows of a fork are its own, but `epoch` includes its parent's.
         failures: why trials and retrainings failed, by kind, the most frequent first.
         gave_up: whether the study was ended since the first trials all failed; a resume tries again.
         looks: of a study that runs until decided, one mapping for each time the question was asked: after how many
@@ -86,7 +86,7 @@ class Records:
         return {name: self.configs[name] for name in self.sweeps["incumbent"].dropna()}
 
     def incumbent_schedules(self) -> dict[str, Schedule]:
-        """The schedules of the sweeps' incumbents, those that have one."""
+        """The schedules of the sweeps' incumbents that are forks."""
         return {name: self.schedules[name] for name in self.sweeps["incumbent"].dropna() if name in self.schedules}
 
 
@@ -97,7 +97,7 @@ LEDGER_COLUMNS = (
 
 
 class Book:
-    """Folds events into rows; the one place that knows what an event means for the tables."""
+    """Converts events to rows; the only place that knows what an event means for the tables."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -114,7 +114,7 @@ class Book:
         self.extensions: list[Event] = []
 
     def apply(self, event: Event) -> None:
-        """Takes in one event; an unknown kind is ignored, so that older readers survive newer journals."""
+        """Applies one event; ignores unknown kinds, so that older readers can read newer journals."""
         handle(self, event)
 
     def _on_sweep(self, event: Event) -> None:
@@ -196,7 +196,7 @@ class Book:
         self.retrained.append({k: v for k, v in event.items() if k != "event"})
 
     def trials_table(self) -> pd.DataFrame:
-        """The rows of `trials.csv`, its columns in the contract's order."""
+        """The rows of `trials.csv`, with the documented order of columns."""
         metric = self.study.metric
         lead = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", metric]
         middle = ["train_s", "started_at", "ended_at", "node", "device", "error"]
@@ -236,24 +236,24 @@ class Book:
 
 
 def handle(reader: object, event: Event) -> None:
-    """Passes an event to the reader's method `_on_<its kind>`, if it has one: a newer journal has kinds it ignores."""
+    """Passes an event to the reader's method `_on_<kind>`, if it has one; a newer journal may have unknown kinds."""
     handler = getattr(reader, f"_on_{event['event']}", None)
     if handler is not None:
         handler(event)
 
 
 def improves(value: float | None, best: float | None, mode: str) -> bool:
-    """Whether `value` beats `best`; a missing or non-finite value never does, a missing `best` is always beaten."""
+    """Whether `value` beats `best`: never if it is missing or not finite, else always if `best` is missing."""
     if value is None or not math.isfinite(value):
         return False
     return best is None or not math.isfinite(best) or (value > best if mode == "max" else value < best)
 
 
 def read(place: Place) -> Records:
-    """The records of a study's output folder, at a path or a URL, also of one that was killed half-way.
+    """Reads the records from a study's output folder, at a path or URL, even if the study was killed half-way.
 
     Raises:
-        ValueError: one line saying which file is missing or damaged.
+        ValueError: one line naming the file that is missing or damaged.
     """
     with local_copy(place, *FILES) as folder:
         try:
@@ -278,7 +278,7 @@ def _read(folder: Path) -> Records:
 
 
 def read_journal(path: Path) -> Iterator[Event]:
-    """The events of a journal in order; a last line cut off by a kill is left out.
+    """Yields the events of a journal in order, without a last line that was cut off by a kill.
 
     Raises:
         ValueError: if a line other than the last is damaged.
@@ -296,9 +296,9 @@ def read_journal(path: Path) -> Iterator[Event]:
 
 
 def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> Records:
-    """The tables of a finished study whose `sweeps/` was removed."""
+    """Reads the tables of a finished study whose `sweeps/` was removed."""
     try:
-        # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
+        # "None" and "NA" may be options of a choice; only an empty field is a missing value.
         dtypes = {"best_epoch": "Int64"}
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
         curves = pd.read_parquet(folder / "curves.parquet")
@@ -328,7 +328,7 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise ValueError(f"{path}: is no JSON; remove it to go on without it") from None
+        raise ValueError(f"{path}: not valid JSON; remove it to continue without it") from None
     if not isinstance(provenance, dict):
-        raise ValueError(f"{path}: holds no table; remove it to go on without it")
+        raise ValueError(f"{path}: not a JSON object; remove it to continue without it")
     return provenance

@@ -1,4 +1,4 @@
-"""Recorded configurations: from the columns `config/<name>` back to the typed configurations of a study's space."""
+"""Converts the columns `config/<name>` of recordings back to typed configurations of a study's space."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ OTHER = "recorded with other constants than [training.config]"
 
 
 class Outside(Exception):
-    """A recorded configuration is none of the space."""
+    """A recorded configuration is not in the space."""
 
 
 def read_configs(
     firsts: pd.DataFrame, study: Study, source: str
 ) -> tuple[list[Config], NDArray[np.int64], dict[str, int]]:
-    """The different configurations of the space that were recorded.
+    """The distinct configurations of the space that were recorded.
 
     Args:
         firsts: one row per recording.
 
     Returns:
-        The K configurations; which of them each recording is of, shape (R,), -1 where it is left out; and how many
-        recordings are left out, by reason.
+        The K configurations; the index of each recording's configuration, shape (R,), -1 if it is left out; and the
+        number of recordings left out, by reason.
 
     Raises:
-        ValueError: for a hyperparameter without a column, a column that varies and is no hyperparameter, or if no
+        ValueError: for a hyperparameter without a column, a varying column that is not a hyperparameter, or if no
             recording is left.
     """
     names = [str(name).removeprefix(CONFIG) for name in firsts if str(name).startswith(CONFIG)]
@@ -79,16 +79,16 @@ def _check_names(
         inside = name in constants or any(name == s or name.startswith(f"{s}/") for s in searched)
         if not inside and name.split("/")[0] not in study.space.entries and firsts[CONFIG + name].nunique() > 1:
             raise ValueError(
-                f"{source}: {CONFIG}{name} varies but the study does not know it; search it in [space], "
+                f"{source}: {CONFIG}{name} varies but is not in the study; search it in [space], "
                 f"or choose one value in [training.config]"
             )
 
 
 def config_from(space: Space, flat: Mapping[str, Any], path: str = "") -> Config:
-    """The configuration of `space` that was written to columns as `flat`, path to value without missing ones.
+    """The configuration of `space` with the columns `flat` (path to value, without missing values).
 
     Raises:
-        Outside: if there is none.
+        Outside: if there is no such configuration.
     """
     return {name: _entry(entry, flat, path + name) for name, entry in space.entries.items()}
 
@@ -109,7 +109,7 @@ def _number(domain: Numeric, value: Any) -> float:
     if value is None or isinstance(value, str | bool):
         raise Outside
     number = domain.cast(float(value))
-    # Tables often keep 32 bits; the bounds themselves are among the values they keep.
+    # Tables often store 32-bit floats, which may round a value at a bound to just outside it.
     if not math.isclose(number, value, rel_tol=1e-6, abs_tol=1e-12):
         raise Outside
     return number
@@ -137,7 +137,7 @@ def _missing(value: Any) -> bool:
 
 
 def _same(constant: Any, value: Any) -> bool:
-    """Whether the column value `value` is how `constant` is written in a table."""
+    """Whether `value` is how a table stores `constant`."""
     if constant is None or isinstance(constant, str | bool):
         return type(value) is type(constant) and bool(value == constant)
     if isinstance(constant, int | float):

@@ -1,4 +1,4 @@
-"""Where configurations lie: points whose Euclidean distance says how different two configurations are."""
+"""Maps configurations to points whose Euclidean distance measures how different they are."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from hypertune.space.space import Config, Space
 Floats = NDArray[np.float64]
 
 ABSENT = 0.5
-"""Coordinate of a hyperparameter that a configuration does not have."""
+"""Coordinate of an inactive hyperparameter."""
 ONE_HOT = math.sqrt(0.5)
-"""Height of an option's coordinate: two different options lie 1 apart, as the two ends of a numeric domain do."""
+"""Coordinate of a chosen option: two different options are 1 apart, like the two ends of a numeric domain."""
 
 
 class Coordinates:
     """Maps configurations of a space to points in the unit cube.
 
-    A numeric hyperparameter is its quantile in the domain's own distribution (log-warped where the domain is), a choice
-    one coordinate per option.
+    A numeric hyperparameter becomes its quantile in the domain's own distribution, a choice one coordinate per option.
     """
 
     def __init__(self, space: Space) -> None:
@@ -40,7 +39,7 @@ class Coordinates:
                 self._options[parameter.key] = len(blank)
                 blank += [0.0] * len(parameter.domain.options)
         self._blank = blank
-        # Most spaces are flat and numeric, and there a configuration is its own encoding.
+        # In most spaces, which are flat and numeric, a configuration is its own encoding.
         self._plain = not self._options and all("/" not in key for key in self._numeric)
 
     @property
@@ -67,7 +66,7 @@ class Coordinates:
 
 
 def _quantile(domain: Numeric) -> Callable[[float], float]:
-    """`domain.to_unit`, which is linear in the number or its logarithm, with the constants worked out beforehand."""
+    """`domain.to_unit` with precomputed constants; it is linear in the number or its logarithm."""
     if domain.normal:
         return domain.to_unit
     warp: Callable[[float], float] = math.log if domain.log else float

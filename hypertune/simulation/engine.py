@@ -1,7 +1,7 @@
-"""One sweep in virtual time: the strategy's own objects, the real sweep, and a heap of events in place of a cluster.
+"""One sweep in virtual time: the real strategy and the real sweep, with a heap of events instead of a cluster.
 
-The driver is one thread, as Ray Tune's is: it takes in one report or makes one suggestion at a time, and what arrives
-meanwhile waits. Nothing here reads a real clock unless decisions are to be measured.
+As in Ray Tune, the driver is one thread: it handles one report or one suggestion at a time, and others wait. Nothing
+here reads a real clock unless decisions are measured.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class VirtualCluster:
     """What the trials of a simulation train on.
 
     Attributes:
-        source: what a configuration would have done.
+        source: the learning curves of configurations.
         workers: how many trials can train at the same time.
-        costs: what is charged besides training.
+        costs: overheads besides training.
     """
 
     source: Source
@@ -43,14 +43,14 @@ class VirtualCluster:
 
 
 class Simulation:
-    """Runs one sweep on virtual workers; it is the controller that the scheduler sees.
+    """Runs one sweep on virtual workers; to the scheduler it is the controller.
 
     Args:
         cluster: what the trials train on.
-        emit: receives every event of the journal, its times virtual.
+        emit: receives every event of the journal, with virtual times.
 
     Raises:
-        ValueError: for a strategy that recorded curves cannot be simulated with.
+        ValueError: for a strategy that cannot be simulated from recorded curves.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Simulation:
         )
         self.source, self.costs, self._measured = cluster.source, costs, measured
         self.tally = dict.fromkeys(ORIGINS, 0)
-        """Trials by where their curves come from."""
+        """Number of trials by the origin of their curves."""
         self.trials: list[StubTrial] = []
         self.live: dict[str, StubTrial] = {}
         self._runs: dict[str, Run] = {}
@@ -90,7 +90,7 @@ class Simulation:
         """Runs the sweep to its end."""
         self.sweep.begin()
         while True:
-            # Reports that have arrived go before new trials, as in Ray's own loop.
+            # Reports that have arrived come before new trials, as in Ray's own loop.
             if self._idle and not (self._heap and self._heap[0][0] <= self.now) and self._start_one():
                 continue
             if self._heap:
@@ -100,7 +100,7 @@ class Simulation:
             elif self.sweep.drained(self) or not self._start_one():
                 break
         for trial in list(self.live.values()):
-            self.stop_trial(trial)  # paused trials that the budget leaves no room for
+            self.stop_trial(trial)  # a paused trial for which no budget is left
         self.sweep.finish()
         return self.sweep
 
@@ -110,22 +110,22 @@ class Simulation:
         return self.trials
 
     def get_live_trials(self) -> list[StubTrial]:
-        """Trials that run or are paused, in the order they were started: a set's order would change from run to run."""
+        """Running and paused trials, in the order of their start; a set's order would differ between runs."""
         return list(self.live.values())
 
     def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
-        """A scheduler pauses a trial by its answer to the trial's report; doing so from outside is noted only."""
+        """Only records the request: a scheduler pauses a trial by its answer to the trial's report."""
         trial.status = "PAUSED"
 
     def stop_trial(self, trial: Any) -> None:
-        """The scheduler, or the end of the sweep, stops a trial; what it has under way counts for nothing."""
+        """Stops a trial for the scheduler or at the end of the sweep; its current epoch does not count."""
         self._leave(trial)
         self.sweep.ended(trial, self)
 
-    # What happens -----------------------------------------------------------------------------------------------
+    # Events -----------------------------------------------------------------------------------------------
 
     def _start_one(self) -> bool:
-        """Gives one idle worker a trial, a promoted one before a new one; returns whether there was one."""
+        """Gives an idle worker a promoted trial, else a new one; returns whether there was one."""
         spent = self.sweep.decision_s
         run = self._next()
         self._charge(spent)
@@ -136,19 +136,19 @@ class Simulation:
         return True
 
     def _charge(self, spent: float) -> None:
-        """Measured decisions take their time from the virtual clock too."""
+        """Advances the virtual clock by the time of measured decisions."""
         if self._measured:
             self.now += self.sweep.decision_s - spent
 
     def _next(self) -> Run | None:
-        """The trial that goes on or begins now."""
+        """The next trial to continue or start."""
         trial = self.sweep.choose(self)
         if trial is None:
             closed = self.sweep.closed
             run = self._suggested()
             if run is not None or self.sweep.closed == closed:
                 return run
-            # The last new trial has been made; a synchronous scheduler may let paused ones go on now.
+            # There are no more new trials, so a synchronous scheduler may now continue paused ones.
             trial = self.sweep.choose(self)
         return self._runs[trial.trial_id] if trial is not None else None
 
@@ -159,7 +159,7 @@ class Simulation:
             return None
         trial_id, config = suggestion
         trial = StubTrial(trial_id, config, "PENDING")
-        # The same draws for the same trial of every strategy, whatever else happens in the sweep.
+        # The same draws for the same trial number of every strategy, regardless of the rest of the sweep.
         chance = np.random.default_rng([sweep.seed, len(self.trials)]) if self.costs.by_chance else None
         self.trials.append(trial)
         self.live[trial_id] = trial
@@ -209,14 +209,14 @@ class Simulation:
 
 
 class Charged:
-    """A searcher whose suggestions take the driver a fixed time."""
+    """A searcher whose suggestions take a fixed virtual time."""
 
     def __init__(self, searcher: Any, simulation: Simulation, costs: Costs) -> None:
         self._searcher, self._simulation, self._seconds = searcher, simulation, costs.decision_s or 0.0
         self.on_trial_result, self.on_trial_complete = searcher.on_trial_result, searcher.on_trial_complete
 
     def suggest(self, trial_id: str) -> Any:
-        """The searcher's own answer; the clock moves on if it is a configuration."""
+        """The searcher's answer; advances the clock if it is a configuration."""
         answer = self._searcher.suggest(trial_id)
         if isinstance(answer, dict):
             self._simulation.now += self._seconds
@@ -224,20 +224,20 @@ class Charged:
 
 
 def build_simulable(study: Study, strategy: str, seed: int) -> BuiltStrategy:
-    """The strategy, made for one sweep.
+    """Builds the strategy for one sweep.
 
     Raises:
-        ValueError: for a strategy that cannot be built, or that changes a trial's hyperparameters while it trains.
+        ValueError: for a strategy that cannot be built, or that changes hyperparameters during training.
     """
     built = build(study, strategy, seed)
     if hasattr(built.scheduler, "fork"):
         raise ValueError(
-            f"study.strategies: {strategy} goes on with a trained model under other hyperparameters, of which recorded "
-            f"curves tell nothing; leave it out of a simulation"
+            f"study.strategies: {strategy} changes the hyperparameters of trained models, which recorded curves do not "
+            f"cover; leave it out of a simulation"
         )
     return built
 
 
 def stamp(seconds: float) -> str:
-    """The time of day in virtual time, which begins at the epoch of 1970."""
+    """The time stamp of a virtual time, which begins at 1970-01-01."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

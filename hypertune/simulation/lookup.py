@@ -1,4 +1,4 @@
-"""What a suggested configuration would have done: its own recording, or else what was recorded nearest to it."""
+"""Looks up the learning curve of a suggested configuration: its own recording, or else the nearest one."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from hypertune.study.study import Study
 Floats = NDArray[np.float64]
 
 SAME = 1e-9
-"""Squared distance below which two configurations are one and the same, rounding apart."""
+"""Squared distance below which two configurations are the same except for rounding."""
 MOST_HELD_OUT = 2000
-"""How many configurations a held-out error is taken over."""
+"""Number of configurations in the held-out error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One trial as it would train.
+    """The learning curve of one simulated trial.
 
     Attributes:
         names: the reported metrics.
-        rows: their values, shape (E, metrics); E is `max_epochs` unless the training diverges before.
+        rows: their values, shape (E, metrics); E is `max_epochs` unless the training diverges earlier.
         seconds: training seconds of each epoch, shape (E,).
-        known: how many epochs were recorded of this very configuration; 0 for an estimate.
+        known: number of epochs recorded for this configuration itself; 0 for an estimate.
     """
 
     names: tuple[str, ...]
@@ -43,7 +43,7 @@ class Curve:
 
 
 class Source(Protocol):
-    """Answers what a configuration would have done."""
+    """Provides the learning curves of configurations."""
 
     def curve(self, config: Config, seed: int, strategy: str = "") -> Curve:
         """The learning curve of a configuration in a sweep of this strategy and seed."""
@@ -52,16 +52,16 @@ class Source(Protocol):
         """The `test_...` metrics at one epoch; empty where none were recorded."""
 
     def description(self) -> Mapping[str, Any]:
-        """What a reader has to know: the method and its error on held-out configurations."""
+        """The method, and its error on held-out configurations."""
 
 
 class Nearest:
-    """A suggestion trains as its own recording says, and else as the recorded configuration nearest to it.
+    """The curve of a configuration is its own recording, or else that of the nearest recorded configuration.
 
-    Several recordings of a configuration are its noise: a sweep sees the one of its own seed and strategy, else of its
-    own seed, else of its seed modulo their number, in all its trials. A recording that was stopped early serves its own
-    configuration only; beyond its end it goes on as another one of that configuration, or as the nearest full one, does
-    from there, moved to where it stopped.
+    Several recordings of a configuration represent its noise. In all its trials, a sweep uses the recording of its own
+    seed and strategy, else of its own seed, else of its seed modulo their number. A recording that was stopped early is
+    used for its own configuration only. It is extended by another recording of that configuration, or by the nearest
+    full one, shifted to start where it stopped.
     """
 
     method = "nearest"
@@ -71,7 +71,7 @@ class Nearest:
         self.coordinates = Coordinates(study.space)
         self.points = self.coordinates.points(recordings.configs)
         self._squares = (self.points**2).sum(axis=1)
-        # Fortran order: the product with one point runs down the columns, three times as fast.
+        # Fortran order makes the product with one point three times as fast.
         self._doubled = np.asfortranarray(-2.0 * self.points)
         self._of: list[list[int]] = [[] for _ in recordings.configs]
         for r in np.argsort(recordings.seeds, kind="stable").tolist():
@@ -86,11 +86,11 @@ class Nearest:
         self._unless_complete = None if complete.all() else np.where(complete, 0.0, np.inf)
         full = self._configs_with(recordings.full)
         self.full = np.flatnonzero(full)
-        """Configurations that were trained to the end."""
+        """Indices of the configurations that were trained to the end."""
         self._unless_full = np.where(full, 0.0, np.inf)
 
     def curve(self, config: Config, seed: int, strategy: str = "") -> Curve:
-        """Its own recording, or the method's estimate."""
+        """The configuration's own recording, or the method's estimate."""
         point, distances = self._distances(config)
         k = int(distances.argmin())
         if distances[k] + point @ point < SAME:
@@ -103,15 +103,15 @@ class Nearest:
         """The curve of a configuration that was not recorded.
 
         Args:
-            k: the nearest configuration that was.
-            point: where it lies, shape (F,).
-            distances: its squared distances to all that were, less its own square, shape (K,).
+            k: index of the nearest recorded configuration.
+            point: its coordinates, shape (F,).
+            distances: its squared distances to all recorded configurations, less its own square, shape (K,).
         """
         rows, seconds = self._of_recording(self._pick(k, seed))
         return Curve(self.names, rows, seconds, 0)
 
     def test_scores(self, config: Config, seed: int, epoch: int) -> dict[str, float]:
-        """Those of the nearest recording that is long enough."""
+        """The test metrics of the nearest recording that is long enough."""
         _, distances = self._distances(config)
         for k in np.argsort(distances, kind="stable").tolist():
             r = self._pick(k, seed)
@@ -125,14 +125,14 @@ class Nearest:
 
     @cached_property
     def held_out(self) -> dict[str, float]:
-        """How far off the nearest other configuration is."""
+        """The error of predicting each configuration by its nearest neighbour."""
         finals, points = self.finals(), self.points[self.full]
         sample = np.random.default_rng(0).permutation(len(points))[:MOST_HELD_OUT]
         predicted = [finals[nearest_others(points, i, 1)[0]] for i in sample.tolist()] if len(points) > 1 else []
         return error_of(np.array(predicted), finals[sample])
 
     def finals(self) -> Floats:
-        """The study's metric after the last epoch, mean over the recordings of each configuration in `full`."""
+        """The study's metric after the last epoch, averaged over the recordings of each configuration in `full`."""
         j = self.names.index(self.study.metric)
         return np.array([self.values[self._fully(k), -1, j].mean() for k in self.full.tolist()])
 
@@ -141,7 +141,7 @@ class Nearest:
         return [r for r in self._of[k] if self._full[r]]
 
     def _configs_with(self, recorded: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which configurations have such a recording, shape (K,)."""
+        """Which configurations have a recording selected by `recorded`, shape (K,)."""
         return np.bincount(self.recordings.config_of[recorded], minlength=len(self.recordings.configs)) > 0
 
     def _distances(self, config: Config) -> tuple[Floats, Floats]:
@@ -152,7 +152,7 @@ class Nearest:
         return point, distances
 
     def _pick(self, k: int, seed: int) -> int:
-        """Which recording of configuration `k` a sweep of this seed sees; a complete one if there is one."""
+        """The recording of configuration `k` that a sweep of this seed uses; a complete one if available."""
         candidates = self._of[k]
         if len(candidates) == 1:
             return candidates[0]
@@ -181,7 +181,7 @@ class Nearest:
         return self.values[r, :length], self.recordings.seconds[r, :length]
 
     def _continued(self, rows: Floats, seconds: Floats, model: int) -> tuple[Floats, Floats]:
-        """A recording that was stopped early, going on as another one does, moved to where it stopped."""
+        """A recording that was stopped early, extended by another one shifted to start where it stopped."""
         length = len(rows)
         others, theirs = self._of_recording(model)
         rest = others[length:] + (rows[-1] - others[length - 1])
@@ -189,7 +189,7 @@ class Nearest:
         return np.vstack([rows, rest]), np.append(seconds, theirs[length:])
 
     def _drawn_out(self, rows: Floats, seconds: Floats, distances: Floats) -> tuple[Floats, Floats]:
-        """A recording of a configuration that was never trained to the end, drawn out to a full training."""
+        """A recording of a configuration that was never trained to the end, extended to a full training."""
         if self.full.size:
             k = int((distances + self._unless_full).argmin())
             return self._continued(rows, seconds, self._fully(k)[0])
@@ -204,17 +204,17 @@ class Nearest:
 
 
 def nearest_others(points: Floats, i: int, count: int) -> NDArray[np.intp]:
-    """The `count` points nearest to the i-th, itself left out, nearest first."""
+    """The `count` points nearest to the i-th, without itself, nearest first."""
     distances = ((points - points[i]) ** 2).sum(axis=1)
     distances[i] = np.inf
     return np.argsort(distances, kind="stable")[:count]
 
 
 def error_of(predicted: Floats, actual: Floats) -> dict[str, float]:
-    """How well the metric after the last epoch is predicted for configurations that were held out.
+    """The error of predicting the metric after the last epoch for held-out configurations.
 
     Returns:
-        `configurations`, how many; `mean_absolute_error`; `spread`, that error of always predicting the median; and
+        `configurations`, their number; `mean_absolute_error`; `spread`, the error of always predicting the median; and
         `rank_correlation` (Spearman). Only the first for fewer than three configurations.
     """
     if len(actual) < 3 or np.ptp(actual) == 0 or np.ptp(predicted) == 0:

@@ -1,4 +1,4 @@
-"""The output folder of a simulation: that of a real study, with what was simulated in its provenance."""
+"""The output folder of a simulation: as of a real study, with the simulation's settings in its provenance."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hypertune.storage.files import now, write_atomically
 
 
 def check_free(out: Path) -> None:
-    """Refuses a folder that something else is in.
+    """Checks that the folder is empty.
 
     Raises:
         ValueError: naming the folder.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out {out}: holds files already; choose another folder")
+        raise ValueError(f"--out {out}: already holds files; choose another folder")
 
 
 def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
-    """What a reader needs to know to repeat the simulation and to judge it."""
+    """The facts needed to repeat and to judge the simulation."""
     return {
         **software(),
         "hardware": machine(),
@@ -46,7 +46,7 @@ def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
 
 
 def write_folder(out: Path, facts: Records) -> None:
-    """Writes everything that `hypertune report` and `hypertune export` read."""
+    """Writes all files that `hypertune report` and `hypertune export` read."""
     write_atomically(out / "study.toml", facts.study.to_toml())
     write_atomically(out / "trials.csv", facts.trials.to_csv(index=False))
     buffer = io.BytesIO()

@@ -1,6 +1,6 @@
-"""Published tables of learning curves in JSON, as the long-form table that a simulation reads.
+"""Converts published learning curves in JSON to the long-form table that a simulation reads.
 
-Two shapes are known: LCBench's (Zimmer et al., 2021; https://github.com/automl/LCBench), data set to run to `config`
+Two formats are known: LCBench's (Zimmer et al., 2021; https://github.com/automl/LCBench), data set to run to `config`
 and `log`; and TaskSet's (Metz et al., 2020) as prepared for learning-curve work (Kadra et al., 2023, the repository
 DPL), a list of runs with `hp` and the losses of `train`, `valid` and `test`.
 """
@@ -17,14 +17,14 @@ import pandas as pd
 from hypertune.simulation.columns import CONFIG
 
 RENAMED = {"test_result": "test_accuracy", "test_cross_entropy": "test_loss"}
-"""LCBench's names of metrics, `Train/` left out, where the rule of `metric_name` does not give ours."""
+"""LCBench's names of metrics, without `Train/`, for which the rule of `metric_name` does not hold."""
 
 
 def read_json(path: Path, dataset: str | None) -> pd.DataFrame:
     """The recordings of one data set.
 
     Args:
-        dataset: which of LCBench's data sets; needed where the file holds several.
+        dataset: name of LCBench's data set; required if the file holds several.
 
     Raises:
         ValueError: one line naming the file and what is wrong with it.
@@ -41,7 +41,7 @@ def read_json(path: Path, dataset: str | None) -> pd.DataFrame:
         return _stacked(_lcbench(number, run) for number, run in runs.items())
     except (KeyError, TypeError, AttributeError):
         raise ValueError(
-            f"--curves {path}: is neither LCBench's JSON (data set, run, config and log) nor TaskSet's (a list of runs "
+            f"--curves {path}: neither LCBench's JSON (data set, run, config and log) nor TaskSet's (a list of runs "
             f"with hp, train, valid and test)"
         ) from None
 
@@ -63,13 +63,13 @@ def _lcbench(number: str, run: Mapping[str, Any]) -> pd.DataFrame:
         if tag.startswith("Train/") and tag.count("/") == 1
     }
     frame = pd.DataFrame({"epoch": log["epoch"], **metrics, "elapsed_s": log["time"]})
-    # The state before training comes first, and the last epoch may stand there a second time, after a final test.
+    # The first entry is the state before training; the last epoch may appear twice because of a final test.
     frame = frame[frame["epoch"] >= 1].drop_duplicates("epoch")
     return frame.assign(config_id=int(number), **{CONFIG + name: value for name, value in run["config"].items()})
 
 
 def metric_name(name: str) -> str:
-    """Our name of a metric of LCBench's: the split first, and `loss` for the cross entropy."""
+    """Our name for a metric of LCBench: the split first, and `loss` for the cross entropy."""
     name = RENAMED.get(name, name).replace("cross_entropy", "loss")
     return f"valid_{name.removeprefix('val_')}" if name.startswith("val_") else name
 
@@ -77,7 +77,7 @@ def metric_name(name: str) -> str:
 def _taskset(number: int, run: Mapping[str, Any]) -> pd.DataFrame:
     losses = {f"{split}_loss": run[split]["loss"] for split in ("train", "valid", "test")}
     frame = pd.DataFrame(losses).assign(config_id=number, **{CONFIG + name: v for name, v in run["hp"].items()})
-    # No seconds were recorded: every step between two evaluations counts as one, as if `--epoch-seconds 1`.
+    # No seconds were recorded, so every step between two evaluations counts as one second.
     return frame.assign(epoch=range(1, len(frame) + 1), elapsed_s=[float(n) for n in range(1, len(frame) + 1)])
 
 

@@ -1,8 +1,8 @@
-"""Recorded learning curves: the long-form table of the contract as arrays, every defect named.
+"""Reads and checks recorded learning curves: the long-form table as arrays.
 
 One row per recording and epoch: `epoch` (1, 2, ...), the reported metrics, `elapsed_s` (training seconds of the
-recording so far) and the configuration in `config/<name>`. A recording is named by `trial_id` or `config_id`; several
-of one configuration, told apart by `seed` where there is such a column, are what training noise looks like.
+recording so far) and the configuration in `config/<name>`. A recording is identified by `trial_id` or `config_id`.
+Several recordings of a configuration, distinguished by an optional column `seed`, represent training noise.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Recordings:
 
     Attributes:
         source: the file.
-        configs: the K different configurations.
-        config_of: which configuration each recording is of, shape (R,).
-        seeds: the seed each recording was trained with, its number where the file has none, shape (R,).
-        strategies: the strategy that each was trained for, "" where the file does not say, length R.
+        configs: the K distinct configurations.
+        config_of: index of each recording's configuration, shape (R,).
+        seeds: the training seed of each recording, or its number if the file has none, shape (R,).
+        strategies: the strategy of each recording, "" if the file does not say, length R.
         names: the M metrics, in the file's order.
         values: metrics, shape (R, E, M); NaN beyond a recording's end.
         seconds: training seconds of each epoch, shape (R, E); NaN beyond a recording's end.
         lengths: epochs recorded, shape (R,).
         diverges: whether the metric or a loss is not finite from some epoch on, shape (R,).
-        left_out: how many recordings were left out, by reason; empty where none was.
+        left_out: number of recordings left out, by reason; empty if none.
     """
 
     source: str
@@ -58,23 +58,23 @@ class Recordings:
 
     @property
     def full(self) -> NDArray[np.bool_]:
-        """Which recordings are trainings to the end, shape (R,)."""
+        """Which recordings have all epochs, shape (R,)."""
         full: NDArray[np.bool_] = (self.lengths == self.values.shape[1]) & ~self.diverges
         return full
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """Of which all there is to know was recorded: to the end, or to a divergence, shape (R,)."""
+        """Which recordings have all epochs or end in a divergence, shape (R,)."""
         return self.full | self.diverges
 
 
 def read(path: Path, study: Study, *, epoch_s: float | None = None) -> Recordings:
-    """Reads the recorded curves that a study can be simulated with.
+    """Reads recorded curves for simulating a study.
 
     Args:
         path: a Parquet file, the output folder of a study, a published table in JSON, `FILE.json` or
             `FILE.json#DATASET`, or a surrogate of YAHPO Gym, `lcbench/FILE.onnx#TASK`.
-        epoch_s: seconds of every epoch, in place of the recorded ones.
+        epoch_s: seconds per epoch, instead of the recorded ones.
 
     Raises:
         ValueError: one line naming the file, the column or recording, and the remedy.
@@ -94,7 +94,7 @@ def read(path: Path, study: Study, *, epoch_s: float | None = None) -> Recording
 
 
 def from_frame(frame: pd.DataFrame, study: Study, *, source: str, epoch_s: float | None = None) -> Recordings:
-    """`read` for a table in memory; `source` is what messages call it."""
+    """`read` for a table in memory; `source` names it in messages."""
     check_columns(frame, study, source, seconds_given=epoch_s is not None)
     frame = in_order(frame, source)
     names = metric_names(frame)
@@ -147,7 +147,7 @@ def _seconds(
         fault = "runs backwards" if np.isfinite(row["elapsed_s"]) else "is missing or not finite"
         raise ValueError(
             f"{source}: {row['called']}: elapsed_s {fault} at epoch {row['epoch']} ({bad.size} row(s) in all); "
-            f"mend the file, or give --epoch-seconds 1 to charge every epoch the same"
+            f"fix the file, or give --epoch-seconds 1 to charge every epoch the same"
         )
     return seconds
 
@@ -155,11 +155,11 @@ def _seconds(
 def _diverges(
     values: Floats, names: tuple[str, ...], study: Study, frame: pd.DataFrame, source: str
 ) -> NDArray[np.bool_]:
-    """Which recordings diverge as a sweep sees it: from some epoch on, the metric or a loss is not finite."""
+    """Which recordings diverge as a sweep would see it: the metric or a loss is not finite from some epoch on."""
     judged = [name for name in searched_names(names, study.metric) if name == study.metric or name.endswith("loss")]
     lost = ~np.isfinite(frame[judged].to_numpy(dtype=np.float64)).all(axis=1)
     recording = np.cumsum(frame["epoch"].to_numpy() == 1) - 1
-    # A number after a missing one: that is a gap in the table, which would be taken for a divergence.
+    # A number after a missing one is a gap in the table, which would look like a divergence.
     gap = np.flatnonzero(lost[:-1] & ~lost[1:] & (recording[:-1] == recording[1:]))
     if gap.size:
         row = frame.iloc[gap[0]]

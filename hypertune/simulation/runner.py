@@ -1,4 +1,4 @@
-"""All sweeps of a study in virtual time, spread over processes; the same result however many there are."""
+"""Simulates all sweeps of a study in parallel processes, whose number does not affect the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hypertune.sweep.retraining import FIRST_SEED
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sweep to be simulated."""
+    """One sweep to simulate."""
 
     strategy: str
     seed: int
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all sweeps of a simulation share."""
+    """The settings shared by all sweeps of a simulation."""
 
     study: Study
     source: Source
@@ -46,12 +46,12 @@ class Setting:
 
 
 def jobs_of(study: Study, workers: int) -> list[Job]:
-    """The sweeps of a study, seed by seed as a real one runs them."""
+    """The sweeps of a study, seed by seed as in a real study."""
     return [Job(strategy, seed, workers) for seed in study.seeds for strategy in study.strategies]
 
 
 def simulate_sweep(setting: Setting, job: Job) -> Records:
-    """One sweep from its beginning to its ledger; what it reads of the global random state begins with its seed."""
+    """Simulates one sweep; the global random state is seeded with the sweep's seed."""
     book = Book(setting.study)
     with _seeded(job.seed), threadpool_limits(1):
         simulation = Simulation(
@@ -64,7 +64,7 @@ def simulate_sweep(setting: Setting, job: Job) -> Records:
 
 
 def _score_incumbent(book: Book, setting: Setting, job: Job) -> None:
-    """The recorded test metrics of the incumbent at its best epoch, where a real study retrains and tests it."""
+    """Records the incumbent's test metrics at its best epoch, in place of retraining and testing it."""
     trial_id = book.sweeps[job.strategy, job.seed]["incumbent"]
     if trial_id is None:
         return
@@ -79,10 +79,10 @@ def _score_incumbent(book: Book, setting: Setting, job: Job) -> None:
 def simulate_all(
     setting: Setting, workers: int, pool: Executor | None, done: Callable[[], None] = lambda: None
 ) -> Records:
-    """All sweeps of the study on that many virtual workers.
+    """Simulates all sweeps of the study on that many virtual workers.
 
     Args:
-        pool: the processes that run them, from `processes`; None for this one.
+        pool: the processes from `processes`; None runs them in this process.
         done: called after every sweep.
     """
     jobs = jobs_of(setting.study, workers)
@@ -94,7 +94,7 @@ def simulate_all(
 
 
 def merged(study: Study, parts: list[Records]) -> Records:
-    """The records of sweeps as those of one study."""
+    """Merges the records of sweeps into those of one study."""
 
     def together(frames: list[pd.DataFrame]) -> pd.DataFrame:
         filled = [frame for frame in frames if len(frame)]
@@ -113,13 +113,13 @@ def merged(study: Study, parts: list[Records]) -> Records:
 
 
 def cores() -> int:
-    """The processor cores this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def processes(setting: Setting, count: int) -> Iterator[Executor | None]:
-    """Processes that simulate sweeps of one setting; None where one process will do."""
+    """A pool of processes that simulate sweeps of one setting; None if one process is enough."""
     if count < 2:
         yield None
         return
@@ -132,9 +132,9 @@ def processes(setting: Setting, count: int) -> Iterator[Executor | None]:
 
 
 def _context() -> BaseContext:
-    """How processes are started: forked, where that exists, from a server that has no threads and the imports done.
+    """How processes are started: if possible forked from a server without threads that has imported everything.
 
-    A fork of this process itself would be as quick, but hangs on the locks of whatever threads it has (Ray's, torch's).
+    Forking this process would be as fast, but could deadlock on locks held by its threads (Ray's, torch's).
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -144,12 +144,12 @@ def _context() -> BaseContext:
 
 
 _here: list[Setting] = []
-"""The setting of this process, if it is one of a pool."""
+"""The setting of this process, if it belongs to a pool."""
 
 
 def _enter(setting: Setting) -> None:
     _here[:] = [setting]
-    # Ctrl-C reaches the whole group of processes; the first one says that it was interrupted.
+    # Ctrl-C reaches the whole process group; the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -159,7 +159,7 @@ def _simulate_here(job: Job) -> Records:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Third-party strategies may draw from the global generators; they are put back afterwards."""
+    """Seeds the global generators, from which third-party strategies may draw, and restores them afterwards."""
     states: tuple[Any, Any] = (random.getstate(), np.random.get_state())
     random.seed(seed)
     np.random.seed(seed % 2**32)

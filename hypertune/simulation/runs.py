@@ -1,4 +1,4 @@
-"""A trial under way on a virtual worker: how far it has come, how long its next epoch takes, and what befalls it."""
+"""A trial on a virtual worker: its progress, the duration of its next epoch, and its failures."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Run:
     """One trial's training.
 
     Args:
-        trial: what the scheduler knows it by.
-        curve: what it reports, and how long each epoch takes on the recording machine.
-        chance: where its misfortunes are drawn from; None where nothing is left to chance.
+        trial: the trial object that the scheduler sees.
+        curve: its reports, and the duration of each epoch on the recording machine.
+        chance: random generator for stragglers and failures; None if there are none.
     """
 
     __slots__ = ("chance", "costs", "curve", "deaths", "elapsed_s", "epoch", "node", "slow", "trial", "worker")
@@ -31,7 +31,7 @@ class Run:
         self.worker, self.slow, self.node = NOWHERE, 1.0, ""
 
     def enter(self, worker: int) -> float:
-        """Takes a worker; returns the seconds until training begins there."""
+        """Occupies a worker; returns the seconds until training begins there."""
         costs = self.costs
         self.worker, self.node = worker, f"worker_{worker}"
         self.slow = 1.0 / costs.speeds[worker % len(costs.speeds)]
@@ -40,13 +40,13 @@ class Run:
         return costs.start_s + (costs.resume_s if self.epoch else 0.0)
 
     def leave(self) -> int:
-        """Gives the worker up and returns it."""
+        """Releases the worker and returns it."""
         worker, self.worker = self.worker, NOWHERE
         return worker
 
     @property
     def failed(self) -> bool:
-        """Whether the trial's worker died once too often."""
+        """Whether the trial's worker has died too often."""
         return self.deaths > self.costs.retries
 
     def train(self) -> float:
@@ -62,7 +62,7 @@ class Run:
         return lost + seconds + self.costs.report_s
 
     def _deaths(self, seconds: float, chance: np.random.Generator) -> float:
-        """Seconds lost to deaths of the worker during an epoch of this length, which is trained again each time."""
+        """Seconds lost to deaths of the worker during an epoch of this length, which is then trained again."""
         lost = 0.0
         while (death := chance.exponential(3600 / self.costs.failures_per_hour)) < seconds:
             self.deaths += 1
@@ -73,12 +73,12 @@ class Run:
         return lost
 
     def report(self) -> Report:
-        """What the last epoch reported."""
+        """The report of the last epoch."""
         metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1].tolist(), strict=True))
         return Report(self.epoch, metrics, self.elapsed_s, self.node, DEVICE)
 
     def origin(self) -> str:
-        """Where its values come from: one of `ORIGINS`."""
+        """The origin of its values, one of `ORIGINS`."""
         known = self.curve.known
         return ORIGINS[1] if not known else ORIGINS[0] if self.epoch <= known else ORIGINS[2]
 

@@ -1,7 +1,7 @@
-"""Surrogates: a learning curve for a configuration that was not recorded, fitted once to those that were.
+"""Surrogates: learning curves of configurations that were not recorded, from a model fitted to the recorded ones.
 
-The mean of several curves has less noise than one training, so trials look more alike than they are. What was recorded
-itself is looked up all the same, and a suggestion whose nearest recorded neighbour diverged diverges as that one did.
+The mean of several curves has less noise than one training, so trials look more alike than they are. Recorded
+configurations are still looked up, and a suggestion whose nearest recorded neighbour diverged diverges like it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypertune.study.study import Study
 NEIGHBOURS = 5
 TREES = 100
 LEAST = 10
-"""Fully recorded configurations that a surrogate needs."""
+"""Minimal number of fully recorded configurations for a surrogate."""
 
 
 class _Surrogate(Nearest):
@@ -36,7 +36,7 @@ class _Surrogate(Nearest):
         self.targets = np.array([self._target(k) for k in self.full.tolist()])
 
     def estimate(self, k: int, point: Floats, distances: Floats, seed: int) -> Curve:
-        """The fitted curve, or where the nearest recorded neighbour diverged, that one's."""
+        """The fitted curve, or the nearest recorded neighbour's curve if that one diverged."""
         if k not in self._place:
             return super().estimate(k, point, distances, seed)
         flat = self.predict(point, distances + point @ point)
@@ -47,7 +47,7 @@ class _Surrogate(Nearest):
         """Logarithms of seconds, then values: the shape of a row of `targets`.
 
         Args:
-            point: where the configuration lies, shape (F,).
+            point: the configuration's coordinates, shape (F,).
             distances: its squared distances to all recorded configurations, shape (K,).
         """
         raise NotImplementedError
@@ -59,7 +59,7 @@ class _Surrogate(Nearest):
         return np.concatenate([seconds, self.values[recordings].mean(axis=0).ravel()])
 
     def _metric(self, predicted: Floats) -> Floats:
-        """The study's metric after the last epoch in rows like those of `targets`."""
+        """The study's metric after the last epoch, from rows like those of `targets`."""
         metric: Floats = predicted[:, self.epochs + (self.epochs - 1) * len(self.names) :][
             :, self.names.index(self.study.metric)
         ]
@@ -113,7 +113,7 @@ class Forest(_Surrogate):
 
 
 class Chosen:
-    """The one of `nearest` and `knn` that is less off on held-out configurations."""
+    """The one of `nearest` and `knn` with the smaller error on held-out configurations."""
 
     def __init__(self, recordings: Recordings, study: Study) -> None:
         nearest = Nearest(recordings, study)
@@ -124,7 +124,7 @@ class Chosen:
         self._told = {**best.description(), "held_out_errors": errors}
 
     def description(self) -> Mapping[str, Any]:
-        """The chosen method, and the errors that decided."""
+        """The chosen method, and the errors of both."""
         return self._told
 
 
@@ -132,4 +132,4 @@ LOOKUPS: dict[str, Callable[[Recordings, Study], Source]] = {
     "auto": Chosen,
     **{lookup.method: lookup for lookup in (Nearest, Neighbours, Forest)},
 }
-"""Name on the command line to what makes the source."""
+"""Name on the command line to the class of the source."""

@@ -1,7 +1,7 @@
 """Surrogates of YAHPO Gym (Pfisterer et al., AutoML-Conf 2022) as tables of learning curves.
 
-A surrogate is a neural network in ONNX that predicts what a configuration reaches after so many epochs. It is asked for
-whole curves of configurations drawn at random from the study's space, which a simulation reads as recorded ones.
+A surrogate is a neural network in ONNX that predicts the metrics of a configuration after a number of epochs. It
+predicts whole curves of random configurations of the study's space, which a simulation reads as recorded ones.
 The files are those of https://github.com/slds-lmu/yahpo_data: `lcbench/model_v2.onnx`, with `encoding.json` beside it.
 """
 
@@ -26,18 +26,18 @@ from hypertune.study.study import Study
 
 ENDING = ".onnx"
 CONFIGS = 2000
-"""Configurations drawn, as many as LCBench recorded for each data set."""
+"""Number of random configurations; LCBench recorded as many for each data set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The inputs and outputs of a family's surrogate, in the order it takes and gives them.
+    """The inputs and outputs of a family's surrogate, in its own order.
 
     Attributes:
-        numeric, categorical: inputs, `epoch` first; the first categorical one says which data set.
-        outputs: what it predicts.
-        seconds: the output that is training time so far.
-        fixed: inputs that are no hyperparameters.
+        numeric, categorical: inputs, `epoch` first; the first categorical one selects the data set.
+        outputs: the predicted quantities.
+        seconds: the output that is the training time so far.
+        fixed: inputs that are not hyperparameters.
     """
 
     numeric: tuple[str, ...]
@@ -79,8 +79,8 @@ def read_onnx(path: Path, dataset: str | None, study: Study) -> pd.DataFrame:
     """Predicted curves of `CONFIGS` configurations of the study's space, long form, for all its epochs.
 
     Args:
-        path: the surrogate, in a folder that has the scenario's name.
-        dataset: which of its data sets, e.g. an OpenML task.
+        path: the surrogate, in a folder with the scenario's name.
+        dataset: one of its data sets, e.g. an OpenML task.
 
     Raises:
         ValueError: one line naming the file, what is wrong, and the remedy.
@@ -88,7 +88,7 @@ def read_onnx(path: Path, dataset: str | None, study: Study) -> pd.DataFrame:
     scenario = SCENARIOS.get(path.parent.name)
     if scenario is None:
         raise ValueError(
-            f"--curves {path}: the folder has to be called as the scenario of YAHPO Gym, one of {', '.join(SCENARIOS)}"
+            f"--curves {path}: its folder must have the name of a YAHPO Gym scenario, one of {', '.join(SCENARIOS)}"
         )
     encoding = _encoding(path)
     task = _code(encoding, scenario.categorical[0], dataset, f"--curves {path}#NAME: ")
@@ -102,7 +102,7 @@ def read_onnx(path: Path, dataset: str | None, study: Study) -> pd.DataFrame:
 
 
 def _encoding(path: Path) -> Mapping[str, Mapping[str, int]]:
-    """Category to code, for each categorical input; later versions of a model have a file of their own."""
+    """Category to code for each categorical input; later versions of a model have their own file."""
     own = path.with_name(path.stem.replace("model", "encoding") + ".json")
     file = own if own.is_file() else path.with_name("encoding.json")
     try:
@@ -117,7 +117,7 @@ def _code(encoding: Mapping[str, Mapping[str, int]], name: str, value: Any, wher
     known = encoding.get(name, {})
     if str(value) not in known:
         options = ", ".join(option for option in known if not option.startswith("#"))
-        raise ValueError(f"{where}{name} has to be one of {options or 'nothing'}, got {value!r}")
+        raise ValueError(f"{where}{name} must be one of {options or 'nothing'}, got {value!r}")
     return known[str(value)]
 
 
@@ -151,7 +151,7 @@ def _inputs(
 def _predict(
     path: Path, categorical: NDArray[np.int32], numeric: NDArray[np.float32], outputs: int
 ) -> NDArray[np.float64]:
-    """What the surrogate says, shape (rows, outputs)."""
+    """The surrogate's predictions, shape (rows, outputs)."""
     try:
         import onnxruntime
     except ImportError:
@@ -161,10 +161,10 @@ def _predict(
         first, second = (one.name for one in session.get_inputs())
         predicted = np.asarray(session.run(None, {first: categorical, second: numeric})[0], dtype=np.float64)
     except Exception as error:  # noqa: BLE001 -- onnxruntime's errors have no common class of their own
-        raise ValueError(f"--curves {path}: is no surrogate of YAHPO Gym ({str(error).splitlines()[0]})") from None
+        raise ValueError(f"--curves {path}: not a surrogate of YAHPO Gym ({str(error).splitlines()[0]})") from None
     if predicted.shape != (len(numeric), outputs):
         raise ValueError(
-            f"--curves {path}: predicts {predicted.shape[-1]} numbers, where {path.parent.name}'s has {outputs}"
+            f"--curves {path}: predicts {predicted.shape[-1]} numbers instead of the {outputs} of {path.parent.name}"
         )
     return predicted
 
@@ -173,7 +173,7 @@ def _table(configs: list[dict[str, Any]], predicted: NDArray[np.float64], scenar
     """The long form of predictions of shape (K, E, outputs)."""
     count, epochs, _ = predicted.shape
     columns = dict(zip(scenario.outputs, np.moveaxis(predicted, 2, 0), strict=True))
-    # Predictions of neighbouring epochs are independent of each other, but time does not run backwards.
+    # Predictions of neighbouring epochs are independent, but the time so far must not decrease.
     elapsed_s = np.maximum.accumulate(np.maximum(columns.pop(scenario.seconds), 0.0), axis=1)
     frame = pd.DataFrame({metric_name(name): values.ravel() for name, values in columns.items()})
     settings = pd.DataFrame(configs).add_prefix(CONFIG)

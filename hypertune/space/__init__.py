@@ -1,4 +1,4 @@
-"""Search spaces: named hyperparameters and their domains. Ray's own domains are known to `from_ray` alone."""
+"""Search spaces: named hyperparameters and their domains. Only `from_ray` knows Ray's own domains."""
 
 from hypertune.space.space import Config, Parameter, Space
 

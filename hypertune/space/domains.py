@@ -37,18 +37,18 @@ class Numeric:
 
     kind: str
     args: tuple[float, ...]
-    # Worked out once: a simulation draws and rounds millions of values.
+    # Computed once, since a simulation draws and rounds millions of values.
     integer: bool = _derived()
     log: bool = _derived()
     normal: bool = _derived()
-    """Whether the domain is a normal distribution, the one kind without bounds."""
+    """Whether the domain is a normal distribution, the only kind without bounds."""
     step: float | None = _derived()
-    """Distance of neighbouring values; None where the domain is continuous."""
+    """Distance between neighbouring values; None if the domain is continuous."""
     low: float = _derived()
     high: float = _derived()
-    """The largest value that can be drawn (the bound itself is excluded by `randint` and `lograndint`)."""
+    """The largest value that can be drawn (`randint` and `lograndint` exclude the bound itself)."""
     _warped: tuple[float, float] = _derived()
-    """The bounds, as logarithms if log, widened by half a step for the first and last level to get their full share."""
+    """The bounds (logarithms if log), widened by half a step so that the end levels get their full share."""
 
     def __post_init__(self) -> None:
         names = NUMERIC_KINDS[self.kind]
@@ -88,23 +88,23 @@ class Numeric:
             raise ValueError(f"{shape} with q > 0, got q = {self.step}")
         for bound in () if self.normal else (first, second):
             if not math.isclose(bound / self.step, round(bound / self.step), abs_tol=1e-9):
-                raise ValueError(f"{shape} with bounds that q divides, got bound {bound} and q = {self.step}")
+                raise ValueError(f"{shape} with bounds that are multiples of q, got bound {bound} and q = {self.step}")
 
     @property
     def levels(self) -> int | None:
-        """How many values the domain has; None where there are infinitely many."""
+        """The number of values in the domain; None if it is infinite."""
         if self.step is None or self.normal:
             return None
         return round((self.high - self.low) / self.step) + 1
 
     def cast(self, value: float) -> float:
-        """The domain's value nearest to `value`, as exactly `int` or `float`."""
+        """The domain's value nearest to `value`, of type `int` or `float`."""
         step = self.step
         if step is not None:
             value = round(value / step) * step
         low, high = self.low, self.high
         value = low if value < low else high if value > high else value
-        # Rounding to the step leaves tails such as 0.30000000000000004, which read badly in a table.
+        # Rounding to the step leaves tails such as 0.30000000000000004, which are ugly in a table.
         return int(value) if self.integer else float(f"{value:.12g}" if step else value)
 
     def contains(self, value: object) -> bool:
@@ -122,7 +122,7 @@ class Numeric:
         return self.cast(_unwarp(low * (1 - u) + high * u, self.log))
 
     def to_unit(self, value: float) -> float:
-        """The quantile of `value`: the inverse of `from_unit`, at the middle of a level where there are levels."""
+        """The quantile of `value`, the inverse of `from_unit`; for a level, the middle of its range."""
         if self.normal:
             return NormalDist(*self.args[:2]).cdf(value)
         low, high = self._warped

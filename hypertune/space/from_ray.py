@@ -1,4 +1,4 @@
-"""The edge between hypertune's search spaces and Ray Tune's: both ways, exact."""
+"""Converts search spaces to and from Ray Tune's, exactly."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypertune.space.space import Categorical, Space
 
 
 def to_ray(space: Space) -> dict[str, Any]:
-    """The space as a Ray Tune `param_space`; a `grid_search` becomes a choice, as Ray's searchers take no grids."""
+    """The space as a Ray Tune `param_space`; a `grid_search` becomes a choice, since Ray's searchers take no grids."""
     return {name: _entry_to_ray(entry) for name, entry in space.entries.items()}
 
 
 def from_ray(param_space: Mapping[str, Any], where: str = "space") -> Space:
-    """A Ray Tune `param_space` as a hypertune space; what is no domain stays a constant.
+    """A Ray Tune `param_space` as a hypertune space; an entry that is not a domain stays a constant.
 
     Raises:
         ValueError: for `tune.sample_from`, whose values no searcher can reason about, and for unknown samplers.

@@ -1,8 +1,8 @@
-"""Search spaces: from a study file's `[space]` table to typed domains, and on to Ray Tune's own.
+"""Search spaces: typed domains from a study file's `[space]` table.
 
 The names and bounds of the domains are Ray Tune's (`uniform`, `loguniform`, `randint`, ...). The one primitive every
 searcher builds on is `Space.resolve`: it walks the space, asks a callback for each hyperparameter that is active, and
-returns a configuration with exact types. An option of a choice that is a table brings conditional hyperparameters.
+returns a configuration with exact types. An option of a choice that is a table adds conditional hyperparameters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KINDS = (*NUMERIC_KINDS, "choice", "grid_search")
 
 @dataclass(frozen=True, slots=True)
 class Categorical:
-    """A choice of options; an option that is a `Space` brings hyperparameters that exist only when it is chosen.
+    """A choice of options; an option that is a `Space` adds hyperparameters that exist only when it is chosen.
 
     `grid` marks a `grid_search`: the `grid` searcher enumerates it, the others treat it as a choice.
     """
@@ -38,7 +38,7 @@ class Categorical:
         seen: list[tuple[type, Any]] = []
         for option in self.options:
             if (type(option), option) in seen:
-                raise ValueError(f"{kind} takes different options, got {option!r} twice")
+                raise ValueError(f"{kind} takes distinct options, got {option!r} twice")
             seen.append((type(option), option))
 
     @property
@@ -46,15 +46,15 @@ class Categorical:
         return any(isinstance(option, Space) and option.parameters() for option in self.options)
 
     def index(self, value: object) -> int:
-        """Which option the configuration value `value` came from.
+        """The index of the option that the value of a configuration came from.
 
         Raises:
-            ValueError: if it came from none.
+            ValueError: if no option matches.
         """
         for position, option in enumerate(self.options):
             if option.contains(value) if isinstance(option, Space) else _same(option, value):
                 return position
-        raise ValueError(f"{value!r} is none of the options {list(self.options)}")
+        raise ValueError(f"{value!r} is not one of the options {list(self.options)}")
 
 
 Domain = Numeric | Categorical
@@ -66,9 +66,9 @@ class Parameter:
 
     Attributes:
         name: path inside a configuration, e.g. `optimizer/momentum`.
-        key: unique within the space, also where two options of a choice bring parameters of the same name.
-        domain: what it can be.
-        parents: `(key, option index)` of the choices it depends on, outermost first; empty where always active.
+        key: unique within the space, even if two options of a choice add parameters of the same name.
+        domain: its possible values.
+        parents: `(key, option index)` of the choices it depends on, outermost first; empty if always active.
     """
 
     name: str
@@ -78,14 +78,14 @@ class Parameter:
 
 
 class _Step(NamedTuple):
-    """One entry of a space, with where it is in the whole one.
+    """One entry of a space with its place in the whole space.
 
     Attributes:
         own: its name in its own table.
         name: its path inside a configuration.
         entry: a domain, a nested space, or a constant.
-        parameter: the hyperparameter that a domain is.
-        inner: the plan of a nested space, or of each option of a choice, None where the option is no space.
+        parameter: the hyperparameter of a domain, else None.
+        inner: the steps of a nested space, or of each option of a choice, None for an option that is not a space.
     """
 
     own: str
@@ -96,7 +96,7 @@ class _Step(NamedTuple):
 
 
 Pick = Callable[[Parameter], float | int]
-"""Answers with a number for a numeric parameter and with the option's index for a categorical one."""
+"""Returns a number for a numeric parameter, and the option's index for a categorical one."""
 
 
 @dataclass(frozen=True, slots=True, eq=True)
@@ -104,7 +104,7 @@ class Space:
     """A search space: an ordered mapping of names to domains, constants and nested spaces."""
 
     entries: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    # What the walks over the space have in common, worked out once: simulations resolve millions of configurations.
+    # Shared by all walks over the space and computed once, since simulations resolve millions of configurations.
     _plan: tuple[_Step, ...] = dataclasses.field(init=False, repr=False, compare=False)
     _parameters: tuple[Parameter, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -114,19 +114,19 @@ class Space:
 
     @staticmethod
     def parse(table: Mapping[str, Any], where: str = "space") -> Space:
-        """Reads a `[space]` table as TOML gives it.
+        """Reads a `[space]` table as parsed from TOML.
 
         Raises:
-            ValueError: naming the key, what is wrong with it, and what would be right.
+            ValueError: naming the key, what is wrong with it, and the remedy.
         """
         return Space({name: _parse_entry(value, f"{where}.{name}") for name, value in table.items()})
 
     def to_toml(self) -> Config:
-        """The table that `parse` reads back to the same space."""
+        """The table from which `parse` makes the same space."""
         return {name: _entry_to_toml(entry) for name, entry in self.entries.items()}
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """All hyperparameters in order, conditional ones after the choice they depend on."""
+        """All hyperparameters in order, each conditional one after the choice it depends on."""
         return self._parameters
 
     def resolve(self, pick: Pick) -> Config:
@@ -137,12 +137,12 @@ class Space:
         """Parameter key to number (numeric) or option index (categorical), for the parameters active in `config`.
 
         Raises:
-            ValueError: if `config` is not of this space.
+            ValueError: if `config` is not in this space.
         """
         return dict(_encode(self._plan, config))
 
     def contains(self, config: object) -> bool:
-        """Whether `config` has all names, exact types and values inside the bounds."""
+        """Whether `config` has every name, with values of the exact types and inside the bounds."""
         if not isinstance(config, Mapping) or set(config) != set(self.entries):
             return False
         return all(_entry_contains(entry, config[name]) for name, entry in self.entries.items())
@@ -153,7 +153,7 @@ class Space:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested configuration to one level, names joined by `/`, as in the columns `config/<name>`."""
+    """Flattens a nested configuration, joining names with `/` as in the columns `config/<name>`."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
@@ -175,7 +175,7 @@ def _parse_entry(value: Any, where: str) -> Any:
         _refuse_misspelt_domain(value, where)
         return Space.parse(value, where)
     if len(value) > 1:
-        raise ValueError(f"{where}: one domain per hyperparameter, got the keys {', '.join(value)}")
+        raise ValueError(f"{where}: give one domain per hyperparameter, got the keys {', '.join(value)}")
     kind, args = known[0], value[known[0]]
     if not isinstance(args, list):
         raise ValueError(f"{where}: {kind} takes a list, e.g. {{ {kind} = {_EXAMPLES[kind]} }}, got {args!r}")

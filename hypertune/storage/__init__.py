@@ -1,4 +1,4 @@
-"""Where output folders are, on disk or at a URL, and what happens while they cannot be written."""
+"""Output folders on disk or at a URL, and retries while they cannot be written."""
 
 from hypertune.storage.storage import Place, Storage, StorageError
 

@@ -1,4 +1,4 @@
-"""The files of an output folder: where they lie in it, and how they are written."""
+"""The files of an output folder: their paths within it, and how they are written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 JOURNAL = Path("sweeps") / "journal.jsonl"
 LOCK = JOURNAL.parent / ".lock"
-"""Held by the process that writes the study, for as long as it lives."""
+"""Lock file, held by the process that writes the study."""
 MODEL = "best/model.pt"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes `path` in full or not at all, so that a reader never sees half a file."""
+    """Writes `path` in full or not at all, so that a reader never sees a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -21,5 +21,5 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def now() -> str:
-    """The time as recorded: ISO 8601, UTC, milliseconds."""
+    """The current time in the format of the records: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Storage that fails for a while: a full disk that somebody clears, a file server that comes back."""
+"""Retries for storage that fails temporarily, such as a full disk or a file server that is down."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE_S = 300.0
-"""How long a failing storage is tried again; `HYPERTUNE_STORAGE_PATIENCE_S` overrides it."""
+"""Seconds to retry a failing storage; `HYPERTUNE_STORAGE_PATIENCE_S` overrides it."""
 PAUSE_S = 1.0
 
 Value = TypeVar("Value")
 
 
 def storage_patience_s() -> float:
-    """How long a failing storage is waited for, in seconds."""
+    """Seconds to wait for a failing storage."""
     return float(os.environ.get("HYPERTUNE_STORAGE_PATIENCE_S", PATIENCE_S))
 
 
 def patiently(
     call: Callable[[], Value], what: str, *, errors: tuple[type[Exception], ...] = (OSError,), patience_s: float = -1.0
 ) -> Value:
-    """Calls `call` again while it raises one of `errors`, and says so once.
+    """Retries `call` while it raises one of `errors`, and warns once.
 
     Args:
-        what: what is being tried, for the message.
+        what: what is being done, for the message.
         patience_s: seconds after which the error is raised; negative for the default.
     """
     patience_s = patience_s if patience_s >= 0 else storage_patience_s()

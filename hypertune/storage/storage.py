@@ -1,8 +1,8 @@
-"""Shared storage: output folders at `s3://`, `gs://` and wherever else pyarrow's file systems reach.
+"""Shared storage: output folders at `s3://`, `gs://` and other URLs that pyarrow's file systems support.
 
-A place is a folder's path or a URL. What a URL needs besides, such as credentials, a region or another endpoint, comes
-from the environment as it does for the storage's own tools (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
-`GOOGLE_APPLICATION_CREDENTIALS`), or, all but credentials, from the URL's query (`?region=eu-west-1`).
+A place is a folder's path or a URL. Credentials, region and endpoint come from the environment, as for the storage's
+own tools (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`). All but credentials may also be in the
+URL's query (`?region=eu-west-1`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ Place = str | Path
 """A folder on this machine, or the URL of one on shared storage."""
 
 RUN = "run_"
-"""What the folders begin with that Ray Tune keeps below `sweeps/`: checkpoints above all, large, and read only by a
-study that goes on."""
+"""Prefix of Ray Tune's folders below `sweeps/`: mostly checkpoints, which are large and read only by a resume."""
 
 T = TypeVar("T")
 
 
 def is_url(place: Place) -> bool:
-    """Whether `place` is on storage that needs a file system of its own."""
+    """Whether `place` is a URL, so that it needs one of pyarrow's file systems."""
     return isinstance(place, str) and "://" in place
 
 
 def as_place(text: str) -> Place:
-    """What a user typed as a place: a URL stays text, for `Path` would make `s3:/` of `s3://`.
+    """Converts text to a place: a URL stays text, since `Path` would turn `s3://` into `s3:/`.
 
     Raises:
-        ValueError: for a URL that holds credentials.
+        ValueError: for a URL that contains credentials.
     """
     if text.startswith("file://"):
         return Path(urlsplit(text).path)
@@ -42,7 +41,7 @@ def as_place(text: str) -> Place:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """The URL of the folder that a file lies in, and the file's name in it."""
+    """The URL of a file's folder, and the file's name in it."""
     parts = urlsplit(url)
     folder, _, name = parts.path.rpartition("/")
     return urlunsplit((parts.scheme, parts.netloc, folder, parts.query, "")), name
@@ -52,8 +51,8 @@ class Storage:
     """A folder at a URL.
 
     Raises:
-        ValueError: one line that names the URL, on construction if it is none that can be used, and from every method
-            if the storage does not answer or refuses.
+        ValueError: one line that names the URL: on construction if the URL cannot be used, and from every method if
+            the storage does not answer or denies access.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,8 +60,8 @@ class Storage:
         self._parts = urlsplit(self.url)
         if self._parts.username or self._parts.password:
             raise ValueError(
-                f"{self._parts.scheme}://{self._parts.hostname}: holds credentials, which would end up in records and "
-                "logs; give them in the environment, e.g. as AWS_PROFILE or AWS_ACCESS_KEY_ID"
+                f"{self._parts.scheme}://{self._parts.hostname}: contains credentials, which would end up in records "
+                "and logs; give them in the environment, e.g. as AWS_PROFILE or AWS_ACCESS_KEY_ID"
             )
 
     def __str__(self) -> str:
@@ -74,7 +73,7 @@ class Storage:
         return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{name}", parts.query, ""))
 
     def read(self, name: str) -> bytes | None:
-        """The content of the file `name`; None if there is none."""
+        """The content of the file `name`; None if it does not exist."""
 
         def read() -> bytes | None:
             filesystem, path = self._opened
@@ -87,7 +86,7 @@ class Storage:
         return self._guarded(read)
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes the file `name`: in full or, on object stores, not at all."""
+        """Writes the file `name`; on object stores, in full or not at all."""
 
         def write() -> None:
             filesystem, path = self._opened
@@ -97,7 +96,7 @@ class Storage:
         self._guarded(write)
 
     def delete(self, name: str) -> None:
-        """Removes the file `name` if it is there."""
+        """Removes the file `name` if it exists."""
 
         def delete() -> None:
             filesystem, path = self._opened
@@ -109,11 +108,11 @@ class Storage:
         self._guarded(delete)
 
     def folders(self, name: str) -> list[str]:
-        """Names of the folders in its folder `name`; none if that is not there."""
+        """Names of the folders in its folder `name`; empty if that does not exist."""
         return [inner.rpartition("/")[2] for inner, is_file in self._list(name) if not is_file]
 
     def files(self, name: str = "") -> Iterator[str]:
-        """Names, relative to this folder, of all files below its folder `name` but Ray Tune's own."""
+        """Names, relative to this folder, of all files below its folder `name` except Ray Tune's."""
         for inner, is_file in self._list(name):
             if is_file:
                 yield inner
@@ -121,7 +120,7 @@ class Storage:
                 yield from self.files(inner)
 
     def _list(self, name: str) -> list[tuple[str, bool]]:
-        """Name and whether it is a file, of everything directly in its folder `name`."""
+        """All entries of its folder `name`: the name, and whether it is a file."""
 
         def list_() -> list[tuple[str, bool]]:
             from pyarrow.fs import FileSelector
@@ -133,7 +132,7 @@ class Storage:
         return self._guarded(list_)
 
     def download(self, folder: Path, names: Iterable[str]) -> None:
-        """Copies those of the files `names` that are there into `folder`, which nothing is written outside of."""
+        """Copies the existing ones of the files `names` into `folder`; never writes outside it."""
         for name in names:
             target = folder / name
             if not target.resolve().is_relative_to(folder.resolve()):
@@ -145,7 +144,7 @@ class Storage:
 
     @property
     def filesystem(self) -> Any:
-        """The `pyarrow.fs.FileSystem` that the folder lies in."""
+        """The `pyarrow.fs.FileSystem` of the folder."""
         return self._guarded(lambda: self._opened[0])
 
     @property
@@ -169,15 +168,15 @@ class Storage:
 
 
 class StorageError(ValueError):
-    """Storage that does not answer, or refuses."""
+    """Storage that does not answer, or denies access."""
 
 
 @contextmanager
 def local_copy(place: Place, *names: str) -> Iterator[Path]:
-    """The output folder at `place` as a folder to read: the folder itself, or a copy of what is in it.
+    """The output folder at `place` for reading: the local folder itself, or a copy of the one at a URL.
 
     Args:
-        names: the files to copy; all but Ray Tune's own if none is given.
+        names: the files to copy; by default all except Ray Tune's.
     """
     if not is_url(place):
         yield Path(place)
@@ -190,7 +189,7 @@ def local_copy(place: Place, *names: str) -> Iterator[Path]:
 
 @contextmanager
 def writable_copy(place: Place) -> Iterator[Path]:
-    """As `local_copy`, and what is changed in it goes back to `place` unless the block fails."""
+    """Like `local_copy`, but copies changes back to `place` unless the block fails."""
     with local_copy(place) as folder:
         before = signatures(folder) if is_url(place) else {}
         yield folder
@@ -199,19 +198,19 @@ def writable_copy(place: Place) -> Iterator[Path]:
 
 
 def upload(folder: Path, storage: Storage, known: dict[str, tuple[int, int]]) -> None:
-    """Writes to `storage` the files of `folder` that are not as `known` has them, and brings `known` up to date."""
+    """Uploads the files of `folder` that changed since `known`, and updates `known`."""
     for name, signature in signatures(folder).items():
         if known.get(name) != signature:
             try:
                 content = (folder / name).read_bytes()
-            except FileNotFoundError:  # replaced or removed since the folder was listed: the next upload has it
+            except FileNotFoundError:  # replaced or removed since the listing; the next upload will have it
                 continue
             storage.write(name, content)
             known[name] = signature
 
 
 def signatures(folder: Path) -> dict[str, tuple[int, int]]:
-    """Time of change (ns) and size of every file of an output folder that belongs on its storage, by name."""
+    """Name to modification time (ns) and size, for every file of an output folder that is copied to its storage."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)

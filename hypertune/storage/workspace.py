@@ -1,8 +1,8 @@
-"""Where a running study writes: its output folder, or a working copy of one that lies on shared storage.
+"""Where a running study writes: its output folder, or a local working copy of one on shared storage.
 
-An object store cannot append to a file, so the records are written here and copied there whenever they have changed;
-Ray Tune's checkpoints go there directly, from the nodes that train. A storage that does not answer for a while holds
-nothing up: what is missing follows when it answers again.
+An object store cannot append to a file, so records are written locally and copied whenever they have changed. Ray
+Tune's checkpoints go to the storage directly from the nodes that train. If the storage does not answer for a while,
+the study continues, and missing files are copied once it answers again.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from hypertune.storage.storage import Place, Storage, StorageError, is_url, uplo
 
 LEASE = "sweeps/lease.json"
 LEASE_SECONDS = 60.0
-"""How long after its last sign of life a study's writer counts as alive."""
+"""Seconds after its last heartbeat that a study's writer still counts as alive."""
 INTERVAL_SECONDS = 2.0
-"""Least seconds between two copies."""
+"""Minimal seconds between two copies."""
 SHARE = 0.2
-"""Share of the time that may go into copying; it happens in a thread that mostly waits for the network."""
+"""Maximal share of the time spent copying, in a thread that mostly waits for the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder on this machine to write to, and the storage that it is a working copy of, if any.
+    """The local folder to write to, and the storage of which it is a working copy, if any.
 
     Attributes:
-        copied: waits until what was in the folder at a moment (of `time.monotonic`) is in the storage, and says whether
-            it is.
+        copied: waits until the state of the folder at a given `time.monotonic()` is on the storage; returns whether it
+            is.
     """
 
     folder: Path
@@ -52,24 +52,24 @@ class Workspace:
 
     @property
     def place(self) -> str:
-        """What to call it to a user."""
+        """The place shown to the user."""
         return str(self.storage or self.folder)
 
 
 @contextmanager
 def workspace(out: Place, *, resume: bool) -> Iterator[Workspace]:
-    """The workspace of a study at `out`; when the block ends, the storage holds what the folder holds.
+    """The workspace of a study at `out`; when the block ends, the storage has all of its files.
 
     Raises:
-        ValueError: if there is a study at the URL and it is not to be resumed, if another process writes to it, or if
-            the storage does not answer, at the end for longer than it has patience.
+        ValueError: if the URL holds a study and `resume` is false, if another process writes to it, or if the storage
+            does not answer; at the end of the block only after retrying.
     """
     if not is_url(out):
         yield Workspace(Path(out))
         return
     storage = Storage(str(out))
     if not resume and next(storage.files(), None):
-        raise ValueError(f"--out {storage}: holds files already; choose another place, or --resume {storage}")
+        raise ValueError(f"--out {storage}: already holds files; choose another place, or --resume {storage}")
     take_lease(storage)
     folder = _folder_for(storage)
     try:
@@ -80,9 +80,9 @@ def workspace(out: Place, *, resume: bool) -> Iterator[Workspace]:
         finally:
             mirror.close(storage_patience_s())
     finally:
-        with suppress(StorageError):  # an unreachable storage has been told of; the lease runs out by itself
+        with suppress(StorageError):  # has been reported already; the lease expires by itself
             storage.delete(LEASE)
-    # Only now that the storage holds everything; a caller may go on reading the folder while it lives.
+    # Removed only now that the storage has everything, and when the process ends, since callers may still read it.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
@@ -92,9 +92,9 @@ def _folder_for(storage: Storage) -> Path:
 
 
 def _fill(folder: Path, storage: Storage, *, resume: bool) -> None:
-    """Brings the working copy to where the study stands.
+    """Fills the working copy with the study's files.
 
-    One that a killed driver left on this machine is ahead of the storage by what had not been copied yet, and is kept.
+    A copy that a killed driver left on this machine is newer than the storage and is kept.
     """
     stored = storage.read(JOURNAL.as_posix()) if resume else None
     left = folder / JOURNAL
@@ -107,10 +107,10 @@ def _fill(folder: Path, storage: Storage, *, resume: bool) -> None:
 
 
 def take_lease(storage: Storage) -> None:
-    """Makes the storage this process's own for `LEASE_SECONDS`, unless another one's it is.
+    """Takes the storage's lease for `LEASE_SECONDS`, unless another process holds it.
 
     Raises:
-        ValueError: if another process has written to it within that time.
+        ValueError: if another process has renewed the lease within that time.
     """
     held = storage.read(LEASE)
     if held is not None:
@@ -119,13 +119,13 @@ def take_lease(storage: Storage) -> None:
         if age < LEASE_SECONDS and not (_has_died(owner) or _is_us(owner)):
             raise ValueError(
                 f"{storage}: another hypertune is writing to it (process {owner['pid']} on {owner['host']}, "
-                f"{age:.0f} s ago); if that one was killed, try again in {LEASE_SECONDS - age:.0f} s"
+                f"{age:.0f} s ago); if it was killed, try again in {LEASE_SECONDS - age:.0f} s"
             )
     _write_lease(storage)
 
 
 def _has_died(owner: dict[str, str | int]) -> bool:
-    """Whether the process that holds a lease ran on this machine and is gone."""
+    """Whether the process that holds the lease ran on this machine and has ended."""
     if owner["host"] != socket.gethostname():
         return False
     try:
@@ -144,10 +144,10 @@ def _age_s(owner: dict[str, str | int]) -> float:
 
 
 def is_running(place: Place) -> bool:
-    """Whether a process is writing the study at `place`: it holds a lock or, at a URL, a lease as long as it lives.
+    """Whether a process is writing the study at `place`: it holds a lock or, at a URL, a lease.
 
     Raises:
-        ValueError: if a storage does not answer.
+        ValueError: if the storage does not answer.
     """
     if is_url(place):
         held = Storage(str(place)).read(LEASE)
@@ -169,10 +169,10 @@ def _write_lease(storage: Storage) -> None:
 
 
 class Mirror:
-    """Copies what changes in `folder` to `storage`, in a thread, from its construction until `close`.
+    """Copies changes in `folder` to `storage` in a thread, from construction until `close`.
 
     Args:
-        tell: is given a line when the storage stops answering, and when it does again.
+        tell: called with a line when the storage stops answering, and when it answers again.
     """
 
     def __init__(self, folder: Path, storage: Storage, *, tell: Callable[[str], None] | None = None) -> None:
@@ -186,10 +186,10 @@ class Mirror:
         self._thread.start()
 
     def close(self, patience_s: float) -> None:
-        """Copies what is left.
+        """Copies the remaining changes.
 
         Raises:
-            ValueError: if the storage does not answer for `patience_s`; says where the results are instead.
+            ValueError: if the storage does not answer for `patience_s`; names the local folder with the results.
         """
         self._ended.set()
         self._thread.join()
@@ -197,13 +197,13 @@ class Mirror:
         while not self._copy():
             if time.monotonic() > deadline:
                 raise ValueError(
-                    f"{self.storage}: the last results could not be copied there; they lie in {self.folder}, and "
-                    f"hypertune compare --resume {self.storage} on this machine goes on from them"
+                    f"{self.storage}: the last results could not be copied there; they are in {self.folder}, and "
+                    f"hypertune compare --resume {self.storage} on this machine continues from them"
                 )
             time.sleep(INTERVAL_SECONDS)
 
     def copied(self, since: float) -> bool:
-        """Waits until a copy that began after `since` has come through; False if none does for a long time."""
+        """Waits for a copy that began after `since` to succeed; False if none does for a long time."""
         with self._copied:
             return self._copied.wait_for(lambda: self._last > since, timeout=storage_patience_s())
 
@@ -211,25 +211,25 @@ class Mirror:
         pause, lease_due = 0.0, time.monotonic() + LEASE_SECONDS / 4
         while not self._ended.wait(max(INTERVAL_SECONDS, pause)):
             began = time.monotonic()
-            # A sign of life now and then, also while nothing changes.
+            # A heartbeat now and then, even while nothing changes.
             if self._copy(lease=began >= lease_due) and began >= lease_due:
                 lease_due = began + LEASE_SECONDS / 4
             pause = (time.monotonic() - began) / SHARE
 
     def _copy(self, lease: bool = False) -> bool:
-        """One round; whether it came through."""
+        """Copies once; returns whether it succeeded."""
         began = time.monotonic()
         try:
             if lease:
                 _write_lease(self.storage)
             if self.folder.exists():
                 upload(self.folder, self.storage, self.known)
-            else:  # the study never began, and the driver has cleared up behind it
+            else:  # the study recorded nothing and the driver has removed its files
                 for name in list(self.known):
                     self.storage.delete(name)
                     del self.known[name]
         except StorageError as error:
-            self._note(failing=True, line=f"{error}; going on, the results are kept in {self.folder} meanwhile")
+            self._note(failing=True, line=f"{error}; continuing, results are kept in {self.folder} meanwhile")
             return False
         self._note(failing=False, line=f"{self.storage}: answers again")
         with self._copied:
@@ -244,11 +244,11 @@ class Mirror:
 
 
 def tell_user(line: str) -> None:
-    """One line beside whatever a command prints; never to its output, which may be read by a program."""
+    """Prints a line to stderr, since a program may read the command's stdout."""
     print(f"hypertune: {line}", file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:
-    """Fetches a file that a worker wrote to the storage, so that the working copy has it too."""
+    """Copies a file that a worker wrote to the storage into the working copy."""
     if work.storage is not None and not (work.folder / name).exists():
         work.storage.download(work.folder, [name])

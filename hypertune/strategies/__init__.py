@@ -1,0 +1,1 @@
+"""Searchers and schedulers, one file per algorithm, and the registry that pairs them into strategies."""

@@ -1,9 +1,9 @@
 """ASHA, asynchronous successive halving (Li et al., 2020, "A System for Massively Parallel Hyperparameter Tuning").
 
 The decision rule is the stopping variant that Ray Tune and Syne Tune use, not the paper's promotion (Algorithm 2): a
-trial that reaches a rung is stopped if it is below the best 1/eta of those that came before it, and trains on without
-a pause otherwise. So nothing ever waits and no checkpoints are needed; the price is that an early trial is let
-through before there is anything to compare it with.
+trial that reaches a rung is stopped unless it is among the best 1/eta of the trials that reached it so far; otherwise
+it trains on without a pause. So no trial waits and no checkpoints are needed; the price is that early trials pass a
+rung before there is anything to compare them with.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> li
 
 
 def cutoff(ordered: list[float], reduction_factor: int) -> float:
-    """The score that the best 1/eta of `ordered` reach, interpolated as numpy's percentile; -inf where there are none.
+    """The score that the best 1/eta of `ordered` reach, interpolated like numpy's percentile; -inf if it is empty.
 
-    Failures are -inf and count, which numpy's own interpolation turns into NaN.
+    Failures count as -inf, which numpy's own interpolation would turn into NaN.
 
     Args:
         ordered: scores, ascending.
@@ -54,11 +54,11 @@ def cutoff(ordered: list[float], reduction_factor: int) -> float:
 
 
 class AshaScheduler(FIFOScheduler):
-    """Stops a trial at a rung unless it is among the best there so far. Fidelity is the reported `epoch`.
+    """Stops a trial at a rung unless it is among the best there so far. The fidelity is the reported `epoch`.
 
     Ray's own scheduler draws from numpy's global random state, loses rungs to rounding (`log(243) / log(3)`), forgets
-    failed trials and never stops on NaN. Here a failure is the worst score of the rung it would have reached next,
-    and NaN the worst.
+    failed trials and never stops on NaN. Here NaN is the worst score, and a failed trial takes the worst score of the
+    rung it would have reached next.
     """
 
     def __init__(self, *, metric: str, mode: str, epochs: list[int], reduction_factor: int) -> None:
@@ -67,11 +67,11 @@ class AshaScheduler(FIFOScheduler):
         self._score = partial(score, metric=metric, mode=mode)
         self._reduction_factor = reduction_factor
         self.rungs: dict[int, dict[str, float]] = {epoch: {} for epoch in epochs}
-        # Kept in order, since sorting a rung at every report is what would cost most in a large sweep.
+        # Kept sorted: sorting a rung at every report would dominate the cost of a large sweep.
         self._ordered: dict[int, list[float]] = {epoch: [] for epoch in epochs}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Compares the trial when its epoch reaches a rung that has no score of it yet."""
+        """Compares the trial when it reaches a rung that does not yet have its score."""
         reached = self._score(result)
         keep = all(
             self._record(epoch, trial.trial_id, reached)
@@ -85,7 +85,7 @@ class AshaScheduler(FIFOScheduler):
         return min((rung for rung in self._open_rungs(trial_id) if rung > epoch), default=math.inf)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A failure takes the last place of the next rung, once."""
+        """Enters the failure as the worst score of the next rung, once."""
         upcoming = self._open_rungs(trial.trial_id)
         if upcoming:
             self._record(upcoming[0], trial.trial_id, FAILURE)
@@ -98,7 +98,7 @@ class AshaScheduler(FIFOScheduler):
         return [epoch for epoch, scores in self.rungs.items() if trial_id not in scores]
 
     def _record(self, epoch: int, trial_id: str, reached: float) -> bool:
-        """Enters the score; whether it is good enough to go on."""
+        """Enters the score; returns whether the trial may continue."""
         before = cutoff(self._ordered[epoch], self._reduction_factor)
         self.rungs[epoch][trial_id] = reached
         insort(self._ordered[epoch], reached)
@@ -120,7 +120,7 @@ def asha(
 
     Args:
         grace_period: epochs of the first rung; no trial is stopped before.
-        reduction_factor: eta; about one trial in eta goes on from each rung.
+        reduction_factor: eta; about one trial in eta continues past each rung.
 
     Raises:
         ValueError: for a grace period beyond `max_epochs` or a reduction factor below 2.

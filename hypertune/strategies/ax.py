@@ -1,6 +1,6 @@
 """Ax, adaptive experimentation (Olson et al., 2025): Gaussian processes by BoTorch, through Ax's current client.
 
-Ray's adapter is written for a client that Ax has given up.
+Ray's adapter is written for a client that Ax has deprecated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class AxSearcher(ExternalSearcher):
 
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int, n_initial: int) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
-        # Ax takes no choice of one and no names with slashes.
+        # Ax accepts neither choices with one option nor names with slashes.
         self._names = {p.key: f"p{i}" for i, p in enumerate(space.parameters()) if sizes(p) != 1}
         self._client = _client(space, self._names, seed, n_initial) if self._names else None
         self._indices: list[int] = []
@@ -50,7 +50,7 @@ def _client(space: Space, names: Mapping[str, str], seed: int, n_initial: int) -
     from ax.api.client import Client
     from ax.utils.common.logger import set_ax_logger_levels
 
-    set_ax_logger_levels(logging.WARNING)  # else two lines for every trial
+    set_ax_logger_levels(logging.WARNING)  # otherwise Ax logs two lines per trial
     client = Client(random_seed=seed)
     parameters = [_parameter(p, names[p.key]) for p in space.parameters() if p.key in names]
     client.configure_experiment(parameters)
@@ -78,7 +78,7 @@ def _parameter(parameter: Parameter, name: str) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """BoTorch draws from the global random states: seeds them for one suggestion and puts them back."""
+    """Seeds the global random states, which BoTorch draws from, for one suggestion and restores them."""
     import random
 
     import torch
@@ -103,7 +103,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 5) -> Searcher:
     """Ax's default optimisation (method "fast").
 
-    Needs the package `ax-platform`. `save` and `restore` ask Ax everything again.
+    Needs the package `ax-platform`. `restore` replays all questions to Ax.
 
     Args:
         n_initial: Sobol points before the model is used.

@@ -1,9 +1,8 @@
 """Bayesian optimisation with a Gaussian process (Snoek et al., 2012), on the pieces of `bayesian-optimization`.
 
-That package's own loop knows no log scale, breaks on parallel, failed and repeated trials and needs seconds per
-suggestion; what is used of it is its expected improvement and its model, scikit-learn's process. The rest follows the
-literature: see `gaussian_process.py` for the model, the pending trials and the approximations, `unit_cube.py` for the
-rounding.
+That package's own loop has no log scale, breaks on parallel, failed and repeated trials and takes seconds per
+suggestion. We use only its expected improvement and its model, scikit-learn's process. The rest follows the
+literature: see `gaussian_process.py` for the model, pending trials and approximations, `unit_cube.py` for rounding.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class BayesSearcher(HistorySearcher):
             return self._cube.config(self._best(rng))
 
     def _best(self, rng: np.random.Generator) -> Array:
-        """The point of the unit cube to try next, by the model."""
+        """The point of the unit cube that the model suggests next."""
         points = self._points(self.done())
         x, losses = self._cube.features(points), _losses(self.done())
         pending = self._cube.features(self._points(self.pending()))
@@ -60,14 +59,14 @@ class BayesSearcher(HistorySearcher):
         return self._cube.points([suggestion.numbers for suggestion in suggestions])
 
     def _hyperparameters(self, x: Array, losses: Array) -> Hyperparameters:
-        """The fit to the first observations, as many as the schedule says; so a function of the history alone."""
+        """The hyperparameters fitted to as many first observations as the schedule says: a function of the history."""
         size = _refit_size(len(losses), np.isfinite(losses))
         if size not in self._fits:
             self._fits = {size: fit(x[:size], scores(losses[:size]))}
         return self._fits[size]
 
     def _value(self, model: Surrogate, u: Array, taken: set[bytes]) -> Array:
-        """Expected improvement at points `u`, shape (M, P); -1 at what is finished or pending already."""
+        """Expected improvement at points `u`, shape (M, P); -1 at points that are finished or pending."""
         x = self._cube.features(u)
         acquisition: Any = ExpectedImprovement(xi=self._exploration)
         acquisition.y_max = model.best
@@ -75,7 +74,7 @@ class BayesSearcher(HistorySearcher):
         return np.where([row.tobytes() in taken for row in x], -1.0, value)
 
     def _maximise(self, value: Callable[[Array], Array], leaders: Array, rng: np.random.Generator) -> Array:
-        """Random points first, then ever closer neighbours of the best found, which suits any mix of domains."""
+        """Searches random points, then ever closer neighbours of the best; this suits any mix of domains."""
         points = np.vstack([rng.random((_RANDOM, self._cube.size)), self._neighbours(leaders, 0.1, rng)])
         values = value(points)
         for spread in _SPREADS:
@@ -103,7 +102,7 @@ def _losses(suggestions: list[Suggestion]) -> Array:
 
 
 def _refit_size(n: int, finite: np.ndarray) -> int:
-    """How many observations the current hyperparameters are fitted to, of `n`; at least two finite ones."""
+    """How many of `n` observations the hyperparameters are fitted to; at least two of them are finite."""
     size = int(np.flatnonzero(finite)[1]) + 1
     while max(size + 1, int(size * _REFIT_GROWTH)) <= n:
         size = max(size + 1, int(size * _REFIT_GROWTH))
@@ -124,11 +123,11 @@ def bayes(
     """A Gaussian process over the log-warped unit cube; any mix of domains; any number of pending trials.
 
     A suggestion takes under 0.2 s after 200 observations and under 1 s after 1,000 on one core; `gaussian_process.py`
-    states the approximations. Inactive conditional hyperparameters are a constant to the model.
+    states the approximations. The model sees an inactive conditional hyperparameter as a constant.
 
     Args:
         n_initial: suggestions from a scrambled Sobol sequence before the model is used.
-        exploration: improvement demanded beyond the best (xi), in standard deviations of the scores.
+        exploration: required improvement over the best (xi), in standard deviations of the scores.
 
     Raises:
         ValueError: for options out of range.

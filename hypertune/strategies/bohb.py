@@ -1,4 +1,4 @@
-"""The model-based searcher of BOHB (Falkner et al., 2018, Algorithm 2), to be paired with HyperBand or ASHA.
+"""The model-based searcher of BOHB (Falkner et al., 2018, Algorithm 2), for use with HyperBand or ASHA.
 
 hpbandster, the authors' package, is unmaintained; this is the algorithm from the paper. Pending trials play no part
 in the model,
@@ -34,10 +34,9 @@ class ModelOptions:
 
 
 class BohbSearcher(HistorySearcher):
-    """Suggests where good trials are dense and bad ones are not, judged at the largest epoch that enough trials
-    reached.
+    """Suggests where good trials are dense and bad ones are not, at the largest epoch that enough trials reached.
 
-    A trial's value at an epoch is its best up to there, as the comparison judges. A failed trial is among the worst
+    A trial's value at an epoch is its best up to that epoch, as in the comparison. A failed trial is among the worst
     at every epoch.
     """
 
@@ -64,7 +63,7 @@ class BohbSearcher(HistorySearcher):
             suggestion.curve.setdefault(int(result["epoch"]), loss)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """Takes in the end of a trial; Ray Tune reports the last epoch here only."""
+        """Records the end of a trial; Ray Tune reports the last epoch only here."""
         if result and "epoch" in result and not error:
             self.on_trial_result(trial_id, result)
         super().on_trial_complete(trial_id, result, error)
@@ -83,7 +82,7 @@ class BohbSearcher(HistorySearcher):
         return self._cube.config(np.where(self._options > 0, (best + 0.5) / np.maximum(self._options, 1), best))
 
     def _ranked(self) -> list[Suggestion]:
-        """Trials that reached the largest epoch that enough did, best first, then those that failed."""
+        """The trials at the largest epoch that enough trials reached, best first, then the failed ones."""
         reached = [s for s in self.history.values() if s.curve]
         last = sorted((max(s.curve) for s in reached), reverse=True)
         if len(last) < max(self._model.n_initial, self._least + 2):
@@ -98,7 +97,7 @@ class BohbSearcher(HistorySearcher):
         return [s for _, s in sorted(losses, key=lambda pair: pair[0])] + failed
 
     def _points(self, suggestions: list[Suggestion], rng: np.random.Generator) -> Array:
-        """Coordinates for the densities, shape (n, P); inactive ones are drawn at random, as the authors' code does."""
+        """Coordinates for the densities, shape (n, P); inactive ones are drawn at random, as in the authors' code."""
         points = self._cube.points([suggestion.numbers for suggestion in suggestions])
         points = np.where(np.isnan(points), rng.random(points.shape), points)
         return np.where(self._options > 0, np.floor(points * self._options), points)
@@ -122,18 +121,18 @@ def bohb(
     n_candidates: int = 64,
     widen: float = 3.0,
 ) -> Searcher:
-    """BOHB's model, with the paper's defaults but for the start; the strategy `bohb` pairs it with HyperBand.
+    """BOHB's model with the paper's defaults except `n_initial`; the strategy `bohb` pairs it with HyperBand.
 
     One bandwidth per hyperparameter cannot resolve several separate optima: at a single fidelity it is no better than
     random on Branin, and better on smoother functions (`tests/benchmarks/searchers.py`).
 
     Args:
-        n_initial: trials with a result before the model is used; the paper starts after two more than there are
-            hyperparameters, too soon for a model of few.
-        good: share of the trials that makes the density of good ones (q).
+        n_initial: finished trials before the model is used. The paper's value, the number of hyperparameters plus two,
+            is too small for low dimensions.
+        good: share of the trials that count as good (q).
         random_fraction: share of suggestions drawn at random (rho).
-        n_candidates: draws from the density of good ones, of which the best is suggested (N_s).
-        widen: factor on that density's bandwidth while drawing (b_w).
+        n_candidates: draws from the density of good trials, of which the best is suggested (N_s).
+        widen: factor on that density's bandwidth when drawing (b_w).
 
     Raises:
         ValueError: for options out of range.

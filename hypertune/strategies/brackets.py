@@ -1,4 +1,4 @@
-"""The brackets of HyperBand (Li et al., 2018, Algorithm 1): their sizes, and one bracket's book of scores."""
+"""The brackets of HyperBand (Li et al., 2018, Algorithm 1): their sizes, and the scores of one bracket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def plan(max_epochs: int, eta: int) -> list[list[tuple[int, int]]]:
     """The brackets of one HyperBand iteration, most exploring first, each a list of rungs `(trials, epochs)`.
 
     As in Algorithm 1 with R = `max_epochs`: n = ceil((s_max + 1) / (s + 1) * eta^s), n_i = floor(n / eta^i),
-    r_i = R * eta^(i - s), in exact arithmetic. Where R is no power of eta, r_i is rounded to the nearest epoch; the
+    r_i = R * eta^(i - s), in exact arithmetic. If R is not a power of eta, r_i is rounded to the nearest epoch; the
     rungs stay distinct, since each is at least one epoch from the next, and the last is exactly R.
 
     Raises:
@@ -34,7 +34,7 @@ def _rungs(max_epochs: int, eta: int, s: int, s_max: int) -> list[tuple[int, int
 
 @dataclass(slots=True)
 class Rung:
-    """One rung: after how many epochs it is reached, who is in it (best first), and their scores there."""
+    """One rung: its epoch, its trials (best first), and their scores."""
 
     epoch: int
     size: int
@@ -46,8 +46,8 @@ class Rung:
 class Bracket:
     """One run of successive halving; higher scores are better, -inf is a failure.
 
-    A rung is halved when each of its `size` places has a score or a failure, never before, in whatever order and at
-    whatever concurrency they come. A trial that ended keeps its place with the score it ended with.
+    A rung is halved only when each of its `size` places has a score or a failure, in any order and at any concurrency.
+    A trial that has ended keeps its place with its final score.
     """
 
     def __init__(self, rungs: list[tuple[int, int]], eta: int) -> None:
@@ -65,7 +65,7 @@ class Bracket:
         self._stage[trial_id] = 0
 
     def rung_of(self, trial_id: str) -> Rung | None:
-        """The rung the trial is on its way to or waits at; None once it is out."""
+        """The rung that the trial trains towards or waits at; None once it has been eliminated."""
         stage = self._stage.get(trial_id)
         return None if stage is None else self.rungs[stage]
 
@@ -75,21 +75,21 @@ class Bracket:
         return [trial for rung in later for trial in rung.members if trial not in rung.scores]
 
     def record(self, trial_id: str, score: float) -> list[str]:
-        """Enters the trial's score at its rung; returns the trials that are out now."""
+        """Enters the trial's score at its rung; returns the trials that this eliminates."""
         rung = self.rung_of(trial_id)
         assert rung is not None
         rung.scores[trial_id] = score
         return self._settle()
 
     def end(self, trial_id: str, score: float) -> list[str]:
-        """The trial will not train on: `score` is what it has, there and in every rung it is still promoted to."""
+        """Ends the trial: `score` counts at its rung and at every rung it is still promoted to."""
         if trial_id not in self._stage or trial_id in self._ended:
             return []
         self._ended[trial_id] = score
         return self.record(trial_id, score)
 
     def close(self) -> list[str]:
-        """No more trials will come: the bracket goes on with those it has, halved by eta from there, at least one."""
+        """Closes the bracket: it continues with the trials it has, divided by eta at each rung, at least one."""
         base = len(self.rungs[0].members)
         if self.full or not base:
             return []

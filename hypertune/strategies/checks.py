@@ -1,4 +1,4 @@
-"""What can be found wrong with a study's strategies before anything is started, and how one is built."""
+"""Checks a study's strategies before anything starts, and builds them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def check_strategies(study: Study) -> None:
 
 
 def check_names(study: Study) -> None:
-    """Checks that the strategies exist, at once: no searcher is imported for it.
+    """Checks that the strategies exist, quickly: no searcher is imported.
 
     Raises:
-        ValueError: naming the unknown one and those there are.
+        ValueError: naming the unknown strategy and the known ones.
     """
     for name in study.strategies:
         try:
@@ -39,18 +39,13 @@ def _check_strategy(study: Study, name: str) -> None:
 
 
 def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
-    """The strategy, made for one sweep.
+    """Builds the strategy for one sweep.
 
     Raises:
         ValueError: for an unknown strategy or option.
     """
-    searcher, scheduler = registry.build(
-        registry.parse_strategy(strategy),
-        study.space,
-        metric=study.metric,
-        mode=study.mode,
-        seed=seed,
-        max_epochs=study.training.max_epochs,
-        options=study.options.get(strategy, {}),
+    task = registry.Task(
+        space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs
     )
+    searcher, scheduler = registry.build(registry.parse_strategy(strategy), task, study.options.get(strategy, {}))
     return BuiltStrategy(strategy, seed, searcher, scheduler)

@@ -37,7 +37,7 @@ class Density:
         z = difference / self._bandwidth
         numeric = -0.5 * z**2 - np.log(self._bandwidth)
         others = np.maximum(self._options - 1, 1)
-        # A number's bandwidth may exceed 1, where this kernel, not used for it, has no logarithm.
+        # The bandwidth of a number may exceed 1, for which this kernel (used for choices only) has no logarithm.
         same = np.log(np.maximum(1 - self._bandwidth, MIN_BANDWIDTH))
         choice = np.where(difference == 0, same, np.log(self._bandwidth / others))
         terms = np.where(self._options > 0, choice, numeric).sum(axis=2)

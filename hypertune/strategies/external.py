@@ -1,4 +1,4 @@
-"""What the searchers of libraries with hidden state share (SMAC, Ax): plain coordinates, failures, restoring."""
+"""Shared by the searchers of libraries with hidden state (SMAC, Ax): coordinates, failures, restoring."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_LEVELS = 32
 
 
 def sizes(parameter: Parameter) -> int | None:
-    """How many values the library is offered: options of a choice, or levels where few; None for a number in [0, 1]."""
+    """Number of values offered to the library: options or, if few, levels; None for a number in [0, 1]."""
     domain = parameter.domain
     if isinstance(domain, Categorical):
         return len(domain.options)
@@ -20,7 +20,7 @@ def sizes(parameter: Parameter) -> int | None:
 
 
 def decode(parameter: Parameter, coordinate: float) -> float | int:
-    """What `Space.resolve` wants for the library's coordinate: an index below `sizes`, or a quantile in [0, 1]."""
+    """Converts the library's coordinate for `Space.resolve`: an index below `sizes`, or a quantile in [0, 1]."""
     domain = parameter.domain
     if isinstance(domain, Categorical):
         return int(coordinate)
@@ -31,10 +31,10 @@ def decode(parameter: Parameter, coordinate: float) -> float | int:
 
 
 class ExternalSearcher(HistorySearcher):
-    """A history whose finished trials are told to a library, failed ones with the worst loss seen so far.
+    """A searcher that passes its finished trials to a library, failed ones with the worst loss seen so far.
 
-    A failure before any success is told after the first success. The library's state cannot be saved: `restore` puts
-    the same questions and answers to it again, in the order of the first time.
+    A failure before any success is passed on after the first success. The library's state cannot be saved: `restore`
+    replays the same questions and answers in their original order.
     """
 
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int) -> None:
@@ -43,7 +43,7 @@ class ExternalSearcher(HistorySearcher):
         self._untold: list[Suggestion] = []
 
     def tell(self, number: int, loss: float) -> None:
-        """Hands the library the finite loss of suggestion `number`."""
+        """Passes the finite loss of suggestion `number` to the library."""
         raise NotImplementedError
 
     def learn(self, suggestion: Suggestion) -> None:
@@ -59,7 +59,7 @@ class ExternalSearcher(HistorySearcher):
             self._untold = []
 
     def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote, into a fresh searcher made with the same arguments; asks everything again."""
+        """Restores the history into a fresh searcher made with the same arguments, and replays it to the library."""
         super().restore(checkpoint_path)
         history, finished = self.history, self.finished
         self.history, self.finished = {}, []

@@ -11,7 +11,7 @@ from hypertune.strategies.plugin import scheduler
 
 
 class FifoScheduler(FIFOScheduler):
-    """Ray Tune's own, which decides nothing."""
+    """Ray Tune's FIFO scheduler, which makes no decisions."""
 
     def next_decision(self, trial_id: str, epoch: int) -> float:
         """Never."""

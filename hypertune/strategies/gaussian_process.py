@@ -1,9 +1,9 @@
 """The Gaussian process behind `bayes`: scikit-learn's, with bounded cost.
 
 Three approximations keep a suggestion cheap. The kernel's hyperparameters are fitted to at most `FIT_POINTS`
-observations and only when there are 15 % more than at the last fit. Predictions use all observations up to
-`MODEL_POINTS`; past that, the better half comes from the best observations and the other half is spread evenly over
-the rest. Of pending trials the latest `PENDING_POINTS` count.
+observations, and refitted only when there are 15 % more than at the last fit. Predictions use at most `MODEL_POINTS`
+observations: half of these are the best ones, the other half is spread evenly over the rest. Only the latest
+`PENDING_POINTS` pending trials count.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _SIGNAL, _LENGTH, _NOISE = (0.0, 1.0), (np.log(0.5), 1.0), (np.log(1e-3), 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What a fit yields: the covariance function and the variance of one observation's noise."""
+    """The result of a fit: the covariance function and the variance of one observation's noise."""
 
     kernel: Any
     noise: float
 
 
 def scores(losses: Array) -> Array:
-    """Losses, shape (n,), as scores to maximise: failures as the worst seen, skew removed, mean 0 and variance 1.
+    """Losses, shape (n,), as scores to maximise: failures become the worst seen; no skew, mean 0, variance 1.
 
     The transform is Yeo and Johnson's (2000); without it one diverging trial flattens all others.
     """
@@ -55,7 +55,7 @@ def scores(losses: Array) -> Array:
 
 
 def merge(x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """Equal rows of `x`, shape (n, F), become one with the mean of their scores; also how many each stands for."""
+    """Merges equal rows of `x`, shape (n, F): returns the rows, their mean scores, and how many each one merges."""
     unique, inverse, counts = np.unique(x, axis=0, return_inverse=True, return_counts=True)
     return unique, np.bincount(inverse.ravel(), weights=y) / counts, counts.astype(float)
 
@@ -112,13 +112,13 @@ def _maximise(objective: Any, start: Array, bounds: Array, prior: Array) -> tupl
 class Surrogate:
     """The process conditioned on observations and on fantasies for the pending points.
 
-    A pending point is believed to score what the process predicts there (the kriging believer; Ginsbourger et al.,
-    2010), which takes away its uncertainty, so that the next suggestion goes elsewhere.
+    A pending point is assumed to score what the process predicts there (the kriging believer; Ginsbourger et al.,
+    2010). This removes its uncertainty, so that the next suggestion goes elsewhere.
 
     Args:
-        x: features of the finished, shape (n, F).
+        x: features of the finished trials, shape (n, F).
         y: their scores, shape (n,).
-        pending: features of the pending, shape (m, F).
+        pending: features of the pending trials, shape (m, F).
     """
 
     def __init__(self, hyperparameters: Hyperparameters, x: Array, y: Array, pending: Array) -> None:

@@ -1,7 +1,7 @@
 """Designs as searchers: the full grid, or one hyperparameter at a time; in a seeded order.
 
-The order is random so that a budget too small for the design sees all of the space, not a corner, and so that what the
-machine does over time (another program starting, a processor getting hot) does not look like an effect.
+The order is random for two reasons: a budget too small for the design then covers the whole space instead of a corner,
+and drift of the machine over time (another program, a hot processor) does not look like an effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypertune.study.design import LEVELS, POINTS, Cells, Grid, OneAtATime
 
 
 class DesignSearcher(HistorySearcher):
-    """Every cell of a design once, then `FINISHED`."""
+    """Suggests every cell of a design once, then `FINISHED`."""
 
     def __init__(self, space: Space, cells: Cells, *, metric: str, mode: str, seed: int, shuffle: bool) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
@@ -47,8 +47,8 @@ def grid(
     Args:
         points: values per continuous hyperparameter, evenly spread on its own scale (log, or quantiles of a
             normal one).
-        levels: a stepped domain of at most this many levels is enumerated; a larger one gets `points` values too.
-        shuffle: whether the seed orders the grid; else the first hyperparameter varies fastest.
+        levels: a stepped domain of at most this many levels is enumerated; a larger one gets `points` values.
+        shuffle: whether the seed shuffles the grid; otherwise the first hyperparameter varies fastest.
 
     Raises:
         ValueError: for options below 1 and for a grid of more than a million points.
@@ -77,10 +77,10 @@ def one_at_a_time(
 
     Args:
         baseline: one value of every hyperparameter; by default the middle level of each.
-        points, levels, shuffle: as of `grid`.
+        points, levels, shuffle: as for `grid`.
 
     Raises:
-        ValueError: for options below 1 and a baseline that is not of the space.
+        ValueError: for options below 1, or a baseline outside the space.
     """
     _check(points, levels)
     cells = OneAtATime(space, baseline, points, levels)

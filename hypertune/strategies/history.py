@@ -1,7 +1,7 @@
-"""The bookkeeping that hypertune's own searchers share: what was suggested and what came of it.
+"""The bookkeeping shared by hypertune's own searchers: suggestions and their results.
 
-Every random draw comes from a stream derived from the seed and the number of the suggestion, so that a searcher's state
-is its history and nothing else: plain data, the same after a restore or a replay.
+Every random draw comes from a stream derived from the seed and the number of the suggestion. A searcher's state is
+therefore its history alone: plain data, the same after a restore or a replay.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FAILED = math.inf
 
 @dataclass(slots=True)
 class Suggestion:
-    """One suggested configuration and what is known of it.
+    """One suggested configuration and its result so far.
 
     Attributes:
         number: counts the suggestions from 0.
         numbers: parameter key to number or option index, as `Space.encode` gives it.
-        loss: lower is better whatever the mode; None while the trial runs, `FAILED` where it failed.
+        loss: lower is better in both modes; None while the trial runs, `FAILED` if it failed.
         asked_before: how many suggestions had been made when it finished.
-        curve: epoch to loss at that epoch, where the searcher learns from it.
+        curve: epoch to loss at that epoch, for searchers that learn from it.
     """
 
     number: int
@@ -42,11 +42,10 @@ class Suggestion:
 
 
 class HistorySearcher(Searcher):
-    """A searcher that is a function of its seed and its history. Subclasses say what to propose.
+    """A searcher that is a function of its seed and its history. Subclasses implement `propose`.
 
-    It is fed each trial's best value over its epochs, as the comparison judges it, also where the trial was stopped
-    early. A failed, diverged or empty result is the worst there is. Results for unknown trials and second results are
-    ignored.
+    It receives each trial's best value over its epochs, as in the comparison, even if the trial was stopped early. A
+    failed, diverged or empty result is the worst possible. Results for unknown trials and second results are ignored.
     """
 
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int) -> None:
@@ -62,10 +61,10 @@ class HistorySearcher(Searcher):
         raise NotImplementedError
 
     def learn(self, suggestion: Suggestion) -> None:
-        """Called once for every finished trial, for searchers whose library keeps its own history."""
+        """Called once per finished trial, for searchers whose library keeps its own history."""
 
     def suggest(self, trial_id: str) -> Config | None:
-        """A configuration for the trial, the same again if it has one, or `Searcher.FINISHED`."""
+        """A configuration for the trial, its earlier one if it already has one, or `Searcher.FINISHED`."""
         if trial_id not in self.history:
             number = len(self.history)
             config = self.propose(number, np.random.default_rng([self.seed, number]))
@@ -76,11 +75,11 @@ class HistorySearcher(Searcher):
         return self.space.resolve(lambda parameter: numbers[parameter.key])
 
     def adopt(self, trial_id: str, config: Config) -> None:
-        """Takes the trial in as if it had been suggested, without asking the model."""
+        """Adds the trial as if it had been suggested, without asking the model."""
         self.history[trial_id] = Suggestion(len(self.history), self.space.encode(config))
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """Takes in the trial's best value; see the class for what counts as a failure."""
+        """Records the trial's best value; see the class for what counts as a failure."""
         suggestion = self.history.get(trial_id)
         if suggestion is None or suggestion.loss is not None:
             return
@@ -90,16 +89,16 @@ class HistorySearcher(Searcher):
         self.learn(suggestion)
 
     def loss(self, result: Mapping[str, Any] | None) -> float:
-        """The metric in `result` as a loss; `FAILED` where there is no finite one."""
+        """The metric in `result` as a loss; `FAILED` if it has no finite value."""
         value = (result or {}).get(self.metric)
         return self._sign * float(value) if value is not None and math.isfinite(value) else FAILED
 
     def done(self) -> list[Suggestion]:
-        """Finished suggestions in the order they finished."""
+        """Finished suggestions, in the order in which they finished."""
         return [self.history[trial_id] for trial_id in self.finished]
 
     def pending(self) -> list[Suggestion]:
-        """Suggestions without a result yet, in the order they were made."""
+        """Suggestions without a result yet, in the order in which they were made."""
         return [suggestion for suggestion in self.history.values() if suggestion.loss is None]
 
     def save(self, checkpoint_path: str) -> None:
@@ -109,13 +108,13 @@ class HistorySearcher(Searcher):
         Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote, into a searcher made with the same arguments."""
+        """Restores the history written by `save` into a searcher made with the same arguments."""
         state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
         self.finished = state["finished"]
         self.history = {trial_id: _suggestion(data) for trial_id, data in state["history"].items()}
 
 
 def _suggestion(data: dict[str, Any]) -> Suggestion:
-    # JSON knows no integer keys.
+    # JSON has no integer keys.
     data["curve"] = {int(epoch): loss for epoch, loss in data["curve"].items()}
     return Suggestion(**data)

@@ -15,12 +15,12 @@ from hypertune.strategies.score import FAILURE, score
 
 
 class HyperBandScheduler(FIFOScheduler):
-    """Algorithm 1 at any concurrency: trials fill brackets in the order they come, and brackets overlap.
+    """Algorithm 1 at any concurrency: trials fill brackets in the order of arrival, and brackets overlap.
 
-    A trial that reaches its rung is paused until the rung is full; then the best 1/eta go on and the others are
-    stopped. While a rung waits for its last trials, new trials start the next bracket; after the last bracket the
-    first begins again. Ray's own scheduler counts paused trials as running, halves early when the searcher is
-    limited, and rejects some `max_epochs`.
+    A trial that reaches its rung is paused until the rung is full; then the best 1/eta continue and the others are
+    stopped. While a rung waits for its last trials, new trials fill the next bracket; after the last bracket comes the
+    first again. Ray's own scheduler counts paused trials as running, halves early when the searcher is limited, and
+    rejects some values of `max_epochs`.
     """
 
     def __init__(self, *, metric: str, mode: str, max_epochs: int, eta: int) -> None:
@@ -30,13 +30,13 @@ class HyperBandScheduler(FIFOScheduler):
         self._plan = plan(max_epochs, eta)
         self._eta = eta
         self._bracket_of: dict[str, Bracket] = {}
-        # Trials known to run, and trials without a result; what is looked up is always the controller's own object.
+        # Trials known to run, and trials without a result; objects are always looked up in the controller.
         self._awake: set[str] = set()
         self._fresh: dict[str, Any] = {}
         self.brackets: list[Bracket] = []
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Puts the trial into the first bracket that has room, a new one if none has."""
+        """Adds the trial to the first bracket that has room, or to a new one."""
         if trial.trial_id in self._bracket_of:
             return
         if not self.brackets or self.brackets[-1].full:
@@ -46,7 +46,7 @@ class HyperBandScheduler(FIFOScheduler):
         self.brackets[-1].add(trial.trial_id)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Pauses the trial at its rung, unless its own result filled the rung and decides its fate at once."""
+        """Pauses the trial at its rung, unless its own result fills the rung and so decides at once."""
         trial_id, bracket = trial.trial_id, self._bracket_of[trial.trial_id]
         self._fresh.pop(trial_id, None)
         self._awake.add(trial_id)
@@ -63,12 +63,12 @@ class HyperBandScheduler(FIFOScheduler):
         return TrialScheduler.PAUSE if waits else TrialScheduler.STOP
 
     def next_decision(self, trial_id: str, epoch: int) -> float:
-        """The rung that the trial is on its way to."""
+        """The epoch of the rung that the trial trains towards."""
         rung = self._bracket_of[trial_id].rung_of(trial_id)
         return rung.epoch if rung is not None else epoch + 1
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial that ended before its rung competes there with the value it ended with."""
+        """Lets a trial that ended before its rung compete there with its final value."""
         self._end(tune_controller, trial, self._score(result))
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -78,17 +78,17 @@ class HyperBandScheduler(FIFOScheduler):
         self._end(tune_controller, trial, FAILURE)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """A promoted trial, oldest bracket and deepest rung first, else the first that has not started."""
+        """A promoted trial, from the oldest bracket and the deepest rung, else the first that has not started."""
         ready = [name for bracket in self.brackets for name in bracket.promoted() if name not in self._awake]
         ready += [name for name, trial in self._fresh.items() if trial.status == Trial.PENDING]
-        if not ready:  # the usual case, decided without a look at all trials
+        if not ready:  # the usual case; avoids scanning all trials
             return None
         trials = {trial.trial_id: trial for trial in tune_controller.get_trials()}
         found = (trials[name] for name in ready if name in trials)
         return next((trial for trial in found if trial.status in (Trial.PAUSED, Trial.PENDING)), None)
 
     def close(self, tune_controller: Any) -> None:
-        """No new trials will come in this sweep: the last bracket goes on with those it has."""
+        """Closes the last bracket, which continues with the trials it has: the sweep starts no new ones."""
         if self.brackets:
             self._stop(tune_controller, self.brackets[-1].close())
 
@@ -102,7 +102,7 @@ class HyperBandScheduler(FIFOScheduler):
             self._stop(controller, bracket.end(trial.trial_id, score))
 
     def _stop(self, controller: Any, losers: list[str], but: Any = None) -> None:
-        """Stops the paused losers; the one whose result is being handled (`but`) is stopped by the answer to it."""
+        """Stops the paused losers except `but`, whose result is being handled: the answer to it stops that trial."""
         out = set(losers) - {but.trial_id if but else None}
         for trial in [trial for trial in controller.get_trials() if trial.trial_id in out] if out else []:
             controller.stop_trial(trial)
@@ -115,7 +115,7 @@ def hyperband(
     """HyperBand with R = `max_epochs`.
 
     Args:
-        reduction_factor: eta; one trial in eta goes on from each rung.
+        reduction_factor: eta; one trial in eta continues past each rung.
 
     Raises:
         ValueError: for a reduction factor below 2.

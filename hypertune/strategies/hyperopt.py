@@ -1,7 +1,7 @@
 """HyperOpt's TPE, the tree-structured Parzen estimator (Bergstra et al., 2011, section 4).
 
-An adapter of our own, on hyperopt's public pieces: Ray's drops failed trials, hands out floats for integers, cannot
-tell two conditional hyperparameters of one name apart and keeps a pickle as its state.
+Our own adapter on hyperopt's public API: Ray's drops failed trials, returns floats for integers, confuses conditional
+hyperparameters of the same name and saves its state as a pickle.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypertune.strategies.plugin import FEATURES, searcher
 
 
 class HyperOptSearcher(HistorySearcher):
-    """TPE over the whole history; hyperopt counts trials that still run or failed as infinitely bad."""
+    """TPE over the whole history; hyperopt treats running and failed trials as infinitely bad."""
 
     def __init__(
         self, space: Space, *, metric: str, mode: str, seed: int, suggest: Callable[..., list[dict[str, Any]]]
@@ -86,7 +86,7 @@ def _options(key: str, domain: Categorical) -> list[Any]:
 
 
 def _numeric(key: str, domain: Numeric) -> Any:
-    """Levels get equal shares: the bounds of a stepped domain are widened by half a step."""
+    """hyperopt's domain; stepped bounds are widened by half a step, so that all levels are equally likely."""
     if domain.normal:
         mean, sd = domain.args[:2]
         return hpo.hp.normal(key, mean, sd) if domain.step is None else hpo.hp.qnormal(key, mean, sd, domain.step)
@@ -114,13 +114,13 @@ def hyperopt(
 ) -> Searcher:
     """TPE; conditional hyperparameters become nested `hp.choice`.
 
-    hyperopt's own defaults are `n_initial` 20 and `gamma` 0.25, under which two of 60 trials count as good; that did
-    worse on each function of `tests/benchmarks/searchers.py`.
+    hyperopt's own defaults are `n_initial` 20 and `gamma` 0.25, with which two of 60 trials count as good. They did
+    worse on every function of `tests/benchmarks/searchers.py`.
 
     Args:
         n_initial: random suggestions before the model is used.
-        n_candidates: draws from the model of the good trials, of which the most promising is suggested.
-        gamma: the good trials are the best `gamma * sqrt(n)`.
+        n_candidates: draws from the model of the good trials; the most promising one is suggested.
+        gamma: the best `gamma * sqrt(n)` trials count as good.
 
     Raises:
         ValueError: for options out of range.

@@ -1,4 +1,4 @@
-"""`hypertune strategies`: what is installed, what each supports, and which pairs are refused."""
+"""`hypertune strategies`: the installed searchers and schedulers, what each supports, and invalid pairs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WORDS = {
     "grid": "grid_search",
     "conditional": "conditional ones",
 }
-"""What a searcher can support besides plain bounded numbers, in the order it is told."""
+"""What a searcher can support besides plain bounded numbers, in the order of the listing."""
 assert WORDS.keys() == FEATURES
 KINDS = {
     "searcher": "Searchers, which propose configurations",
     "scheduler": "Schedulers, which stop, pause or promote trials",
 }
-EVERY_KIND = f"A hyperparameter can be a number; besides there are {', '.join(WORDS.values())}."
+EVERY_KIND = f"Kinds of hyperparameters besides plain numbers: {', '.join(WORDS.values())}."
 PAIRS = (
     "A strategy is searcher+scheduler, e.g. hyperopt+asha. A searcher alone runs with fifo, a scheduler alone with "
     "random."
@@ -50,18 +50,18 @@ def print_strategies(console: Console, format: str = "text") -> None:
         told = captured.get()
     else:
         told = as_json(rows) if format == "json" else as_markdown(rows)
-    # Not by the console, which would wrap it, read brackets as markup, and call it a failure that `| head` has enough.
+    # Not through the console: it would wrap lines, read brackets as markup, and fail when `| head` closes the pipe.
     console.file.write(told)
 
 
 def as_json(rows: list[Row]) -> str:
-    """A JSON object for programs; keys may be added to it, those there are stay.
+    """A JSON object for programs; keys may be added in later versions, never removed.
 
     - `searchers`: objects with `name`, `summary`, `supports` (of `plugin.FEATURES`), `needs`, `options` (name to
-      default, null where there is none) and `install` (what to run before it can be used, else null), sorted by name;
-    - `schedulers`: the same, with `needs_checkpoints` and `asynchronous` in place of `supports` and `needs`;
-    - `short_names`: name to the `searcher+scheduler` it stands for;
-    - `refused`: objects with `strategy` and `reason`, for the pairs that no search space makes valid.
+      default, or null) and `install` (the command to run before it can be used, or null), sorted by name;
+    - `schedulers`: the same, but with `needs_checkpoints` and `asynchronous` instead of `supports` and `needs`;
+    - `short_names`: short name to the `searcher+scheduler` it stands for;
+    - `refused`: objects with `strategy` and `reason`, for pairs that are invalid on every search space.
     """
     own = {"searcher": ("supports", "needs"), "scheduler": ("needs_checkpoints", "asynchronous")}
     facts = {
@@ -136,7 +136,7 @@ def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
 
 
 def _facts(row: Row, *, code: bool = False) -> Iterator[tuple[str, str]]:
-    """What there is to say of a searcher or scheduler besides its summary, label and text."""
+    """Facts about a searcher or scheduler besides its summary, as label and text."""
     mark = "`" if code else ""
     if row.supports is not None:
         yield "supports", _supported(row.supports)
@@ -160,12 +160,12 @@ def _supported(supports: Iterable[str]) -> str:
 
 
 def _default(value: Any) -> str:
-    """As a study file would hold it; no file holds `none`, which is said where there is no default."""
+    """The default as in a study file, or `none`, which no study file contains."""
     return "none" if value is None else json.dumps(value, default=repr)
 
 
 def _reason(name: str, told: str) -> str:
-    """Less the name that it begins with."""
+    """The reason without the name that it begins with."""
     return told.removeprefix(f"{name}: ")
 
 

@@ -17,9 +17,9 @@ class MedianScheduler(FIFOScheduler):
     """Stops a trial whose best value so far is worse than the median of the others' running averages up to the same
     epoch.
 
-    The others are all trials that reported at that epoch, finished or not; Vizier takes finished ones only, of which
-    parallel sweeps have none for long. A failed trial counts as the worst from its failure on. Ray's own rule keys
-    its state by trial object and takes the final result in twice.
+    The others are all trials that reported at that epoch, finished or not. Vizier counts finished trials only, of
+    which parallel sweeps have none for a long time. A failed trial counts as the worst from its failure on. Ray's own
+    rule keys its state by trial object and counts the final result twice.
     """
 
     def __init__(self, *, metric: str, mode: str, grace_period: int, min_trials: int) -> None:
@@ -66,8 +66,8 @@ def median(
     """The median stopping rule.
 
     Args:
-        grace_period: epochs before which no trial is stopped.
-        min_trials: other trials that must have got as far before the rule applies.
+        grace_period: no trial is stopped before this many epochs.
+        min_trials: other trials that must have reached the epoch before the rule applies.
 
     Raises:
         ValueError: for options below 1.

@@ -1,8 +1,7 @@
-"""Optuna's samplers behind its ask and tell: multivariate TPE, Gaussian process, CMA-ES.
+"""Optuna's samplers through its ask-and-tell interface: multivariate TPE, Gaussian process, CMA-ES.
 
-The space is asked for define-by-run, one hyperparameter after the other, so that conditional ones exist for Optuna
-only where they exist. Ray's adapter passes nested choices on as raw objects, drops failed trials and crashes on
-repeated ones.
+The space is defined by run, one hyperparameter after the other, so that Optuna sees a conditional hyperparameter only
+when it is active. Ray's adapter passes nested choices as raw objects, drops failed trials and crashes on repeated ones.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from hypertune.strategies.unit_cube import TAIL
 
 
 class OptunaSearcher(HistorySearcher):
-    """One Optuna study in memory, minimising; a failed trial is told as infinitely bad.
+    """One Optuna study in memory, minimising; a failed trial is reported as infinitely bad.
 
-    The samplers keep state inside (CMA-ES its distribution, the Gaussian process its last fit), which Optuna can only
-    pickle. They are deterministic, so `restore` asks and tells a fresh study once more instead: nothing is executed.
+    The samplers have internal state (CMA-ES its distribution, the Gaussian process its last fit), which Optuna can only
+    pickle. They are deterministic, so `restore` replays the history to a fresh study instead of executing a pickle.
     """
 
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int, sampler: BaseSampler) -> None:
@@ -45,7 +44,7 @@ class OptunaSearcher(HistorySearcher):
         self._study.tell(suggestion.number, suggestion.loss)
 
     def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote, into a searcher made with the same arguments; Optuna is asked and told anew."""
+        """Restores the history into a searcher made with the same arguments, and replays it to Optuna."""
         super().restore(checkpoint_path)
         waiting = self.done()
         for number in range(len(self.history) + 1):
@@ -57,7 +56,7 @@ class OptunaSearcher(HistorySearcher):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's notes on experimental features and replaced infinities, and its log of a new study."""
+    """Silences Optuna's warnings on experimental features and infinities, and its log of a new study."""
     level = library.logging.get_verbosity()
     library.logging.set_verbosity(library.logging.WARNING)
     try:
@@ -74,11 +73,11 @@ def _pick(trial: library.Trial, parameter: Parameter) -> float | int:
     if isinstance(domain, Categorical):
         return trial.suggest_categorical(key, range(len(domain.options)))
     if domain.normal:
-        # Optuna knows no normal distribution: it searches the quantile.
+        # Optuna has no normal distribution: it searches the quantile.
         return domain.from_unit(trial.suggest_float(key, TAIL, 1 - TAIL))
     step = None if domain.log else domain.step
     if domain.integer:
-        # A logarithmic integer has step 1 in Optuna; `Space.resolve` rounds to a coarser one.
+        # A logarithmic integer has step 1 in Optuna; `Space.resolve` rounds to a coarser step.
         return trial.suggest_int(key, int(domain.low), int(domain.high), step=int(step or 1), log=domain.log)
     return trial.suggest_float(key, domain.low, domain.high, step=step, log=domain.log)
 
@@ -96,11 +95,11 @@ def optuna(
 ) -> Searcher:
     """TPE over joint densities (Falkner et al., 2018; Watanabe, 2023), one group per set of active hyperparameters.
 
-    Pending trials are counted among the bad ones (constant liar), so that parallel suggestions keep apart.
+    Pending trials count as bad ones (constant liar), so that parallel suggestions differ.
 
     Args:
         n_initial: random suggestions before the model is used.
-        n_candidates: draws from the model of the good trials, of which the most promising is suggested.
+        n_candidates: draws from the model of the good trials; the most promising one is suggested.
     """
     with _quiet():
         sampler = TPESampler(
@@ -118,7 +117,7 @@ def optuna(
 def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """Log expected improvement on a Matern 5/2 process with ARD; q-log-EI over pending trials (Ament et al., 2023).
 
-    The model covers the hyperparameters that every trial has; those that are conditional are drawn by TPE. Failed
+    The model covers the hyperparameters that every trial has; TPE draws the conditional ones. Failed
     trials count as the worst value seen.
 
     Args:
@@ -139,11 +138,11 @@ def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: in
 def optuna_cmaes(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 1) -> Searcher:
     """CMA-ES (Hansen and Ostermeier, 2001) over the numbers that every trial has; TPE draws the others.
 
-    Wants a hundred trials or more: after 60 it is no better than random on Branin, after 100 it is
-    (`tests/benchmarks/searchers.py`). Where fewer than two numbers are unconditional, it is TPE alone.
+    Needs a hundred trials or more: on Branin it is no better than random after 60 trials, but better after 100
+    (`tests/benchmarks/searchers.py`). With fewer than two unconditional numbers, it is TPE alone.
 
     Args:
-        n_initial: random suggestions before the evolution starts.
+        n_initial: random suggestions before CMA-ES starts.
     """
     sampler = CmaEsSampler(
         seed=seed,

@@ -1,5 +1,5 @@
 """PB2 (Parker-Holder et al., 2020, "Provably Efficient Online Hyperparameter Optimization with Population-Based
-Bandits"): population based training whose clones get the hyperparameters that a model of the training so far likes."""
+Bandits"): population based training in which a model of the training so far chooses the clones' hyperparameters."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CANDIDATES = 1000
 LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)
 NOISES = (0.01, 0.1, 0.5)
 FORGETTING = (0.0, 0.05, 0.2, 0.5)
-"""What the likelihood chooses from: length scale, variance of the noise, and how much of what was learnt about one
-generation is worth nothing in the next."""
+"""Values among which the likelihood chooses: length scale, noise variance, and the share of what was learnt in one
+generation that is forgotten by the next."""
 Parameters = tuple[float, float, float]
 """One of each: length scale, noise, forgetting."""
 Cholesky = tuple[Array, bool]
@@ -35,8 +35,8 @@ Cholesky = tuple[Array, bool]
 class TimeVarying:
     """A Gaussian process over points of the unit cube whose function drifts with time (section 4 of the paper).
 
-    The covariance of two points is (1 - forgetting)^(|t - t'| / 2) exp(-d^2 / (2 length^2)), d being their distance;
-    the three hyperparameters are those of a grid that make the scores most likely.
+    The covariance of two points at distance d is (1 - forgetting)^(|t - t'| / 2) exp(-d^2 / (2 length^2)). The three
+    hyperparameters are those of a grid with the highest likelihood.
 
     Args:
         x: points, shape (n, D).
@@ -54,7 +54,7 @@ class TimeVarying:
         self._weights = cho_solve(self._cholesky, y)
 
     def believe(self, x: Array, t: float) -> None:
-        """Takes in a pending point, shape (D,): its score is what is predicted, only the uncertainty shrinks."""
+        """Adds a pending point, shape (D,), with its predicted score, so that only the uncertainty shrinks."""
         mean, _ = self.predict(x[None], t)
         self._x, self._t = np.vstack([self._x, x]), np.append(self._t, t)
         self._y = np.append(self._y, mean)
@@ -86,8 +86,8 @@ def _covariance(x: Array, t: Array, other_x: Array, other_t: Array, parameters: 
 class Bandit:
     """Explores where the model's upper confidence bound is highest.
 
-    The model's score is how much a member improved in a generation, compared with the others of that generation:
-    improvements shrink as training goes on. At the first generation's end all have begun alike.
+    The model's score is a member's improvement in a generation relative to the others of that generation, since
+    improvements shrink as training proceeds. In the first generation, all members start alike.
     """
 
     def __init__(self, parameters: list[Parameter]) -> None:
@@ -98,7 +98,7 @@ class Bandit:
         self._model: TimeVarying | None = None
 
     def observe(self, intervals: Sequence[Interval]) -> None:
-        """Takes in a generation; the model is fitted anew when it is asked for."""
+        """Adds a generation; the model is refitted at the next suggestion."""
         gains = np.array([interval.after - (interval.before or 0.0) for interval in intervals])
         self._points += [self._point(interval.numbers) for interval in intervals]
         self._times += [interval.generation for interval in intervals]
@@ -112,7 +112,7 @@ class Bandit:
             self._model = TimeVarying(np.array(x), np.array(t, float), np.array(y))
         candidates = rng.random((CANDIDATES, len(self._parameters)))
         mean, deviation = self._model.predict(candidates, generation)
-        # The exploration grows with the logarithm of what is known, with the constants of the authors' code.
+        # Exploration grows with the logarithm of the number of observations; constants from the authors' code.
         width = np.sqrt(0.2 + max(0.0, np.log(0.4 * len(self._scores))))
         best = candidates[np.argmax(mean + width * deviation)]
         self._model.believe(best, generation)
@@ -129,7 +129,7 @@ def _domain(parameter: Parameter) -> Numeric:
 
 
 def _standardised(gains: Array) -> Array:
-    """Gains with mean 0 and variance 1; a failure counts as the worst of the others."""
+    """Gains scaled to mean 0 and variance 1; a failure counts as the worst of the others."""
     finite = gains[np.isfinite(gains)]
     if not len(finite):
         return np.zeros_like(gains)
@@ -155,7 +155,7 @@ def pb2(
     quantile: float = 0.25,
     mutate: list[str] | None = None,
 ) -> TrialScheduler:
-    """Population based bandits, for populations too small for chance; the searcher proposes the first generation.
+    """Population based bandits, for small populations; the searcher proposes the first generation.
 
     Args:
         population_size: trials that train side by side.

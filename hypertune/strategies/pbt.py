@@ -23,7 +23,7 @@ from hypertune.sweep.trial import Fork
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a population that is kept for a fork; `parents` are those it could go on from."""
+    """A place in a population reserved for a fork; `parents` are the trials it could start from."""
 
     population: Population
     fork: Fork
@@ -62,14 +62,14 @@ class Generations:
 
 
 class PopulationScheduler(FIFOScheduler):
-    """Exploits by cloning: at the end of each generation the worst make room for forks of the best.
+    """Exploits by cloning: at the end of each generation, forks of the best replace the worst.
 
-    Every trial is paused, and so saved, at each multiple of `interval`. When its whole population is there, the worst
-    `quantile` is stopped; for each of them a new trial starts from the checkpoint of one of the best, with numbers
-    that `explore` finds. A trial's configuration never changes: the hyperparameters of a model over time are its
-    lineage. While a population waits for its last members, idle workers start the next one.
+    Every trial is paused, and thereby saved, at each multiple of `interval`. When the whole population has reached it,
+    the worst `quantile` is stopped. For each stopped trial a new one starts from the checkpoint of one of the best,
+    with numbers from `explore`. A trial's configuration never changes: the hyperparameters of a model over time are
+    its lineage. While a population waits for its last members, idle workers start the next one.
 
-    After `close` there are no forks: who is left trains to the end.
+    After `close` there are no more forks: the remaining trials train to the end.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class PopulationScheduler(FIFOScheduler):
         self._home: dict[str, Population] = {}
         self._trials: dict[str, Any] = {}
         self._numbers: dict[str, Numbers] = {}
-        # Where each trial was last paused: its epoch and score; a fork begins with its parent's.
+        # Epoch and score at each trial's last pause; a fork starts with its parent's.
         self._epoch: dict[str, int] = {}
         self._before: dict[str, float] = {}
         self._places: deque[Place] = deque()
         self._closed = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Takes the trial in: as the fork that is due, else into the population that is filling up."""
+        """Adds the trial as the fork that is due, else to the population that is filling up."""
         name = trial.trial_id
         if name in self._home:
             return
@@ -109,11 +109,11 @@ class PopulationScheduler(FIFOScheduler):
         self._numbers[name] = self._space.encode(trial.config)
 
     def fork(self, tune_controller: Any) -> Fork | None:
-        """The fork to be started next; the same until `on_trial_add` sees its trial."""
+        """The next fork to start; the same one until `on_trial_add` receives its trial."""
         return self._places[0].fork if self._places else None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Pauses the trial at the end of its generation; stops it if its own result ends the generation and it."""
+        """Pauses the trial at the end of its generation; stops it if it completes the generation and loses."""
         name, epoch = trial.trial_id, int(result["epoch"])
         population = self._home[name]
         if not self.next_decision(name, epoch) <= epoch < self._max_epochs:
@@ -128,7 +128,7 @@ class PopulationScheduler(FIFOScheduler):
         return (self._home[trial_id].generation + 1) * self._interval
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial that is done leaves its population, which goes on with those it has."""
+        """Removes a finished trial from its population, which continues with the others."""
         self.on_trial_remove(tune_controller, trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
@@ -138,7 +138,7 @@ class PopulationScheduler(FIFOScheduler):
             self._settle(tune_controller, population)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A trial that failed or diverged is the worst of its generation."""
+        """Counts a trial that failed or diverged as the worst of its generation."""
         name = trial.trial_id
         population = self._home[name]
         if name in population.members:
@@ -152,7 +152,7 @@ class PopulationScheduler(FIFOScheduler):
         return next((trial for trial in waiting if trial.status == Trial.PAUSED), None)
 
     def close(self, tune_controller: Any) -> None:
-        """No new trials will come in this sweep, and no forks: the populations go on with those they have."""
+        """Closes the populations, which continue with their trials: the sweep starts no new trials and no forks."""
         self._closed = True
         self._places.clear()
         for population in list(self.populations):
@@ -163,7 +163,7 @@ class PopulationScheduler(FIFOScheduler):
         return f"populations: {', '.join(f'{len(p.members)}@{p.generation}' for p in self.populations) or 'none'}"
 
     def _kept_for(self, trial: Any) -> Population | None:
-        """The population with the place that is kept for this trial, if it is the fork that is due."""
+        """The population that reserved a place for this trial, if the trial is the fork that is due."""
         place = self._places[0] if self._places else None
         # Ray's trial has the study's constants in its configuration too.
         if place is None or any(trial.config.get(key) != value for key, value in place.fork.config.items()):
@@ -182,7 +182,7 @@ class PopulationScheduler(FIFOScheduler):
         return newest
 
     def _settle(self, controller: Any, population: Population, but: str = "") -> list[str]:
-        """Ends the generation if it is complete; returns those that are out, all of them stopped but `but`."""
+        """Ends the generation if it is complete; returns the eliminated trials, all of them stopped except `but`."""
         if not population.complete:
             return []
         self._explore.observe([self._interval_of(population, name) for name in population.members])
@@ -193,7 +193,7 @@ class PopulationScheduler(FIFOScheduler):
         if population.over:
             self.populations.remove(population)
         for name in out.to_stop:
-            if name != but:  # it is stopped by the answer to its result
+            if name != but:  # the answer to its result stops that one
                 controller.stop_trial(self._trials[name])
         return out.losers
 
@@ -209,7 +209,7 @@ class PopulationScheduler(FIFOScheduler):
         return Place(population, Fork(config, parent, self._epoch[parent]), tuple(parents))
 
     def _disown(self, name: str) -> None:
-        """Forks of a trial that failed go on from another: its state may have been lost while it was being saved."""
+        """Gives forks of a failed trial another parent: its state may have been lost while it was being saved."""
         for i, place in enumerate(self._places):
             others = [parent for parent in place.parents if parent not in place.population.failed]
             if place.fork.parent_id == name and others:
@@ -218,7 +218,7 @@ class PopulationScheduler(FIFOScheduler):
 
 
 class Perturb:
-    """The paper's way to explore: a factor on each number, or a fresh draw."""
+    """The paper's exploration: multiplies each number by a factor, or draws it afresh."""
 
     def __init__(self, parameters: list[Parameter], resample_probability: float, factors: tuple[float, float]) -> None:
         self._parameters, self._resample, self._factors = parameters, resample_probability, factors
@@ -262,8 +262,8 @@ def pbt(
         population_size: trials that train side by side.
         perturbation_interval: epochs of a generation; by default a fifth of `max_epochs`.
         quantile: share of the population that is replaced, and share that is cloned.
-        resample_probability: how often a clone's hyperparameter is drawn anew instead of multiplied.
-        perturbation_factors: one of them, at random, multiplies a clone's hyperparameter.
+        resample_probability: probability that a clone's hyperparameter is drawn afresh instead of multiplied.
+        perturbation_factors: a clone's hyperparameter is multiplied by one of them, chosen at random.
         mutate: names of the hyperparameters that clones change; by default all that are not whole numbers.
 
     Raises:

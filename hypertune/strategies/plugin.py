@@ -1,4 +1,4 @@
-"""What a searcher or scheduler is to hypertune: a factory with a description, named by an entry point.
+"""Defines searcher and scheduler plugins: a factory with a description, registered as an entry point.
 
 Importing this module does not import Ray.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ray.tune.search import Searcher
 
 FEATURES = frozenset({"integer", "log", "categorical", "conditional", "grid", "normal"})
-"""What a hyperparameter can be beyond a plain bounded number, and a searcher can support or not."""
+"""Kinds of hyperparameters beyond plain bounded numbers, which a searcher may or may not support."""
 
 FIDELITIES = "fidelities"
 """The one thing a searcher can need: a scheduler that trains trials for different numbers of epochs."""
@@ -31,14 +31,14 @@ _GIVEN = ("metric", "mode", "seed", "max_epochs")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One keyword option of a factory: the type a value in the study file must have, and its default."""
+    """One keyword option of a factory: the type that its value in a study file must have, and its default."""
 
     name: str
     type: Any
     default: Any
 
     def check(self, value: Any) -> Any:
-        """`value` as the option's type (an integer will do for a float).
+        """`value` converted to the option's type; an integer is accepted as a float.
 
         Raises:
             ValueError: if it is of another type.
@@ -64,7 +64,7 @@ class _Plugin:
 
     @property
     def missing(self) -> str | None:
-        """What to install before this can be used; None where nothing is missing."""
+        """The command that installs the missing packages; None if none is missing."""
         absent = [pip for module, pip in self.packages.items() if importlib.util.find_spec(module) is None]
         if not absent:
             return None
@@ -74,14 +74,14 @@ class _Plugin:
 
 @dataclass(frozen=True)
 class SearcherPlugin(_Plugin):
-    """A searcher's factory and what it can do. Call it as the factory itself.
+    """A searcher's factory and what it supports. Calling it calls the factory.
 
     Attributes:
         make: the factory.
         summary: one line for `hypertune strategies`.
         packages: optional packages it imports, module name to what pip is to install.
         supports: the `FEATURES` of a hyperparameter that it handles.
-        needs: what it needs of its scheduler: nothing, or `FIDELITIES`.
+        needs: what it requires of its scheduler: nothing, or `FIDELITIES`.
     """
 
     supports: frozenset[str] = frozenset()
@@ -94,13 +94,13 @@ class SearcherPlugin(_Plugin):
 
 @dataclass(frozen=True)
 class SchedulerPlugin(_Plugin):
-    """A scheduler's factory and what it is like. Call it as the factory itself.
+    """A scheduler's factory and its properties. Calling it calls the factory.
 
     Attributes:
         make: the factory.
         summary: one line for `hypertune strategies`.
         packages: optional packages it imports, module name to what pip is to install.
-        needs_checkpoints: whether it pauses trials, which must then save and restore themselves.
+        needs_checkpoints: whether it pauses trials, whose trainable must then save and restore checkpoints.
         asynchronous: whether it decides on a trial without waiting for others.
         fidelities: whether it trains trials for different numbers of epochs.
     """
@@ -158,7 +158,7 @@ def scheduler(
 
 
 def features(parameter: Parameter) -> list[str]:
-    """Which of `FEATURES` the hyperparameter has, the most telling first."""
+    """Which of `FEATURES` the hyperparameter has, the most specific first."""
     domain = parameter.domain
     found = {"conditional"} if parameter.parents else set()
     if isinstance(domain, Categorical):

@@ -1,4 +1,4 @@
-"""What population based schedulers share: a population and its generations, and what its clones may change."""
+"""Shared by population based schedulers: a population, its generations, and what clones may change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Numbers = dict[str, float | int]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What one member did in one generation: with which numbers, from which score (None at first) to which."""
+    """One member's generation: its numbers, and its scores before (None at first) and after."""
 
     population: int
     generation: int
@@ -32,7 +32,7 @@ class Explore(Protocol):
     """Finds new numbers for a clone."""
 
     def observe(self, intervals: Sequence[Interval]) -> None:
-        """A generation is over; called before its clones are asked for."""
+        """Called at the end of a generation, before its clones are asked for."""
 
     def __call__(self, numbers: Numbers, generation: int, rng: np.random.Generator) -> Numbers:
         """Numbers for a clone that trains in `generation`, from those of its parent."""
@@ -40,11 +40,11 @@ class Explore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a generation's end decides.
+    """The decision at the end of a generation.
 
     Attributes:
-        losers: out, those among them that had failed already included.
-        parents: the best, of which forks take the losers' places.
+        losers: eliminated trials, including those that had already failed.
+        parents: the best trials, whose forks replace the losers.
         to_stop: the losers that have not failed.
     """
 
@@ -57,17 +57,17 @@ class Selection:
 class Population:
     """Trials that train side by side, an interval at a time; higher scores are better.
 
-    A generation is complete when each of `size` members has a score or has failed, in whatever order and at whatever
-    concurrency they come. A member that failed is the worst; one that ended otherwise leaves its place empty.
+    A generation is complete when each of `size` members has a score or has failed, in any order and at any concurrency.
+    A member that failed is the worst; one that ended otherwise leaves its place empty.
 
     Attributes:
         number: counts the populations of a sweep from 0.
-        size: how many members the generation has once all have come.
-        generation: how many have been completed.
-        members: in the order they came.
-        scores: of this generation, of those that have come so far.
+        size: how many members a full generation has.
+        generation: how many generations have been completed.
+        members: in the order of arrival.
+        scores: the scores of this generation so far.
         failed: members that have failed in this generation.
-        expected: how many are still to come, as suggestions at first and as forks later.
+        expected: how many members are still to arrive, at first as suggestions, later as forks.
     """
 
     number: int
@@ -88,7 +88,7 @@ class Population:
 
     @property
     def over(self) -> bool:
-        """Whether nobody is left and nobody will come."""
+        """Whether no member is left and none will arrive."""
         return not self.expected and not self.members
 
     def add(self, trial_id: str) -> None:
@@ -96,12 +96,12 @@ class Population:
         self.expected -= 1
 
     def fail(self, trial_id: str) -> None:
-        """The member will not train on."""
+        """Records that the member failed and will not train on."""
         self.scores[trial_id] = FAILURE
         self.failed.add(trial_id)
 
     def leave(self, trial_id: str) -> None:
-        """The member ended without having failed."""
+        """Removes a member that ended without failing."""
         self.members.remove(trial_id)
         self.scores.pop(trial_id, None)
 
@@ -110,9 +110,9 @@ class Population:
         return [name for name in self.members if name not in self.scores]
 
     def advance(self, quantile: float, *, replace: bool) -> Selection:
-        """Ends the generation: the worst `quantile`, and whoever failed, make room if `replace`, else the failed only.
+        """Ends the generation: eliminates the failed members and, if `replace`, the worst `quantile`.
 
-        At least one is replaced, at most half of those that have not failed.
+        At least one member is replaced, at most half of those that have not failed.
         """
         ranked = sorted(self.members, key=lambda name: (-self.scores[name], name in self.failed))
         share = min(math.ceil(quantile * len(ranked)), len(ranked) // 2) if replace else 0
@@ -127,28 +127,28 @@ class Population:
 
 
 def mutable(space: Space, mutate: list[str] | None) -> list[Parameter]:
-    """The hyperparameters that a clone gets new values of: those named, by default all that are not whole numbers.
+    """The hyperparameters that a clone changes: those in `mutate`, by default all that are not whole numbers.
 
     Whole numbers and choices usually shape the model, and a clone of another shape could not load its parent's
     weights.
 
     Raises:
-        ValueError: if one is unknown, no number or conditional, or if there are none.
+        ValueError: if one is unknown, not numeric or conditional, or if there are none.
     """
     numeric = [p for p in space.parameters() if isinstance(p.domain, Numeric) and not p.parents]
     if mutate is None:
         chosen = [p for p in numeric if isinstance(p.domain, Numeric) and not p.domain.integer]
         if not chosen:
             raise ValueError(
-                "no hyperparameter can change while a model trains: the space has none that is a fraction and always"
-                " active; name whole numbers that do not shape the model in the option mutate"
+                "no hyperparameter can change during training: the space has no continuous one that is always active;"
+                " name integer ones that do not change the model's shape in the option mutate"
             )
         return chosen
     known = {parameter.name: parameter for parameter in numeric}
     unknown = [name for name in mutate if name not in known]
     if unknown or not mutate:
         raise ValueError(
-            f"mutate: {', '.join(unknown) or 'names none'}; "
+            f"mutate: {', '.join(unknown) or 'none given'}; "
             f"numeric hyperparameters that are always active: {', '.join(known) or 'none'}"
         )
     return [known[name] for name in mutate]

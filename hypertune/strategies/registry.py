@@ -1,6 +1,6 @@
-"""The strategies there are: what is installed, which pairs make sense, and how one is built.
+"""The registry of strategies: what is installed, which pairs are valid, and how a strategy is built.
 
-Names are known without importing Ray; a searcher or scheduler is imported when it is first looked at.
+Names are known without importing Ray; a searcher or scheduler is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ray.tune.search import Searcher
 
 ALIASES = {"bohb": "bohb+hyperband", "tpe": "hyperopt+fifo"}
-"""Short names that mean something else than `name+fifo` or `random+name`."""
+"""Short names that stand for something other than `name+fifo` or `random+name`."""
 
 P = TypeVar("P", SearcherPlugin, SchedulerPlugin)
 
@@ -30,7 +30,7 @@ class Plugins(Mapping[str, P], Generic[P]):
     """The installed plugins of one kind by name; each is imported when it is first asked for.
 
     Raises:
-        ValueError: when a plugin is asked for that cannot be imported or is no plugin.
+        ValueError: on access to an entry that cannot be imported or is not a plugin.
     """
 
     def __init__(self, kind: str, plugin_type: type[P]) -> None:
@@ -55,13 +55,13 @@ class Plugins(Mapping[str, P], Generic[P]):
         except (ImportError, AttributeError) as error:
             raise ValueError(f"{where} cannot be imported: {error}; fix or remove its package") from error
         if not isinstance(plugin, self._type):
-            raise ValueError(f"{where} is no {self._kind}: decorate it with @{self._kind}(...)")
+            raise ValueError(f"{where} is not a {self._kind}: decorate it with @{self._kind}(...)")
         return cast(P, plugin)
 
 
 @cache
 def _installed(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """What the packages on `path` have registered; reading all of their metadata takes a twentieth of a second."""
+    """The entry points of all packages on `path`; cached, since reading their metadata takes 50 ms."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         if found.setdefault(entry.name, entry).value != entry.value:
@@ -95,7 +95,7 @@ def parse_strategy(name: str) -> Strategy:
     """Reads `searcher+scheduler`, `searcher` (with `fifo`), `scheduler` (with `random`) or an alias.
 
     Raises:
-        ValueError: for unknown names; lists the known ones and a close match.
+        ValueError: for unknown names; names a close match and the known ones.
     """
     name = name.strip()
     parts = [part.strip() for part in ALIASES.get(name, name).split("+")]
@@ -119,7 +119,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> str:
 
 
 def refusal(strategy: Strategy, space: Space | None = None) -> str | None:
-    """Why the pair cannot search `space` (or any space, where it is None); None where it can."""
+    """Why the pair cannot search `space` (any space if None); None if it can."""
     searcher, scheduler = searchers()[strategy.searcher], schedulers()[strategy.scheduler]
     for name, plugin in ((strategy.searcher, searcher), (strategy.scheduler, scheduler)):
         if plugin.missing:
@@ -138,44 +138,43 @@ def refusal(strategy: Strategy, space: Space | None = None) -> str | None:
 
 
 def _mismatch(strategy: Strategy) -> str | None:
-    """Why the two do not go together, whatever the space; None where they do."""
+    """Why searcher and scheduler do not work together on any space; None if they do."""
     needs, scheduler = searchers()[strategy.searcher].needs, schedulers()[strategy.scheduler]
     if FIDELITIES not in needs or scheduler.fidelities:
         return None
     return (
-        f"{strategy.name}: {strategy.searcher} learns from trials of different length, and"
-        f" {strategy.scheduler} trains all alike; use {strategy.searcher}+hyperband or {strategy.searcher}+asha"
+        f"{strategy.name}: {strategy.searcher} learns from trials of different length, but {strategy.scheduler}"
+        f" trains all for the same epochs; use {strategy.searcher}+hyperband or {strategy.searcher}+asha"
     )
 
 
-def build(
-    strategy: Strategy,
-    space: Space,
-    *,
-    metric: str,
-    mode: str,
-    seed: int,
-    max_epochs: int,
-    options: Mapping[str, Any],
-) -> tuple[Searcher, TrialScheduler]:
-    """A fresh searcher and scheduler for one sweep.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a strategy optimises in one sweep: the common arguments of every factory."""
 
-    Each of `options` (the study file's `[strategies.<name>]`) goes to the factory whose keyword it is, to both where
-    both have it.
+    space: Space
+    metric: str
+    mode: str
+    seed: int
+    max_epochs: int
+
+
+def build(strategy: Strategy, task: Task, options: Mapping[str, Any]) -> tuple[Searcher, TrialScheduler]:
+    """Builds a fresh searcher and scheduler for one sweep.
+
+    Each of `options` (the study file's `[strategies.<name>]`) goes to the factory that has a keyword of that name, or
+    to both.
 
     Raises:
-        ValueError: for a refused pair, an unknown option, or an option of the wrong type or value.
+        ValueError: for an invalid pair, an unknown option, or an option of the wrong type or value.
     """
-    reason = refusal(strategy, space)
+    reason = refusal(strategy, task.space)
     if reason:
         raise ValueError(reason)
     plugins = (searchers()[strategy.searcher], schedulers()[strategy.scheduler])
     where = f"strategies.{strategy.name}"
     _refuse_unknown_options(where, plugins, options)
-    searcher, scheduler = (
-        _make(plugin, where, options, space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs)
-        for plugin in plugins
-    )
+    searcher, scheduler = (_make(plugin, where, options, task) for plugin in plugins)
     return searcher, scheduler
 
 
@@ -190,13 +189,7 @@ def _refuse_unknown_options(
             raise ValueError(f"{where}.{key}: unknown option; {hint}known: {', '.join(known) or 'none'}")
 
 
-def _make(
-    plugin: SearcherPlugin | SchedulerPlugin,
-    where: str,
-    options: Mapping[str, Any],
-    space: Space,
-    **given: Any,
-) -> Any:
+def _make(plugin: SearcherPlugin | SchedulerPlugin, where: str, options: Mapping[str, Any], task: Task) -> Any:
     chosen: dict[str, Any] = {}
     for name, option in plugin.options.items():
         if name in options:
@@ -205,14 +198,16 @@ def _make(
             except ValueError as error:
                 raise ValueError(f"{where}.{name}: {error}") from None
     try:
-        return plugin(space, **given, **chosen)
+        return plugin(
+            task.space, metric=task.metric, mode=task.mode, seed=task.seed, max_epochs=task.max_epochs, **chosen
+        )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry of `hypertune strategies`; what does not apply to the kind is None."""
+    """One entry of `hypertune strategies`; fields that do not apply to its kind are None."""
 
     name: str
     kind: str
@@ -247,6 +242,6 @@ def _defaults(plugin: SearcherPlugin | SchedulerPlugin) -> dict[str, Any]:
 
 
 def refused_pairs() -> list[tuple[str, str]]:
-    """The pairs that no space makes valid, each with the reason."""
+    """The pairs that are invalid on every space, each with the reason."""
     pairs = [Strategy(f"{a}+{b}", a, b) for a in searchers() for b in schedulers()]
     return [(pair.name, reason) for pair in pairs if (reason := _mismatch(pair))]

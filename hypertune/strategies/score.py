@@ -1,4 +1,4 @@
-"""What schedulers compare: a result's metric as a score, higher is better whatever the mode."""
+"""Turns a result's metric into the score that schedulers compare; higher is better in both modes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAILURE = -math.inf
 
 
 def score(result: Mapping[str, Any] | None, metric: str, mode: str) -> float:
-    """The metric's value in `result`, negated for mode `min`; `FAILURE` where there is no finite one."""
+    """The metric's value in `result`, negated for mode `min`; `FAILURE` if it is not finite."""
     value = (result or {}).get(metric)
     if value is None or not math.isfinite(value):
         return FAILURE

@@ -1,6 +1,6 @@
 """SMAC3's Bayesian optimisation with a random forest (Lindauer et al., 2022; Hutter et al., 2011).
 
-Ray Tune has no adapter for it. Pending trials play no part in SMAC's model; it only avoids to suggest them again.
+Ray Tune has no adapter for it. SMAC's model ignores pending trials; SMAC only avoids suggesting them again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class SmacSearcher(ExternalSearcher):
     def __init__(self, space: Space, *, metric: str, mode: str, seed: int, n_initial: int) -> None:
         super().__init__(space, metric=metric, mode=mode, seed=seed)
         self._asked: list[Any] = []
-        # SMAC insists on a folder, even if nothing is to be kept; this one goes with the searcher.
+        # SMAC requires a folder even if nothing is kept; this one is deleted with the searcher.
         self._folder = TemporaryDirectory(prefix="hypertune-smac-")
         self._facade = _facade(space, seed, n_initial, Path(self._folder.name)) if space.parameters() else None
 
     def propose(self, number: int, rng: np.random.Generator) -> Config | None:
-        """None once SMAC finds no configuration that it has not suggested before."""
+        """The next configuration; None once SMAC finds no new one."""
         if self._facade is None:
             return self.space.resolve(lambda parameter: 0)
         try:
@@ -108,9 +108,9 @@ def _hyperparameter(parameter: Parameter) -> Any:
 def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.
 
-    Needs the package `smac`. `save` and `restore` ask SMAC everything again. In 40 trials it beats random search on
-    Branin; on a function of integers and choices it is ahead on three seeds of four, which twelve seeds do not
-    establish (`tests/benchmarks/searchers.py`).
+    Needs the package `smac`. `restore` replays all questions to SMAC. In 40 trials it beats random search on Branin; on
+    a function of integers and choices it is ahead on three seeds in four, which is not significant with twelve seeds
+    (`tests/benchmarks/searchers.py`).
 
     Args:
         n_initial: configurations of SMAC's Sobol design before the model is used.

@@ -13,18 +13,18 @@ from hypertune.space.space import Categorical, Config, Parameter, Space
 Array = NDArray[np.float64]
 
 TAIL = 0.001
-"""Quantiles of a normal domain closer than this to 0 or 1 are not searched by a model: it would pick the extremes."""
+"""A model does not search quantiles of a normal domain closer than this to 0 or 1: it would pick the extremes."""
 
 MAX_TABULATED_LEVELS = 1000
-"""A domain with more levels is treated as continuous inside a model; its values are exact all the same."""
+"""A model treats a domain with more levels than this as continuous; its values are still exact."""
 
 
 class UnitCube:
     """Maps a space of P hyperparameters, conditional ones included, to [0, 1]^P and back.
 
-    A numeric coordinate is the quantile of the domain's own distribution (log-warped where the domain is), a
-    categorical one is cut into equal parts, one per option. A configuration determines the coordinates of its active
-    hyperparameters.
+    A numeric coordinate is the quantile in the domain's own distribution, so logarithmic domains are log-warped. A
+    categorical coordinate is divided into equal parts, one per option. A configuration determines the coordinates of
+    its active hyperparameters.
     """
 
     def __init__(self, space: Space) -> None:
@@ -79,7 +79,7 @@ class UnitCube:
         return active
 
     def features(self, u: Array) -> Array:
-        """What a kernel sees of points `u`, shape (M, F): equal for points that mean the same configuration.
+        """Features of points `u` for a kernel, shape (M, F): equal for points of the same configuration.
 
         Numbers are rounded to their levels (Garrido-Merchan and Hernandez-Lobato, 2020), choices become one column per
         option (one column in all for two options), inactive coordinates a constant.

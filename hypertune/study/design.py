@@ -1,4 +1,4 @@
-"""Designs of experiments: which cells of a search space are run, and the factors that they vary.
+"""Designs of experiments: the cells of a search space to run, and the factors that they vary.
 
 A design is a finite list of configurations, fixed before anything is trained: the full factorial grid, or one
 hyperparameter at a time around a baseline (Box, Hunter and Hunter 2005, "Statistics for Experimenters", chapter 5).
@@ -20,7 +20,7 @@ from hypertune.space.space import Categorical, Config, Space
 MAX_SIZE = 1_000_000
 POINTS, LEVELS = 5, 10
 EPOCHS = "epochs"
-"""Name of the factor that is read off the learning curves."""
+"""Name of the factor whose levels are read off the learning curves."""
 
 
 class Design(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -29,28 +29,28 @@ class Design(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     kind: Literal["grid", "one_at_a_time"]
     """All combinations of all levels; or the baseline and every cell that differs from it in one hyperparameter."""
     baseline: dict[str, Any] | None = None
-    """Of `one_at_a_time`: one level of every hyperparameter; by default the middle of each."""
+    """For `one_at_a_time`: one level of every hyperparameter; by default the middle one."""
     epochs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=2)] | None = None
-    """Makes the number of epochs a factor with these levels, read off the curves of trials that train for the most."""
+    """Makes the number of epochs a factor with these levels, read off the curves of full trainings."""
     points: Annotated[int, Meta(ge=1)] = POINTS
     """Levels of a continuous hyperparameter, evenly spread on its own scale."""
     levels: Annotated[int, Meta(ge=1)] = LEVELS
-    """A stepped domain of at most this many levels is enumerated; a larger one gets `points` levels too."""
+    """A stepped domain of at most this many levels is enumerated; a larger one gets `points` levels."""
 
     def __post_init__(self) -> None:
         if self.kind == "grid" and self.baseline is not None:
             raise ValueError('baseline: belongs to kind = "one_at_a_time"; a grid has none')
         if self.epochs is not None and self.epochs != sorted(set(self.epochs)):
-            raise ValueError(f"epochs: each once and in rising order, got {self.epochs}")
+            raise ValueError(f"epochs: give each once, in ascending order, got {self.epochs}")
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the searcher of this design is told."""
+        """The options of this design's searcher."""
         told = {"points": self.points, "levels": self.levels}
         return told if self.baseline is None else {**told, "baseline": self.baseline}
 
     def cells(self, space: Space) -> Cells:
-        """The cells in this space.
+        """The cells of this design in `space`.
 
         Raises:
             ValueError: if the space or the baseline does not make a design.
@@ -60,14 +60,16 @@ class Design(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return OneAtATime(space, self.baseline, self.points, self.levels)
 
     def factors(self, space: Space) -> tuple[Factor, ...]:
-        """What is varied, the epochs last; a hyperparameter with one level is a constant and no factor.
+        """The factors, epochs last; a hyperparameter with one level is a constant and not a factor.
 
         Raises:
-            ValueError: if a hyperparameter is conditional: its effect would be mixed with that of what it depends on.
+            ValueError: if a hyperparameter is conditional; its effect would be confounded with its parent's.
         """
         for parameter in space.parameters():
             if parameter.parents:
-                raise ValueError(f"{parameter.name}: a design has no conditional hyperparameters; list all its options")
+                raise ValueError(
+                    f"{parameter.name}: a design takes no conditional hyperparameters; list all its options"
+                )
         cells = self.cells(space)
         levels = {parameter.key: cells.levels(parameter.key) for parameter in space.parameters()}
         if self.epochs is not None:
@@ -81,7 +83,7 @@ class Factor:
 
     Attributes:
         name: the hyperparameter's key in the space, or `epochs`.
-        levels: its values, numbers in rising order.
+        levels: its values; numbers are in ascending order.
     """
 
     name: str
@@ -108,14 +110,14 @@ class Cells(Protocol):
 
 
 class Grid:
-    """All combinations of a space's values, numbered from 0; what is conditional multiplies its own option only.
+    """All combinations of a space's values, numbered from 0; a conditional value multiplies only its own option.
 
     Args:
         points: values per continuous hyperparameter, evenly spread on its own scale.
-        levels: a stepped domain of at most this many levels is enumerated, a larger one gets `points` values too.
+        levels: a stepped domain of at most this many levels is enumerated, a larger one gets `points` values.
 
     Raises:
-        ValueError: if there are more than a million.
+        ValueError: if there are more than a million combinations.
     """
 
     def __init__(self, space: Space, points: int, levels: int) -> None:
@@ -130,7 +132,7 @@ class Grid:
             )
 
     def config(self, index: int) -> Config:
-        """Configuration `index`; the first hyperparameter varies fastest."""
+        """The configuration of that index; the first hyperparameter varies fastest."""
         numbers = dict(self._digits(self.space, index, ""))
         return self.space.resolve(lambda parameter: numbers[parameter.key])
 
@@ -169,10 +171,10 @@ class OneAtATime:
 
     Args:
         baseline: one value of every hyperparameter, by its key; None takes the middle level of each. A number that is
-            not among the levels of its hyperparameter becomes one.
+            not a level of its hyperparameter is added as one.
 
     Raises:
-        ValueError: for a hyperparameter that is missing, unknown, conditional, or not given a value of its domain.
+        ValueError: for a hyperparameter that is missing, unknown or conditional, or a value outside its domain.
     """
 
     def __init__(self, space: Space, baseline: Mapping[str, Any] | None, points: int, levels: int) -> None:
@@ -180,7 +182,7 @@ class OneAtATime:
         parameters = {parameter.key: parameter for parameter in space.parameters()}
         for parameter in parameters.values():
             if parameter.parents:
-                raise ValueError(f"{parameter.name}: one_at_a_time varies no conditional hyperparameters")
+                raise ValueError(f"{parameter.name}: one_at_a_time takes no conditional hyperparameters")
         self._values = {key: level_numbers(p.domain, points, levels) for key, p in parameters.items()}
         self.baseline = self._middle() if baseline is None else self._read(parameters, baseline)
         for key, number in self.baseline.items():
@@ -211,7 +213,7 @@ class OneAtATime:
 
 
 def _number_of(key: str, domain: Numeric | Categorical, value: Any) -> float | int:
-    """A value as `Space.resolve` wants it: itself, or the index of an option."""
+    """The value as `Space.resolve` takes it: a number, or the index of an option."""
     try:
         if isinstance(domain, Categorical):
             return domain.index(value)
@@ -224,7 +226,7 @@ def _number_of(key: str, domain: Numeric | Categorical, value: Any) -> float | i
 
 
 def level_numbers(domain: Numeric | Categorical, points: int, levels: int) -> list[float]:
-    """The domain's values on the grid: options by index, all levels, or quantiles, the bounds among them."""
+    """The domain's values on the grid: option indices, all levels, or quantiles including the bounds."""
     if isinstance(domain, Categorical):
         return list(range(len(domain.options)))
     if domain.levels is not None and domain.levels <= levels:
@@ -236,7 +238,7 @@ def level_numbers(domain: Numeric | Categorical, points: int, levels: int) -> li
 
 
 def _named(space: Space, key: str, numbers: list[float]) -> tuple[Any, ...]:
-    """Levels as they stand in a configuration."""
+    """Levels as the values of a configuration."""
     domain = next(parameter.domain for parameter in space.parameters() if parameter.key == key)
     values = [domain.options[int(n)] for n in numbers] if isinstance(domain, Categorical) else numbers
     ordered = Factor(key, tuple(values)).numeric
@@ -244,6 +246,6 @@ def _named(space: Space, key: str, numbers: list[float]) -> tuple[Any, ...]:
 
 
 def _children(space: Space) -> Iterator[tuple[str, object]]:
-    """Entries with the part of the key they add; a nested space ends its own with a slash."""
+    """Entries with their part of the key; that of a nested space ends with a slash."""
     for name, entry in space.entries.items():
         yield f"{name}/" if isinstance(entry, Space) else name, entry

@@ -1,4 +1,4 @@
-"""How much a study is at most: sweeps, trials, epochs, seconds, and how large its search space is."""
+"""Upper bounds on a study (sweeps, trials, epochs, seconds), and the size of its search space."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Extent:
     """Upper bounds over all sweeps of a study; None where the budget sets none.
 
     Attributes:
-        retrainings: trainings of incumbents after the sweeps, for a trainable that is retrained.
-        retraining_epochs: epochs of these.
+        retrainings: retrainings of incumbents after the sweeps, if the trainable is retrained.
+        retraining_epochs: epochs of all retrainings.
     """
 
     sweeps: int
@@ -28,11 +28,11 @@ class Extent:
 
 
 def extent(study: Study) -> Extent:
-    """What the study may spend, all sweeps together."""
+    """The upper bounds over all sweeps of the study."""
     sweeps, longest, budget = len(study.strategies) * len(study.seeds), study.training.max_epochs, study.budget
     # Only the built-in models are retrained; they have a data set.
     retrainings = study.retrain * sweeps if study.training.dataset is not None else 0
-    trials = budget.trials or budget.epochs  # a trial trains for an epoch at least
+    trials = budget.trials or budget.epochs  # a trial trains for at least one epoch
     epochs = budget.epochs or (budget.trials * longest if budget.trials else None)
     return Extent(
         sweeps=sweeps,

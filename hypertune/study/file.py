@@ -1,4 +1,4 @@
-"""What a study file may hold: its tables as checked structures, and what is wrong with one in plain words."""
+"""The tables of a study file as checked structures, and plain error messages for a wrong one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seed = Annotated[int, Meta(ge=0)]
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What each sweep may spend; exactly one of the three."""
+    """What each sweep may spend, in exactly one of the three units."""
 
     epochs: Positive | None = None
     """Training epochs, summed over the trials."""
@@ -48,27 +48,26 @@ class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     trainable: str
     """Built in: `cnn`, `mlp`; or `package.module:attribute`, any Ray Tune trainable."""
     dataset: str | None = None
-    """`digits`, `fashion_mnist`, `mnist`, `cifar10`, `npz`, `image_folder`, a plugin's; none for your own trainable."""
+    """`digits`, `fashion_mnist`, `mnist`, `cifar10`, `npz`, `image_folder`, a plugin's; None for your own trainable."""
     path: str | None = None
-    """Where the data of `npz` and `image_folder` lie."""
+    """The file of `npz`, or the folder of `image_folder`."""
     classes: list[str] | None = None
-    """Keep these classes only, in this order."""
+    """Keep only these classes, in this order."""
     image_size: Positive | Annotated[list[Positive], Meta(min_length=2, max_length=2)] | None = None
-    """Pixels to resize all images to: one number for squares, or `[height, width]`. An image is scaled, keeping its
-    proportions, until it covers that, and what juts out is cut off evenly. Without, all images must have one size."""
+    """Resize all images to this many pixels: one number for squares, or `[height, width]`. An image is scaled to cover
+    that size, keeping its aspect ratio, and cropped at the centre. By default all images must have the same size."""
     channels: Literal[1, 3] | None = None
-    """1 makes all images grey, 3 gives all of them three channels. Without, all must be grey or all in colour."""
+    """1 makes all images grey, 3 gives them three channels. By default all must be grey or all in colour."""
     validation_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    """Share of the training data held out for selection, where the data set has no validation split."""
+    """Share of the training data held out for validation, if the data set has no validation split."""
     test_fraction: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    """Share of the data held out for the final scores where the data set has no test split, and only there; without
-    0.2."""
+    """Share of the data held out for testing; allowed only if the data set has no test split, by default 0.2."""
     split_seed: Seed = 0
-    """Seed of both; the same for all sweeps, so that they are judged on the same images."""
+    """Seed of both splits; the same for all sweeps, so that they are judged on the same images."""
     max_epochs: Positive = 10
     """Epochs of a full training."""
     steps_per_epoch: Positive | None = None
-    """Batches that make an epoch of the built-in models; by default as many as go once through the training data."""
+    """Batches per epoch of the built-in models; by default one pass over the training data."""
     config: dict[str, Any] = {}
     """Constants handed to every trial."""
 
@@ -79,7 +78,7 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     cpus_per_trial: Annotated[float, Meta(ge=0)] = 1
     gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
     epoch_timeout_s: Amount | None = None
-    """A trial that reports nothing for so many seconds hangs: its worker is killed, the trial tried again twice."""
+    """A trial that reports nothing for this many seconds is hung: its worker is killed and the trial retried twice."""
 
     def __post_init__(self) -> None:
         if not self.cpus_per_trial and not self.gpus_per_trial:
@@ -87,7 +86,7 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Logging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is kept of every trial besides the records."""
+    """What is logged of every trial besides the records."""
 
     configs: bool = False
     """`configs/TRIAL.toml`: its configuration with its time stamps."""
@@ -130,7 +129,7 @@ def convert(tables: dict[str, Any]) -> StudyFile:
     """The tables of a study file, checked.
 
     Raises:
-        ValueError: one line that names the key and what would be right.
+        ValueError: one line that names the key and the remedy.
     """
     try:
         file = msgspec.convert(tables, StudyFile)
@@ -141,7 +140,7 @@ def convert(tables: dict[str, Any]) -> StudyFile:
         if file.design is None and not given:
             raise ValueError(f"study.{key}: this key is missing")
         if file.design is not None and given:
-            raise ValueError(f"study.{key}: a [design] runs each of its cells in full and has none; leave it out")
+            raise ValueError(f"study.{key}: not allowed with a [design], which runs each cell in full; leave it out")
     return file
 
 
@@ -157,8 +156,8 @@ _TABLES: dict[str, tuple[str, ...]] = {
 
 
 def explain(message: str) -> str:
-    """msgspec's message turned into `key: what is wrong`, with the known keys where one is unknown."""
-    # A key may be any text, and the message has to stay one line.
+    """Turns msgspec's message into `key: what is wrong`; lists the known keys for an unknown one."""
+    # A key may be any text, but the message must stay on one line.
     message = re.sub(r"[\x00-\x1f\x7f]", lambda control: repr(control[0])[1:-1], message)
     text, _, path = message.partition(" - at `$")
     key = path.rstrip("`").lstrip(".")

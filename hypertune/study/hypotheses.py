@@ -1,6 +1,6 @@
-"""Hypotheses as a study file states them: one English sentence of a few fixed forms, read into what can be checked.
+"""Hypotheses of a study file: English sentences of a few fixed forms, parsed into claims that can be checked.
 
-What `>` means is *is better than*, by the study's metric and mode; *increases* and *decreases* are about the number.
+`>` means *is better than*, by the study's metric and mode; *increases* and *decreases* refer to the number itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VALUE, SECONDS, PARAMETERS = "value", "seconds", "parameters"
 STRATEGY = "strategy"
 """The factor of a study that compares strategies."""
 WITHIN = 0.005
-"""How much accuracy counts as no difference where a hypothesis does not say: half a point."""
+"""Default margin for no difference in accuracy: half a percentage point."""
 EXAMPLES = (
     "accuracy increases with filters", "adam > sgd", "adam > sgd by 0.01", "adam equals adamw within 0.005",
     "units1 = 4 > units1 = 2", "batch norm is more robust to lr than none", "accuracy peaks inside lr",
@@ -26,12 +26,12 @@ EXAMPLES = (
 )  # fmt: skip
 
 Where = tuple[tuple[str, Any], ...]
-"""Cells by `(factor, level)`; those that it does not name are averaged over."""
+"""Cells by `(factor, level)`; factors that are not named are averaged over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Better:
-    """`left > right by margin`: left is better, by more than the margin."""
+    """`left > right by margin`: left is better by more than the margin."""
 
     left: Where
     right: Where
@@ -66,7 +66,7 @@ class NoGain:
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """`flat in factor beyond level within margin`: no later level differs from this one by more than the margin."""
+    """`flat in factor beyond level within margin`: no later level differs from `level` by more than the margin."""
 
     factor: str
     beyond: Any
@@ -75,7 +75,7 @@ class Flat:
 
 @dataclass(frozen=True, slots=True)
 class Robust:
-    """`left is more robust to factor than right`: over the factor's levels, left's outcome ranges less widely."""
+    """`left is more robust to factor than right`: left's outcome has a smaller range over the factor's levels."""
 
     left: Where
     right: Where
@@ -84,7 +84,7 @@ class Robust:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """`accuracy peaks inside factor`: some inner level is better than both ends."""
+    """`accuracy peaks inside factor`: an inner level is better than both ends."""
 
     factor: str
 
@@ -114,8 +114,8 @@ class Parser:
     """Reads hypotheses about one study.
 
     Args:
-        factors: what its design varies; without a design the hyperparameters, without levels.
-        strategies: what it compares; empty with a design.
+        factors: the factors of its design; without a design the hyperparameters, without levels.
+        strategies: the strategies that it compares; empty with a design.
         metric: the study's metric.
     """
 
@@ -127,7 +127,7 @@ class Parser:
         """The hypothesis that `text` states.
 
         Raises:
-            ValueError: if it is of none of the forms, or names what the study does not have.
+            ValueError: if it has none of the forms, or names something that is not in the study.
         """
         plain = " ".join(text.split())
         for pattern, read in self._forms():
@@ -137,10 +137,10 @@ class Parser:
                 if self.strategies and not isinstance(claim, Better | Equal | Trend):
                     raise ValueError(f"{text!r}: needs a [design]; strategies do not spread their trials evenly")
                 return Hypothesis(plain, claim)
-        raise ValueError(f"{text!r}: is of no form that can be checked; such are {_quoted(EXAMPLES)}")
+        raise ValueError(f"{text!r}: not a form that can be checked; examples: {_quoted(EXAMPLES)}")
 
     def _forms(self) -> list[tuple[str, Callable[..., Claim]]]:
-        """Patterns in order, each with what reads its groups."""
+        """Patterns in order, each with the function that reads its groups."""
         within = r"(?: within (\S+))?"
         return [
             (r"(.+?) (increases|decreases) with (.+)", self._trend),
@@ -165,7 +165,7 @@ class Parser:
         self._metric_only(outcome)
         name = self._ordered(factor)
         if not self.strategies and len(self.factors[name].levels) < 3:
-            raise ValueError(f"{name}: has no level inside; a peak takes three levels or more")
+            raise ValueError(f"{name}: has no inner level; a peak needs at least three levels")
         return Peak(name)
 
     def _no_gain(self, factor: str, within: str | None) -> NoGain:
@@ -176,7 +176,7 @@ class Parser:
         if factor is None:
             numeric = [name for name, known in self.factors.items() if known.numeric]
             if len(numeric) != 1:
-                raise ValueError(f"flat beyond {level}: say in which factor: flat in FACTOR beyond {level}")
+                raise ValueError(f"flat beyond {level}: name the factor: flat in FACTOR beyond {level}")
             factor = numeric[0]
         name = self._ordered(factor)
         beyond = self._level(name, level)
@@ -207,26 +207,26 @@ class Parser:
 
     def _metric_only(self, outcome: str | None) -> None:
         if outcome is not None and self._outcome(outcome) != "value":
-            raise ValueError(f"{outcome!r}: this form is about {self.metric} only")
+            raise ValueError(f"{outcome!r}: this form takes {self.metric} only")
 
     def _ordered(self, name: str, *, numeric: bool = True) -> str:
         if name not in self.factors:
-            raise ValueError(f"{name!r}: is not varied by the study; varied: {', '.join(self.factors) or 'nothing'}")
+            raise ValueError(f"{name!r}: not varied by the study; varied: {', '.join(self.factors) or 'nothing'}")
         if numeric and not self.factors[name].numeric:
-            raise ValueError(f"{name}: its levels are no numbers, so that they have no order")
+            raise ValueError(f"{name}: its levels are not numbers and have no order")
         return name
 
     def _margin(self, within: str | None) -> float:
         if within is not None:
             return _number(within)
         if "accuracy" not in self.metric:
-            raise ValueError(f"say how much {self.metric} counts as no difference, e.g. within 0.01")
+            raise ValueError(f"say which difference in {self.metric} counts as none, e.g. within 0.01")
         return WITHIN
 
     def _cells(self, text: str, *, other_than: str | None = None) -> Where:
         if self.strategies:
             if text not in self.strategies:
-                raise ValueError(f"{text!r}: is no strategy of the study ({', '.join(self.strategies)})")
+                raise ValueError(f"{text!r}: not a strategy of the study ({', '.join(self.strategies)})")
             return ((STRATEGY, text),)
         where = tuple(self._condition(part.strip(), other_than) for part in text.split(","))
         if len({name for name, _ in where}) < len(where):
@@ -259,7 +259,7 @@ class Parser:
 
 
 def _find(factor: Factor, text: str) -> list[Any]:
-    """The level that `text` names, in a list; empty if there is none."""
+    """A list with the level that `text` names; empty if there is none."""
     return [level for level in factor.levels if str(level) == text or _same_number(level, text)]
 
 
@@ -274,7 +274,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r}: a number is wanted here") from None
+        raise ValueError(f"{text!r}: must be a number") from None
 
 
 def _quoted(texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""A study: everything that defines a comparison. TOML in, checked, TOML out."""
+"""A study: everything that defines a comparison, read from TOML, checked, and written as TOML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SEEDS = 30
 FEWEST_TO_DECIDE = 3
 MARGIN_OF_ACCURACY = 0.005
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What a study or strategy may be called: safe as a folder name and in a report."""
+"""Allowed names of studies and strategies: safe as a folder name and in a report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -33,12 +33,12 @@ class Study:
     """One comparison: strategies x seeds on one search space and one budget.
 
     Raises:
-        ValueError: if a value is out of range; the message names the key as it stands in a study file.
+        ValueError: if a value is out of range; the message names the key of the study file.
     """
 
     name: str
     strategies: tuple[str, ...]
-    """Names as `random`, `hyperopt+asha`; checked against the registry when the study runs."""
+    """Names such as `random` or `hyperopt+asha`; checked against the registry when the study runs."""
     seeds: tuple[int, ...]
     """One sweep per strategy and seed; with `until_decided` those that there may be at most."""
     budget: Budget
@@ -53,7 +53,7 @@ class Study:
     retrain: int = 3
     """Seeds with which each sweep's incumbent is retrained and scored once on the test split; 0 for none."""
     give_up_after: int = 10
-    """Trials that may fail before one has reported anything; then the study ends. 0 for any number."""
+    """The study ends if this many trials fail before any trial reports; 0 for never."""
     margin: float | None = None
     """Strategies whose values differ by no more than this are practically equal, in the metric's units; 0 for none.
     Without it `practical_margin` decides."""
@@ -62,18 +62,18 @@ class Study:
     max_seconds: float | None = None
     """Seconds after which an undecided study takes no further seed."""
     hypotheses: tuple[str, ...] = ()
-    """Sentences that the records are to support or refute; see `hypertune.study.hypotheses`."""
+    """Sentences to be supported or refuted by the records; see `hypertune.study.hypotheses`."""
     design: Design | None = None
-    """A design of experiments in place of strategies: its cells are the one sweep of every seed, each in full."""
+    """A design of experiments instead of strategies: one sweep per seed runs each of its cells in full."""
     logging: Logging = field(default_factory=Logging)
-    """What is kept of every trial besides the records."""
+    """What is logged of every trial besides the records."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"study.name: letters, digits, '.', '_' and '-' only, got {self.name!r}")
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
-                raise ValueError(f"study.{key}: each one once, got {list(values)}")
+                raise ValueError(f"study.{key}: give each one once, got {list(values)}")
         for name in self.options:
             if name not in self.strategies:
                 raise ValueError(
@@ -81,10 +81,10 @@ class Study:
                     f"({', '.join(self.strategies)})"
                 )
         if not self.space.parameters() and not (self.design and self.design.epochs):
-            raise ValueError("space: names no hyperparameter to search, e.g. lr = { loguniform = [1e-4, 1e-1] }")
+            raise ValueError("space: no hyperparameter to search; add e.g. lr = { loguniform = [1e-4, 1e-1] }")
         for name in self.space.entries:
             if name in self.training.config:
-                raise ValueError(f"space.{name}: stands in training.config as a constant too; keep one of them")
+                raise ValueError(f"space.{name}: also a constant in training.config; keep one of them")
         if self.until_decided and len(self.seeds) < FEWEST_TO_DECIDE:
             raise ValueError(f"study.max_seeds: nothing is decided with fewer than {FEWEST_TO_DECIDE} seeds")
         if self.max_seconds is not None and not self.until_decided:
@@ -98,7 +98,7 @@ class Study:
         return f"Study({self.name}: {self.outline()}; {self.mode} {self.metric} of {self.training.trainable}; {names})"
 
     def outline(self) -> str:
-        """What is compared, in words: `random, asha; 5 seeds; 200 epochs each`."""
+        """A summary in words: `random, asha; 5 seeds; 200 epochs each`."""
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         if self.until_decided:
             seeds = f"until decided, at most {seeds}"
@@ -117,14 +117,14 @@ class Study:
         return margin or None
 
     def factors(self) -> tuple[Factor, ...]:
-        """What the design varies; nothing without one."""
+        """The factors of the design; empty without one."""
         return self.design.factors(self.space) if self.design is not None else ()
 
     def claims(self) -> tuple[Hypothesis, ...]:
-        """The hypotheses, read.
+        """The parsed hypotheses.
 
         Raises:
-            ValueError: if one cannot be checked by this study.
+            ValueError: if this study cannot check one of them.
         """
         if self.design is not None:
             parser = Parser(self.factors(), (), self.metric)
@@ -138,7 +138,7 @@ class Study:
         """Reads a study file, or a shipped study by its name, e.g. `digits_cnn`.
 
         Raises:
-            ValueError: one line that names the file, the key and what would be right.
+            ValueError: one line that names the file, the key and the remedy.
         """
         path = _find(source)
         try:
@@ -153,7 +153,7 @@ class Study:
         """A study from the tables of a study file.
 
         Raises:
-            ValueError: one line that names the key and what would be right.
+            ValueError: one line that names the key and the remedy.
         """
         file = convert({**tables, "space": tables.get("space", {})})
         table, space = file.study, Space.parse(file.space)
@@ -181,7 +181,7 @@ class Study:
         )
 
     def to_tables(self) -> dict[str, Any]:
-        """The tables that `parse` reads back to the same study, every default spelt out."""
+        """The tables from which `parse` makes the same study, with every default spelt out."""
         planned = {"strategies": list(self.strategies), "budget": msgspec.to_builtins(self.budget)}
         table: dict[str, Any] = {"seeds": list(self.seeds)}
         if self.until_decided:
@@ -216,7 +216,7 @@ class Study:
 
 
 def plan(design: Design, space: Space) -> dict[str, Any]:
-    """The fields of a study that its design decides: strategies, their options, and the budget of all its cells.
+    """The fields of a study that follow from its design: strategies, their options, and the budget for all cells.
 
     Raises:
         ValueError: if the space or the baseline does not make a design.
@@ -233,22 +233,22 @@ def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
         names = tuple(file.study.strategies or ())
         return {"strategies": names, "budget": file.study.budget, "options": file.strategies}
     if file.strategies:
-        raise ValueError(f"strategies.{next(iter(file.strategies))}: a [design] has no strategies; leave it out")
+        raise ValueError(f"strategies.{next(iter(file.strategies))}: not allowed with a [design]; leave it out")
     return plan(file.design, space)
 
 
 def _check_design(study: Study, design: Design) -> None:
-    """Whether the study runs each of the design's cells in full.
+    """Checks that the study runs each of the design's cells in full.
 
     Raises:
-        ValueError: if it does not, or if its epochs cannot be read off its curves.
+        ValueError: if it does not, or if the levels of `epochs` cannot be read off the curves.
     """
     if {key: getattr(study, key) for key in ("strategies", "budget")} != {
         key: value for key, value in plan(design, study.space).items() if key != "options"
     }:
         raise ValueError(
-            "design: each of its cells is run in full, never stopped early, so that it has neither other strategies nor"
-            " another budget; leave --strategies and --budget out"
+            "design: runs each cell in full, so that strategies and budget cannot be changed; leave out --strategies"
+            " and --budget"
         )
     try:
         names = [factor.name for factor in design.factors(study.space)]
@@ -263,11 +263,11 @@ def _check_epochs(study: Study, epochs: list[int], names: list[str]) -> None:
         raise ValueError("design.epochs: [space] has a hyperparameter of that name; keep one of them")
     if epochs[-1] != study.training.max_epochs:
         raise ValueError(
-            f"design.epochs: the last one, {epochs[-1]}, has to be training.max_epochs, {study.training.max_epochs}"
+            f"design.epochs: the last one, {epochs[-1]}, must be training.max_epochs, {study.training.max_epochs}"
         )
     if "lr_schedule" in study.space.entries or study.training.config.get("lr_schedule", "none") != "none":
         raise ValueError(
-            "design.epochs: with an lr_schedule a training of fewer epochs is not the beginning of a longer one; "
+            "design.epochs: with an lr_schedule, a shorter training is not the beginning of a longer one; "
             'use lr_schedule = "none", or one study per max_epochs'
         )
 
@@ -282,7 +282,7 @@ def _claim(parser: Parser, number: int, text: str) -> Hypothesis:
 def shipped() -> dict[str, Path]:
     """The study files that come with the package: name to path."""
     package = Path(__file__).parents[1]
-    # An installed wheel holds them inside the package, a checkout beside it.
+    # They are inside the package in an installed wheel, beside it in a checkout.
     folders = [folder for folder in (package / "search_spaces", package.parent / "search_spaces") if folder.is_dir()]
     return {path.stem: path for path in sorted(folders[0].glob("*.toml"))} if folders else {}
 
@@ -305,7 +305,7 @@ def _spell_out(table: Struct) -> dict[str, Any]:
 
 
 def tomlable(value: Any) -> Any:
-    """The value as TOML can hold it; what it cannot hold becomes its `repr`."""
+    """The value in types that TOML has; anything else becomes its `repr`."""
     if isinstance(value, Mapping):
         return {str(key): tomlable(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""One strategy run once: a state machine that knows neither Ray nor a clock."""
+"""One strategy run once with one seed, as a state machine without Ray and without a clock."""
 
 from hypertune.sweep.sweep import Sweep
 

@@ -1,4 +1,4 @@
-"""Retraining: the incumbent of every sweep trained from scratch with fresh seeds and scored once on the test split."""
+"""Retraining: trains each sweep's incumbent from scratch with fresh seeds, and scores it once on the test split."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hypertune.sweep.sweep import CONTINUE, STOP
 from hypertune.sweep.trial import Report, Trial, View
 
 FIRST_SEED = 10_000
-"""Retraining seeds start here, far from any sweep's, and are the same for all strategies."""
+"""The first retraining seed, far from the seeds of sweeps; the same seeds are used for all strategies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """The best trial of a sweep, to be trained again for as many epochs as its best value took.
+    """The best trial of a sweep, to be retrained up to the epoch of its best value.
 
     Attributes:
-        schedule: configurations by their first epoch, where it is not `config` from start to end.
+        schedule: configurations by their first epoch, if the trial did not use `config` throughout.
     """
 
     strategy: str
@@ -47,7 +47,7 @@ class Job:
 
 
 class Retraining:
-    """A stage of the queue, like a sweep, with a fixed list of jobs and no strategy."""
+    """A stage of the queue like a sweep, but with a fixed list of jobs instead of a strategy."""
 
     def __init__(self, jobs: list[Job], *, workers: int, emit: Callable[[Event], None]) -> None:
         self._waiting = list(jobs)
@@ -83,14 +83,14 @@ class Retraining:
     def added(self, trial: Trial, view: View) -> None: ...
 
     def grant(self, trial_id: str) -> int:
-        """Each epoch is reported as it comes."""
+        """One: each epoch is reported by itself."""
         return 1
 
-    def choose(self, view: View) -> Any | None:
+    def choose(self, view: View) -> Trial | None:
         return None
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        """A retraining is short and starts anew when interrupted."""
+        """Ignored: a retraining is short and starts from scratch after an interruption."""
 
     def report(self, trial: Trial, report: Report, view: View) -> str:
         self._last[trial.trial_id] = report

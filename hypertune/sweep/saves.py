@@ -1,4 +1,4 @@
-"""The checkpoints of a sweep's trials: what forks start from."""
+"""The checkpoints of a sweep's trials, from which forks start."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ class Saves:
         self._last[trial_id] = checkpoint
 
     def forget(self, trial_id: str) -> None:
-        """The trial has ended."""
+        """Removes a trial that has ended."""
         self._last.pop(trial_id, None)
 
     def has(self, trial_id: str, epoch: int) -> bool:
         return trial_id in self._last and self._last[trial_id].epoch == epoch
 
     def of(self, fork: Fork) -> Checkpoint:
-        """The one that the fork starts from."""
+        """The checkpoint from which the fork starts."""
         return self._last[fork.parent_id]
 
     def ready(self, fork: Fork, view: View, paused: Collection[str]) -> bool:
-        """Whether the fork can start; False while its parent, one of the `paused` trials, is still being saved.
+        """Whether the fork can start; False while its parent, one of the `paused` trials, is being saved.
 
         Raises:
-            CheckpointMissing: if the parent has not saved itself.
+            CheckpointMissing: if the parent left no checkpoint.
         """
         if self.has(fork.parent_id, fork.epoch):
             return True
-        # The driver calls a trial PAUSED as soon as its state has been saved, the sweep since it decided so.
+        # For the driver a trial is PAUSED once its state is saved, for the sweep as soon as that was decided.
         saving = {trial.trial_id for trial in view.get_trials() if trial.status != "PAUSED"}.intersection(paused)
         if fork.parent_id in saving:
             return False

@@ -1,4 +1,4 @@
-"""What a sweep needs of a strategy, and the clocks that it reads."""
+"""Protocols of what a sweep needs from a strategy, and the clocks that it reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypertune.space.space import Config
 
 
 class Searcher(Protocol):
-    """What a sweep calls of Ray Tune's `Searcher`."""
+    """The part of Ray Tune's `Searcher` that a sweep calls."""
 
     def suggest(self, trial_id: str) -> Config | str | None: ...
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None: ...
@@ -19,7 +19,7 @@ class Searcher(Protocol):
 
 
 class Scheduler(Protocol):
-    """What a sweep calls of Ray Tune's `TrialScheduler`; the controller it is given is a `View`.
+    """The part of Ray Tune's `TrialScheduler` that a sweep calls; its controller is a `View`.
 
     It may also have `next_decision(trial_id, epoch)`, `fork(view)` and `close(view)`.
     """
@@ -42,7 +42,7 @@ class BuiltStrategy:
     scheduler: Scheduler
 
     def facts(self) -> Mapping[str, Any]:
-        """What the journal's events name the sweep by."""
+        """The fields that identify the sweep in the journal's events."""
         return {"strategy": self.name, "seed": self.seed}
 
 
@@ -52,8 +52,8 @@ class Clocks:
 
     Attributes:
         clock: seconds since some fixed moment; real or virtual.
-        timer: what the strategy's own decisions are timed with, in seconds.
-        stamp: the time of day that events carry, as text.
+        timer: seconds; times the strategy's own decisions.
+        stamp: the time stamp of events, as text.
     """
 
     clock: Callable[[], float] = time.monotonic

@@ -1,12 +1,12 @@
-"""A sweep: one strategy run once with one seed, as a state machine that neither knows Ray's driver nor a clock.
+"""A sweep: one strategy run once with one seed, as a state machine independent of Ray's driver and of clocks.
 
-`tuning` drives it in real time, `simulation` in virtual time, and a resumed study by replaying its journal; what a
-strategy is told, what it is charged and when it has to stop is decided here and nowhere else.
+`tuning` drives it in real time, `simulation` in virtual time, and a resume by replaying the journal. Only this module
+decides what a strategy is told, what it is charged, and when it has to stop.
 
-What a strategy learns: a scheduler compares trials by the metric **at** an epoch, as the papers of ASHA and HyperBand
-do; a searcher is told, at a trial's end, the **best** value over the trial's epochs, since that is what the comparison
-judges and what a checkpoint would keep. Failed and diverged trials are reported to both as errors. A scheduler may also
-ask for trials of its own, which go on from another trial's checkpoint (`Fork`); the searcher hears nothing of those.
+A scheduler compares trials by the metric **at** an epoch, as in the papers of ASHA and HyperBand. A searcher receives,
+at a trial's end, the **best** value over the trial's epochs, since the comparison judges that value and a checkpoint
+would keep it. Failed and diverged trials are reported to both as errors. A scheduler may also ask for trials that
+start from another trial's checkpoint (`Fork`); the searcher is not told of those.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REAL_TIME = Clocks()
 
 
 class Sweep:
-    """Runs one strategy within one budget and tells `emit` every event.
+    """Runs one strategy within one budget and passes every event to `emit`.
 
     Args:
         built: the strategy, as `strategies.checks.build` makes it.
@@ -57,7 +57,7 @@ class Sweep:
         self._began = 0.0
 
     def begin(self, wall_s: float = 0.0) -> None:
-        """Starts the sweep's clock; `wall_s` have passed already where it is resumed."""
+        """Starts the sweep's clock, at `wall_s` seconds for a resumed sweep."""
         self._began = self.clock() - wall_s
         if wall_s == 0:
             self._tell("sweep", **self._who, workers=self.workers, at=self.stamp())
@@ -65,10 +65,10 @@ class Sweep:
     def wall_s(self) -> float:
         return self.clock() - self._began
 
-    # What may still be spent ------------------------------------------------------------------------------------
+    # Remaining budget and new trials ----------------------------------------------------------------------------
 
     def room(self) -> float:
-        """How many more epochs may be started now, those in flight taken off; infinite for other budgets."""
+        """Epochs that may still be started, less those in flight; infinite for other budgets."""
         budget = self.study.budget
         if budget.epochs is not None:
             return budget.epochs - self.spent_epochs - len(self.running) - self.batches.under_way
@@ -77,12 +77,13 @@ class Sweep:
         return math.inf
 
     def suggest(self, view: View) -> tuple[str, Config] | None:
-        """The next trial's id and configuration, or None if none is to be started now.
+        """The id and configuration of the next trial, or None if none should start now.
 
-        A fork goes before a promoted trial, and both before a suggestion; while its parent is saved, nothing starts.
+        A fork goes before a promoted trial, and both go before a suggestion. While a fork's parent is being saved,
+        nothing starts.
 
         Raises:
-            CheckpointMissing: if the parent of a fork has not saved itself.
+            CheckpointMissing: if the parent of a fork left no checkpoint.
         """
         if self.closed or len(self.running) >= self.workers or self.room() < 1:
             return None
@@ -99,7 +100,7 @@ class Sweep:
             self.start(trial_id, fork.config, fork)
             return trial_id, fork.config
         config = self._timed(self.searcher.suggest, trial_id)
-        # A searcher that waits for results while nothing is running would wait for ever.
+        # A searcher that waits for results while nothing is running would wait forever.
         if config == "FINISHED" or (config is None and not self.running):
             self.close(view)
         if not isinstance(config, dict):
@@ -108,7 +109,7 @@ class Sweep:
         return trial_id, config
 
     def start(self, trial_id: str, config: Config, fork: Fork | None = None) -> None:
-        """Takes a suggestion or a fork into the books: it counts as running from now on."""
+        """Registers a suggestion or a fork, which counts as running from now on."""
         facts: dict[str, Any] = {}
         state = self.trials[trial_id] = TrialState(config)
         if fork is not None:
@@ -120,31 +121,31 @@ class Sweep:
         self._tell("trial", **self._who, trial_id=trial_id, config=config, **facts)
 
     def fork(self, view: View) -> Fork | None:
-        """The next trial that the scheduler wants to fork, the same until it has been added; None if it wants none."""
+        """The next fork that the scheduler asks for, the same one until it has been added; None if there is none."""
         fork: Callable[[View], Fork | None] | None = getattr(self.scheduler, "fork", None)
         return self._timed(fork, view) if fork else None
 
     def origin(self, trial_id: str) -> Checkpoint | None:
-        """The checkpoint a new trial starts from; None unless it is a fork."""
+        """The checkpoint from which a new trial starts; None unless it is a fork."""
         return self.trials[trial_id].origin
 
     def told(self, trial_id: str) -> dict[str, Any]:
-        """What a worker is told: the sweep's seed, the same for all, so that a configuration always gives one curve."""
+        """Settings for a worker: the sweep's seed, the same for all trials, so that a configuration has one curve."""
         return {"seed": self.seed}
 
     def added(self, trial: Trial, view: View) -> None:
-        """The driver has made a trial object for a suggestion."""
+        """Tells the scheduler that the driver has created a suggested trial."""
         self._timed(self.scheduler.on_trial_add, view, trial)
 
-    def promoted(self, view: View) -> Any | None:
-        """A paused trial that the scheduler wants to go on, or None."""
+    def promoted(self, view: View) -> Trial | None:
+        """A paused trial that the scheduler promotes, or None."""
         if not self.paused:
             return None
         trial = self._timed(self.scheduler.choose_trial_to_run, view)
         return trial if trial and trial.trial_id in self.paused else None
 
-    def choose(self, view: View) -> Any | None:
-        """The trial to start next: a promoted one, which counts as running from now on, or None."""
+    def choose(self, view: View) -> Trial | None:
+        """The promoted trial to start next, which then counts as running, or None."""
         if self.room() < 1 or len(self.running) >= self.workers or self.fork(view):
             return None
         trial = self.promoted(view)
@@ -153,30 +154,30 @@ class Sweep:
         return trial
 
     def unpause(self, trial_id: str) -> None:
-        """A paused trial goes on."""
+        """Marks a paused trial as running again."""
         self.paused.discard(trial_id)
         self.running.add(trial_id)
         self.trials[trial_id].status = "running"
         self._tell("unpause", trial_id=trial_id, wall_s=self.wall_s())
 
     def grant(self, trial_id: str) -> int:
-        """How many reports a running trial may send together next; see `batches`."""
+        """The number of reports that a running trial may send together next; see `batches`."""
         state, upcoming = self.trials[trial_id], getattr(self.scheduler, "next_decision", None)
         self.batches.forget(trial_id)
         decision = upcoming(trial_id, state.epochs) if upcoming and state.epochs else state.epochs + 1
         return self.batches.grant(trial_id, state, decision=decision, room=self.room())
 
-    # What comes back ---------------------------------------------------------------------------------------------
+    # Results from trials -----------------------------------------------------------------------------------------
 
     def report(self, trial: Trial, report: Report, view: View) -> str:
-        """Takes in one epoch and decides: CONTINUE, PAUSE or STOP.
+        """Records one epoch and decides: CONTINUE, PAUSE or STOP.
 
         Raises:
-            MetricMissing: if the study's metric is not among the reported ones.
+            MetricMissing: if the study's metric is not reported.
         """
         state = self.trials[trial.trial_id]
         if report.epoch <= state.epochs:
-            # Trained again after a restart: recorded, charged and judged already.
+            # Trained again after a restart, so already recorded, charged and judged.
             return PAUSE if state.status == "paused" and report.epoch == state.epochs else CONTINUE
         self._take_in(trial.trial_id, state, report)
         if report.diverged(self.study.metric):
@@ -216,13 +217,13 @@ class Sweep:
             state.status = "paused"
             self._tell("pause", trial_id=trial.trial_id, wall_s=self.wall_s())
             return decision
-        # This trial's own next epoch is the one that has to fit: it still stands among the running ones.
+        # This trial still counts as running, so its own next epoch is the one that must fit.
         if self.room() + (self.study.budget.epochs is not None) < 1:
             return self._end(trial, "stopped", view)
         return CONTINUE
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        """A trial's state has been saved at `path`; ignored if the trial is none of this sweep."""
+        """Notes that a trial's state was saved at `path`; ignores trials of other sweeps."""
         state = self.trials.get(trial_id)
         if state is None:
             return
@@ -231,13 +232,13 @@ class Sweep:
         self._tell("checkpoint", trial_id=trial_id, path=path, epoch=state.epochs, elapsed_s=state.train_s)
 
     def ended(self, trial: Trial, view: View) -> None:
-        """A trial finished by itself, or was stopped from outside while paused or running."""
+        """Ends a trial that finished by itself, or was stopped from outside while paused or running."""
         status = {"running": "completed", "paused": "stopped"}.get(self.trials[trial.trial_id].status)
         if status:
             self._end(trial, status, view)
 
     def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
-        """A trial raised or its worker died for good; the epoch it was in is charged to the budget."""
+        """Ends a trial that raised or whose worker died for good; its current epoch is charged to the budget."""
         if self.trials[trial.trial_id].status in ("running", "paused"):
             self.spent_epochs += 1
             self._end(trial, "failed", view, error=error, spent=1, **facts)
@@ -261,13 +262,13 @@ class Sweep:
         if state.origin is None:
             result = None if lost else {**state.last, self.study.metric: state.best}
             self._timed(self.searcher.on_trial_complete, trial_id, result, lost)
-        state.last = {}  # a sweep of a hundred thousand trials remembers what it needs only
+        state.last = {}  # saves memory in a sweep of a hundred thousand trials
         return STOP
 
     # The end -----------------------------------------------------------------------------------------------------
 
     def close(self, view: View) -> None:
-        """No new trial will come: a synchronous scheduler must not wait for one."""
+        """Tells a synchronous scheduler not to wait for new trials, since none will start."""
         if not self.closed:
             self.closed = True
             self._tell("closed", **self._who)
@@ -276,7 +277,7 @@ class Sweep:
                 self._timed(close, view)
 
     def drained(self, view: View) -> bool:
-        """Whether nothing runs and nothing may be started any more."""
+        """Whether nothing is running and nothing may be started any more."""
         if self.running:
             return False
         return self.room() < 1 or (self.closed and self.promoted(view) is None)

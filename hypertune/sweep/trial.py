@@ -1,4 +1,4 @@
-"""A trial as sweeps, schedulers and drivers speak of it."""
+"""Trials as seen by sweeps, schedulers and drivers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypertune.space.space import Config
 
 
 class Trial(Protocol):
-    """What a sweep and a scheduler need of Ray Tune's `Trial`."""
+    """The part of Ray Tune's `Trial` that a sweep and a scheduler need."""
 
     trial_id: str
     status: str
@@ -20,7 +20,7 @@ class Trial(Protocol):
 
 @dataclass(slots=True, eq=False)
 class StubTrial:
-    """Stands for Ray's object where none is needed; schedulers read no more of a trial than this."""
+    """Replaces Ray's object where none is needed; schedulers read nothing else of a trial."""
 
     trial_id: str
     config: dict[str, Any]
@@ -28,16 +28,16 @@ class StubTrial:
 
 
 class View(Protocol):
-    """What a scheduler sees of the controller: this sweep's trials only."""
+    """The part of the controller that a scheduler sees: this sweep's trials only."""
 
-    def get_trials(self) -> Iterable[Any]: ...
-    def get_live_trials(self) -> Iterable[Any]: ...
-    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None: ...
-    def stop_trial(self, trial: Any) -> None: ...
+    def get_trials(self) -> Iterable[Trial]: ...
+    def get_live_trials(self) -> Iterable[Trial]: ...
+    def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None: ...
+    def stop_trial(self, trial: Trial) -> None: ...
 
 
 class StudyError(ValueError):
-    """What only the user can mend and what shows while a study runs: it ends with this one line."""
+    """An error that only the user can fix and that appears while a study runs; the study ends with its message."""
 
 
 class MetricMissing(StudyError):
@@ -45,16 +45,16 @@ class MetricMissing(StudyError):
 
 
 class CheckpointMissing(StudyError):
-    """The trainable does not save itself, and a strategy cannot do without."""
+    """The strategy needs checkpoints, but the trainable does not save any."""
 
 
 class StorageLost(StudyError):
-    """The output folder cannot be written, and has not been for minutes."""
+    """The output folder has not been writable for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trial's saved state: the folder, and how far the trial had come."""
+    """A trial's saved state: its folder, and the trial's progress at that time."""
 
     path: str
     epoch: int
@@ -63,13 +63,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A trial that a scheduler wants: another configuration that goes on from a trial's checkpoint.
+    """A trial that a scheduler asks for: a new configuration that starts from another trial's checkpoint.
 
     Attributes:
-        config: of the new trial.
-        parent_id: the trial whose checkpoint it starts from; it has to be paused until the fork has started, since
-            only the last checkpoint of a live trial is kept.
-        epoch: where that trial was paused; the new one's first epoch is the next.
+        config: configuration of the new trial.
+        parent_id: the trial whose checkpoint it starts from. It must stay paused until the fork has started, since only
+            the last checkpoint of a live trial is kept.
+        epoch: the epoch at which the parent was paused; the new trial starts with the next one.
     """
 
     config: Config
@@ -79,22 +79,22 @@ class Fork:
 
 @dataclass(slots=True)
 class TrialState:
-    """What a sweep knows of one of its trials; a fork starts with its parent's epochs and seconds."""
+    """A sweep's state of one of its trials; a fork starts with its parent's epochs and seconds."""
 
     config: Config
     epochs: int = 0
     best: float | None = None
     train_s: float = 0.0
     origin: Checkpoint | None = None
-    """Where a fork started; the searcher has not suggested it and is told nothing of it."""
+    """The checkpoint of a fork's parent; the searcher did not suggest a fork and is not told of it."""
     last: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
-    """running, paused, or one of the final statuses."""
+    """`running`, `paused`, or one of the final statuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One epoch as a trainable reports it; `elapsed_s` are the trial's training seconds so far."""
+    """A trainable's report of one epoch; `elapsed_s` is the trial's training time so far, in seconds."""
 
     epoch: int
     metrics: Mapping[str, float]
@@ -106,7 +106,7 @@ class Report:
         """The metric's value.
 
         Raises:
-            MetricMissing: if it is not among the reported ones.
+            MetricMissing: if the metric is not reported.
         """
         if metric not in self.metrics:
             known = ", ".join(sorted(self.metrics)) or "nothing"

@@ -1,0 +1,1 @@
+"""Logs every trial outside the records: configurations as TOML, TensorBoard, MLflow."""

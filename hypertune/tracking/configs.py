@@ -1,4 +1,4 @@
-"""Every trial's configuration as a TOML file with its time stamps."""
+"""Logs every trial's configuration as a TOML file with time stamps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypertune.tracking.facts import Facts
 
 
 class ConfigFiles:
-    """Writes `TRIAL.toml` when a trial begins and again, with what it gave, when it ends."""
+    """Writes `TRIAL.toml` when a trial begins and again, with its results, when it ends."""
 
     def __init__(self, facts: Facts, folder: Path) -> None:
         self.facts, self.folder = facts, folder
@@ -21,13 +21,13 @@ class ConfigFiles:
         self._write(trial_id)
 
     def epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None:
-        """The curves stand in curves.parquet."""
+        """Does nothing: the curves are in curves.parquet."""
 
     def end(self, trial_id: str, status: str) -> None:
         self._write(trial_id)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no file is kept open."""
 
     def _write(self, trial_id: str) -> None:
         row, study = self.facts.row(trial_id), self.facts.study
@@ -42,7 +42,7 @@ class ConfigFiles:
             study.metric,
             "train_s",
         )
-        # What is not known yet is left out: TOML has no null, and 0 would be a lie.
+        # Unknown values are left out: TOML has no null, and 0 would be wrong.
         known = {name: row[name] for name in wanted if row.get(name) is not None}
         facts = {"trial_id": trial_id, "study": study.name, **known, "config": self.facts.config(trial_id)}
         write_atomically(self.folder / f"{trial_id}.toml", tomli_w.dumps(tomlable(facts)))

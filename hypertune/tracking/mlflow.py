@@ -1,4 +1,4 @@
-"""Every trial as a run in an MLflow store of the study's own: `mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db`."""
+"""Logs every trial as a run in the study's MLflow store: `mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from hypertune.tracking.facts import Facts
 
 FLUSH_S = 5.0
-"""Least seconds between two writings about a trial that goes on: each is a transaction of the database."""
+"""Minimal seconds between two writes for a running trial; each is a database transaction."""
 STATES = {"completed": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "diverged": "FAILED"}
 LONGEST = 6000
-"""Characters of a parameter that MLflow takes."""
+"""Maximal length of a parameter in MLflow."""
 
 
 class MLflow:
-    """One run per trial in `mlflow.db`, an experiment of the study's name; artifacts would go to `mlflow/`."""
+    """One run per trial in `mlflow.db`, in an experiment named after the study; artifacts would go to `mlflow/`."""
 
     def __init__(self, facts: Facts, out: Path) -> None:
         from mlflow.tracking import MlflowClient
 
         for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # they announce the making of every table
+            logging.getLogger(name).setLevel(logging.WARNING)  # they log the creation of every table
         self.facts = facts
         self.client: Any = MlflowClient(tracking_uri=f"sqlite:///{(out / 'mlflow.db').resolve()}")
         known = self.client.get_experiment_by_name(facts.study.name)
@@ -42,7 +42,7 @@ class MLflow:
 
         self._run(trial_id)
         now = int(time.time() * 1000)
-        # MLflow's SQLite store takes no infinity; a diverged trial is told by its status.
+        # MLflow's SQLite store rejects infinity; the status shows that a trial diverged.
         self._waiting[trial_id] += [Metric(k, v, now, epoch) for k, v in metrics.items() if not math.isinf(v)]
         if time.monotonic() >= self._due[trial_id]:
             self._flush(trial_id)
@@ -72,7 +72,7 @@ class MLflow:
         return self._runs[trial_id]
 
     def _found(self, trial_id: str) -> str | None:
-        """The run of a trial that an interrupted attempt has begun."""
+        """The run of a trial that an interrupted attempt has started."""
         runs = self.client.search_runs([self.experiment], f"tags.trial_id = '{trial_id}'", max_results=1)
         return str(runs[0].info.run_id) if runs else None
 

@@ -1,4 +1,4 @@
-"""Every trial's curves for TensorBoard: `tensorboard --logdir DIR/tensorboard`."""
+"""Logs every trial's curves for TensorBoard: `tensorboard --logdir DIR/tensorboard`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tensorboardX.summary import hparams
 from hypertune.tracking.facts import Facts
 
 FLUSH_S = 5
-"""Seconds after which a running TensorBoard sees what is new."""
+"""Seconds between flushes, after which a running TensorBoard sees new values."""
 
 
 class TensorBoard:
-    """One folder of event files per trial; its hyperparameters stand in TensorBoard's own tab."""
+    """One folder of event files per trial; its hyperparameters are in TensorBoard's tab for these."""
 
     def __init__(self, facts: Facts, folder: Path) -> None:
         self.facts, self.folder = facts, folder
@@ -34,7 +34,7 @@ class TensorBoard:
         writer, metric = self._writer(trial_id), self.facts.study.metric
         best = self.facts.row(trial_id).get(metric)
         if best is not None and math.isfinite(best):
-            # The best value is a metric of the tab's own: the curves' names stay those of the curves.
+            # The tab's best value has its own name, so that it does not mix with the curve of that metric.
             for summary in hparams(_plain(self.facts.flat(trial_id)), {f"best/{metric}": best}):
                 writer.file_writer.add_summary(summary)
             writer.add_scalar(f"best/{metric}", best, self.facts.row(trial_id)["best_epoch"])
@@ -47,13 +47,13 @@ class TensorBoard:
     def _writer(self, trial_id: str) -> Any:
         if trial_id not in self._open:
             place = self.folder / trial_id
-            # Files are named by the second: a resume within one would write over the first attempt's.
+            # Files are named by the second; a resume within a second would overwrite the first attempt's.
             attempt = sum(1 for _ in place.glob("events.*"))
             self._open[trial_id] = SummaryWriter(str(place), flush_secs=FLUSH_S, filename_suffix=f".{attempt}")
         return self._open[trial_id]
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """TensorBoard's hyperparameters are numbers, truth values and text."""
+    """Converts values to the types of TensorBoard's hyperparameters: numbers, booleans and text."""
     return {name: value if isinstance(value, bool | int | float | str) else repr(value)
             for name, value in config.items()}  # fmt: skip

@@ -1,8 +1,8 @@
-"""What is kept of every trial besides the records: configurations as TOML, TensorBoard logs, MLflow runs.
+"""Logs of every trial besides the records: configurations as TOML, TensorBoard logs, MLflow runs.
 
-A study's switch `[logging]` turns each on. They are fed with the events that the journal gets, so that they hold the
-trials of every strategy and design, of a first attempt as of a resumed one, and neither Ray's warm-up trials nor what
-is trained twice after a lost worker.
+The study's table `[logging]` enables each. They receive the same events as the journal, so that they contain the trials
+of every strategy and design, before and after a resume, but neither warm-up trials nor epochs that are trained again
+after a lost worker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from hypertune.study.study import Study
 from hypertune.tracking.facts import Facts, Sink
 
 NEEDS = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
-"""Switch to the module it imports; where the switch is an extra's name, the extra has what is needed."""
+"""Switch to the module that it imports; if an extra has the switch's name, it installs that module."""
 
 
 def check(study: Study) -> None:
-    """Checks that what the study's switches need is installed.
+    """Checks that the packages for the study's switches are installed.
 
     Raises:
         ValueError: naming the switch and what to install.
@@ -34,9 +34,9 @@ def check(study: Study) -> None:
 
 
 class Tracker:
-    """Hands every event to the sinks that the study has switched on.
+    """Passes every event to the sinks that the study has enabled.
 
-    A sink that fails is left out from then on, and a warning says so: the records are what a study must not lose.
+    A sink that fails is disabled with a warning: only the records must not be lost.
     """
 
     def __init__(self, study: Study, out: Path, book: Book) -> None:
@@ -54,7 +54,7 @@ class Tracker:
             self._tell("end", trial_id, event["status"])
 
     def close(self) -> None:
-        """Writes what is still waiting."""
+        """Writes pending values and closes the sinks."""
         self._tell("close")
 
     def _tell(self, what: str, *facts: Any) -> None:
@@ -64,7 +64,7 @@ class Tracker:
             except Exception as error:  # noqa: BLE001 -- whatever a third party's library raises must not end the study
                 del self._sinks[name]
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                warnings.warn(f"logging.{name}: switched off, since it failed ({reason})", RuntimeWarning, stacklevel=3)
+                warnings.warn(f"logging.{name}: disabled, since it failed ({reason})", RuntimeWarning, stacklevel=3)
 
 
 def _sinks(facts: Facts, out: Path) -> dict[str, Sink]:

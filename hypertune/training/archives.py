@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows: from the user's folder, unpacked or as archives, or downloaded."""
+"""Reads torchvision's data sets: from the user's folder (unpacked or as archives), or downloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(kind: str, root: Path) -> RawImages:
 
     Args:
         kind: name of the class in `torchvision.datasets`.
-        root: what that class takes as `root`.
+        root: the argument `root` of that class.
 
     Raises:
         ValueError: naming the folder, if a file is missing or damaged.
@@ -29,12 +29,12 @@ def read(kind: str, root: Path) -> RawImages:
         return _read(kind, root, download=False)
     except (RuntimeError, ValueError, AssertionError, EOFError, OSError) as error:
         raise ValueError(
-            f"{root}: the files of {kind} are missing or damaged ({_line(error)}); copy them there anew"
+            f"{root}: the files of {kind} are missing or damaged ({_line(error)}); copy them there again"
         ) from error
 
 
 def download(kind: str, root: Path) -> RawImages:
-    """Downloads to `root` what is not there yet, and reads it.
+    """Downloads missing files to `root` and reads the data set.
 
     Raises:
         ValueError: if it cannot be downloaded.
@@ -48,13 +48,13 @@ def download(kind: str, root: Path) -> RawImages:
 
 
 def unpack(kind: str, archives: Sequence[Path], folder: str, scratch: Path) -> RawImages:
-    """Reads archives that may lie in a read-only place, without a network and without writing next to them.
+    """Reads archives, possibly from a read-only folder, without a network.
 
     Args:
         kind: name of the class in `torchvision.datasets`.
-        archives: files already checked with `verify`, so that torchvision finds nothing to download.
-        folder: where torchvision looks for them below its root, "" for the root itself.
-        scratch: a folder that can be written to; nothing is left there.
+        archives: files already checked with `verify`, so that torchvision has nothing to download.
+        folder: the folder below its root where torchvision looks for them; "" for the root itself.
+        scratch: a writable folder; nothing is left in it.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="unpacking-") as root:
         staged = Path(root, folder)
@@ -75,17 +75,17 @@ def verify(files: Iterable[tuple[Path, str]]) -> None:
     for file, md5 in files:
         require(file)
         if not check_integrity(file, md5):
-            raise ValueError(f"{file}: damaged, its MD5 sum is not {md5}; copy or download it anew")
+            raise ValueError(f"{file}: damaged, its MD5 sum is not {md5}; copy or download it again")
 
 
 def require(file: Path) -> None:
-    """Raises ValueError if there is no such file, saying what to do."""
+    """Raises a ValueError with the remedy if the file does not exist."""
     if not file.is_file():
         raise ValueError(f"{file}: missing; put it there, or leave --data-dir out to download the data set")
 
 
 def torchvision_class(kind: str) -> Any:
-    """The class of that name. The import takes seconds, so it waits until a data set must really be unpacked."""
+    """The class of that name; imported only when a data set must be unpacked, since the import takes seconds."""
     import torchvision.datasets
 
     return getattr(torchvision.datasets, kind)

@@ -1,4 +1,4 @@
-"""Checks of image and label arrays that come from outside."""
+"""Checks image and label arrays from users and plugins."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MOST_CHANNELS = 4
 def check_images(images: NDArray[Any], where: str, key: str) -> NDArray[np.uint8]:
     """The images as uint8 [n, channels, height, width]; a view where possible.
 
-    An axis of at most 4 entries is the channels: the last one where that is so, else the second.
+    The last axis is the channels if it has at most 4 entries, else the second.
 
     Raises:
-        ValueError: naming `where` and `key`, if they are not uint8, not images, or none.
+        ValueError: naming `where` and `key`, if they are empty, not uint8 or not images.
     """
     if images.dtype != np.uint8:
         raise ValueError(
             f"{where}: {key} must be uint8 with values from 0 to 255, not {images.dtype}; convert it, e.g. "
-            "(255 * x).round().astype('uint8') where the values lie between 0 and 1"
+            "(255 * x).round().astype('uint8') for values between 0 and 1"
         )
     if images.ndim not in (3, 4) or 0 in images.shape:
         raise ValueError(
             f"{where}: {key} has shape {images.shape}; it must be [n, height, width], [n, height, width, channels] "
-            "or [n, channels, height, width], none of them 0"
+            "or [n, channels, height, width], without zeros"
         )
     if images.ndim == 3:
         return images[:, None]
@@ -35,8 +35,8 @@ def check_images(images: NDArray[Any], where: str, key: str) -> NDArray[np.uint8
     if images.shape[1] <= MOST_CHANNELS:
         return images
     raise ValueError(
-        f"{where}: {key} has shape {images.shape}, where neither the last nor the second axis can be the channels, "
-        f"of which there may be 1 to {MOST_CHANNELS}"
+        f"{where}: {key} has shape {images.shape}; its last or second axis must be the channels, 1 to {MOST_CHANNELS}"
+        " of them"
     )
 
 
@@ -45,13 +45,13 @@ def check_labels(labels: NDArray[Any], images: int, where: str, key: str, classe
 
     Args:
         labels: whole numbers, [n] or [n, 1].
-        images: how many there must be.
-        where: file or data set, for the message.
-        key: name of the array, for the message.
-        classes: number of classes, where it is known, else 0.
+        images: required number of labels.
+        where: file or data set, for messages.
+        key: name of the array, for messages.
+        classes: number of classes, or 0 if unknown.
 
     Raises:
-        ValueError: naming `where` and `key`, if there are too few or many, or one is no class.
+        ValueError: naming `where` and `key`, if the number of labels is wrong or a label is not a class.
     """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

@@ -1,4 +1,4 @@
-"""The cache folder: what is downloaded or unpacked once, by one process, serves all later ones."""
+"""The cache folder: data sets are downloaded or unpacked once and reused by all later processes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Made = TypeVar("Made")
 
 
 def cache_dir() -> Path:
-    """The cache folder: `$HYPERTUNE_DATA_DIR`, or `~/.cache/hypertune`; made if need be.
+    """The cache folder, `$HYPERTUNE_DATA_DIR` or `~/.cache/hypertune`, created if missing.
 
     Raises:
-        ValueError: if it cannot be made or written to.
+        ValueError: if it cannot be created or written to.
     """
     folder = Path(os.environ.get(VARIABLE) or "~/.cache/hypertune").expanduser()
     try:
@@ -38,15 +38,15 @@ def cache_dir() -> Path:
 
 
 def cached(name: str, files: Sequence[Path], make: Callable[[Path], RawImages]) -> RawImages:
-    """What `make` returned the first time, from one file in the cache folder, without importing what `make` needs.
+    """What `make` returned the first time, from one file in the cache folder, without the imports of `make`.
 
     Args:
         name: of the data set.
-        files: what it is made from: another path, size or time of change of any of them makes it anew.
-        make: called with the cache folder, by one process at a time.
+        files: its source files; a change in any path, size or modification time makes it again.
+        make: called with the cache folder, in one process at a time.
 
     Raises:
-        ValueError: if the cache folder cannot be written to; and whatever `make` raises.
+        ValueError: if the cache folder cannot be written to, and anything that `make` raises.
     """
     folder = cache_dir()
     target = _arrays(folder) / f"{name}-{_fingerprint(files)}.npz"
@@ -54,7 +54,7 @@ def cached(name: str, files: Sequence[Path], make: Callable[[Path], RawImages]) 
 
 
 def cached_array(name: str, files: Sequence[Path], make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """What `make` returned the first time; what the cache folder has of other states of the files is removed.
+    """What `make` returned the first time; cached arrays of older states of the files are removed.
 
     Arguments and errors are those of `cached`.
     """
@@ -70,7 +70,7 @@ def cached_array(name: str, files: Sequence[Path], make: Callable[[], NDArray[np
 
 
 def is_cached(name: str) -> bool:
-    """Whether the cache folder has the data set, as it was downloaded."""
+    """Whether the cache folder has the downloaded data set."""
     return (_arrays(cache_dir()) / f"{name}-{_fingerprint(())}.npz").exists()
 
 
@@ -88,7 +88,7 @@ def _once(
     if target.exists():
         return read(target)
     with _locked(lock, lock.parent):
-        if target.exists():  # another process made it while this one waited
+        if target.exists():  # another process has made it in the meantime
             return read(target)
         made = make()
         try:
@@ -118,7 +118,7 @@ def _fingerprint(files: Sequence[Path]) -> str:
     for file in files:
         try:
             status = file.stat()
-        except OSError as error:  # a link that leads nowhere; who reads it will say so
+        except OSError as error:  # a dangling link; reading it raises the error that is shown
             digest.update(f"{file}\0{error.errno}\0".encode(errors="surrogateescape"))
         else:
             state = f"{file.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0"
@@ -127,4 +127,4 @@ def _fingerprint(files: Sequence[Path]) -> str:
 
 
 def _unwritable(folder: Path, reason: object) -> ValueError:
-    return ValueError(f"the cache folder {folder} cannot be used ({reason}); set {VARIABLE} to one that can be written")
+    return ValueError(f"the cache folder {folder} cannot be used ({reason}); set {VARIABLE} to a writable folder")

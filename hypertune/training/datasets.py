@@ -18,7 +18,7 @@ from hypertune.training.arrays import check_images, check_labels
 from hypertune.training.cache import cached_array
 from hypertune.training.pixels import REVISION, Form, convert
 from hypertune.training.raw import ImageFiles, RawImages
-from hypertune.training.splits import check_options, complete
+from hypertune.training.splits import HeldOut, complete
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -26,10 +26,10 @@ GROUP = "hypertune.datasets"
 """Entry points of this group are callables `(data_dir: Path | None, path: str | None) -> RawImages | ImageFiles`."""
 
 
-# Compared and hashed by identity: tensors on a device are cached per data set, and arrays do not compare to one bool.
+# Compared by identity: device tensors are cached per data set, and comparing arrays does not give one bool.
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageData:
-    """A data set, ready to travel once per node through Ray's object store. All arrays are read-only."""
+    """A data set, sent once per node through Ray's object store. All arrays are read-only."""
 
     images: NDArray[np.uint8]
     """uint8 [n, channels, height, width], C-contiguous; all three splits in one array."""
@@ -44,9 +44,9 @@ class ImageData:
     classes: tuple[str, ...]
     """Class names in the order of the labels."""
     cut: tuple[str, ...] = ("valid",)
-    """The splits that the data set does not bring along: cut from its training images, the same share of each class."""
+    """Splits that the data set did not have and that were cut from its training images, stratified by class."""
     notes: tuple[str, ...] = ()
-    """What the user should know, as that some files are left out; a sentence each."""
+    """Notes for the user, e.g. that some files are left out; one sentence each."""
 
     def sizes(self) -> dict[str, int]:
         """Number of images by split."""
@@ -70,26 +70,26 @@ def load_dataset(
 
     Args:
         name: `digits`, `fashion_mnist`, `mnist`, `cifar10`, `npz`, `image_folder`, or a plugin's.
-        data_dir: folder that has the data already; nothing is downloaded then, and nothing written into it.
-        path: file or folder of `npz` and `image_folder`.
+        data_dir: folder that already has the data; nothing is downloaded or written to it.
+        path: file of `npz`, or folder of `image_folder`.
         classes: the subset to keep, relabelled 0, 1, ... in this order; None keeps all.
-        image_size: pixels, one number for squares or height and width. Images are scaled, keeping their proportions,
-            until they cover it, and what juts out is cut off evenly. None leaves them as they are, all of one size.
-        channels: 1 makes all images grey, 3 gives all of them three channels; None leaves them as they are, all alike.
-        validation_fraction: share of the training images to set apart for validation, of every class alike, where the
-            data set has no validation split.
-        test_fraction: share of the images to set apart as the test split, of every class alike, where the data set has
-            none, and only there; None for a fifth.
-        split_seed: seed of both; a test split of the data set's own never depends on it.
-        told: called with the number of images read so far and that of all, where they are files of their own; what it
-            raises ends the reading.
+        image_size: pixels, one number for squares, or height and width. Images are scaled to cover that size, keeping
+            their aspect ratio, and cropped at the centre. None keeps their size, which must be the same for all.
+        channels: 1 makes all images grey, 3 gives them three channels; None keeps them, which must be all alike.
+        validation_fraction: share of the training images for validation, stratified by class, if the data set has no
+            validation split.
+        test_fraction: share of the images for the test split, stratified by class; allowed only if the data set has no
+            test split. None for a fifth.
+        split_seed: seed of both splits; it does not affect a test split that comes with the data set.
+        told: called with the number of images read so far and the total, for data sets of image files; an exception
+            that it raises ends the reading.
 
     Raises:
-        FaultyImages: a ValueError that has all image files that cannot be read.
-        ValueError: one line saying what is wrong with the arguments or in which file, and the remedy.
+        FaultyImages: a ValueError with all image files that cannot be read.
+        ValueError: one line naming the wrong argument or file, and the remedy.
     """
     source = source_of(name)
-    check_options(validation_fraction, test_fraction, split_seed)
+    held_out = HeldOut(validation_fraction, test_fraction, split_seed)
     where = f"data set {name}" + (f" ({path})" if path else "")
     form = _form(image_size, channels)
     raw = source(data_dir, path)
@@ -97,10 +97,7 @@ def load_dataset(
         whole = _from_files(raw, classes, form, where, told)
     else:
         whole = _from_arrays(raw, classes, form, where)
-    splits = complete(
-        whole.splits, whole.labels, whole.classes, where,
-        validation_fraction=validation_fraction, test_fraction=test_fraction, seed=split_seed,
-    )  # fmt: skip
+    splits = complete(whole.splits, whole.labels, whole.classes, where, held_out)
     return ImageData(
         images=_read_only(np.ascontiguousarray(whole.read())),
         labels=_read_only(whole.labels),
@@ -115,10 +112,10 @@ def load_dataset(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Whole:
-    """Images and labels as in `ImageData`, with the splits that the data set brings along."""
+    """Images and labels as in `ImageData`, with the splits that come with the data set."""
 
     read: Callable[[], NDArray[np.uint8]]
-    """Gives the images; called once the splits are known to be right, since reading photos takes minutes."""
+    """Returns the images; called only after the splits have been checked, since reading photos takes minutes."""
     labels: NDArray[np.int64]
     splits: dict[str, NDArray[np.int64]]
     classes: tuple[str, ...]
@@ -143,10 +140,10 @@ def _from_files(
 
 
 def _read(paths: Sequence[Path], root: Path, form: Form, where: str, told: files.Told | None) -> NDArray[np.uint8]:
-    """The files' images; those that are resized only once, since photos take minutes."""
+    """The images of the files; resized ones are cached, since reading photos takes minutes."""
     if form.size is None:
         return files.read(paths, root, form, where, told)
-    # The name tells images of other folders, classes or sizes apart; only what the same name was made from is outdated.
+    # Folder, classes and size are part of the name, so that only an older state of the same images is outdated.
     about = [str(root.resolve()), *sorted({str(path.parent) for path in paths}), repr(form), str(REVISION)]
     name = hashlib.sha256("\0".join(about).encode(errors="surrogateescape")).hexdigest()[:16]
     return cached_array(f"images-{name}", paths, lambda: files.read(paths, root, form, where, told))
@@ -182,7 +179,7 @@ def _from_arrays(raw: RawImages, classes: Sequence[str] | None, form: Form, wher
 
 
 def _consecutive(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    """Indices of splits of these sizes that lie one behind the other."""
+    """Indices of consecutive splits of these sizes."""
     ends = np.cumsum(list(sizes.values()))
     return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
@@ -199,10 +196,10 @@ def _form(image_size: int | Sequence[int] | None, channels: int | None) -> Form:
 
 
 def source_of(name: str) -> Callable[[Path | None, str | None], RawImages | ImageFiles]:
-    """The function that is registered for a data set.
+    """The function registered for a data set.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: for an unknown name.
     """
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in known:
@@ -213,7 +210,7 @@ def source_of(name: str) -> Callable[[Path | None, str | None], RawImages | Imag
 
 
 def _order(classes: Sequence[str], names: tuple[str, ...], where: str) -> list[int]:
-    """The old label of each class asked for."""
+    """The old label of each requested class."""
     unknown = [name for name in classes if name not in names]
     if unknown:
         raise ValueError(f"{where}: classes: unknown {', '.join(map(repr, unknown))}; known are {', '.join(names)}")

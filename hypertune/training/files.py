@@ -1,4 +1,4 @@
-"""Reads a data set's image files into one array: several at a time, and all faulty ones named at once."""
+"""Reads a data set's image files into one array, several at a time; reports all faulty files at once."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from PIL import Image
 from hypertune.training.pixels import DAMAGE, Form, Head, read_head, read_pixels
 
 Told = Callable[[int, int], None]
-"""Called with the number of images read so far and that of all; what it raises ends the reading."""
+"""Called with the number of images read so far and the total; an exception that it raises ends the reading."""
 Made = TypeVar("Made")
 
-# Without a handler, what Pillow logs of damaged files would go to the terminal, beside what is said of them here.
+# Without a handler, Pillow's log of damaged files would go to the terminal in addition to our message.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MOST_SHOWN = 10
-"""Faulty files that one line names."""
+"""Maximal number of faulty files named in one line."""
 SENSIBLE_SIDE = 64
-"""Pixels; the longest side that a message suggests."""
+"""Pixels of the longest side that a message suggests."""
 
 
 class FaultyImages(ValueError):
     """Files of a data set that cannot be read as images.
 
     Attributes:
-        faults: all of them, by the path within the data set, each with the reason.
+        faults: path within the data set to the reason, for all faulty files.
     """
 
     def __init__(self, where: str, faults: Mapping[str, str], images: int) -> None:
         self.faults = dict(faults)
         shown = [f"{name} ({reason})" for name, reason in list(faults.items())[:MOST_SHOWN]]
         more = len(faults) - len(shown)
-        rest = f" and {more:,} more, all of which hypertune validate lists" if more else ""
+        rest = f" and {more:,} more (hypertune validate lists all)" if more else ""
         super().__init__(
             f"{where}: {len(faults):,} of {images:,} images cannot be read: {', '.join(shown)}{rest}; "
             "remove or replace them"
@@ -55,14 +55,14 @@ def read(files: Sequence[Path], root: Path, form: Form, where: str, told: Told |
     """All images, uint8 [n, channels, height, width].
 
     Args:
-        files: of any kinds; of one size and colour as far as `form` does not make them so.
-        root: folder that messages name them relative to.
+        files: image files of any format; all of one size and colour unless `form` sets these.
+        root: folder to which paths in messages are relative.
         where: the data set, for messages.
-        told: is told of every image.
+        told: called after every image.
 
     Raises:
         FaultyImages: naming every file that cannot be read.
-        ValueError: if sizes or colours differ, or there is not enough memory; it names the key that helps.
+        ValueError: if sizes or colours differ, or memory is too small; names the key of the remedy.
     """
     names = [_printable(file.relative_to(root).as_posix()) for file in files]
     with _workers() as pool:
@@ -86,11 +86,11 @@ def read(files: Sequence[Path], root: Path, form: Form, where: str, told: Told |
 
 @contextmanager
 def _workers() -> Iterator[ThreadPoolExecutor]:
-    """Threads, since Pillow decodes outside Python's lock; left early, they drop what they have not begun."""
+    """Threads, since Pillow decodes outside Python's lock; on early exit, pending files are dropped."""
     pool = ThreadPoolExecutor()
     try:
         with warnings.catch_warnings():
-            # Of photos of 90 to 180 million pixels, which are read; and of slips in their metadata, which is not used.
+            # Pillow warns of photos with 90 to 180 million pixels, which we read, and of bad metadata, which we ignore.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             yield pool
     finally:
@@ -98,7 +98,7 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
 
 
 def _try(make: Callable[[Path], Made], file: Path) -> Made | str:
-    """What is made of a file, or why nothing can be."""
+    """What `make` returns for the file, or the reason why it failed."""
     try:
         return make(file)
     except DAMAGE as error:
@@ -106,19 +106,19 @@ def _try(make: Callable[[Path], Made], file: Path) -> Made | str:
         if isinstance(error, Image.DecompressionBombError):
             return f"over {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels; make it smaller"
         if reason.startswith("cannot identify image file"):
-            return "damaged, or no image" if file.stat().st_size else "empty file"
+            return "damaged, or not an image" if file.stat().st_size else "empty file"
         return " ".join(reason.split())[:120] or type(error).__name__
 
 
 def _of_form(file: Path, form: Form) -> NDArray[np.uint8]:
     pixels = read_pixels(file, form)
     if pixels.shape != (form.channels, *(form.size or ())):
-        raise ValueError(f"decoded it has {_pixels(pixels.shape[1:])}, not what its header says")
+        raise ValueError(f"its image has {_pixels(pixels.shape[1:])}, which contradicts its header")
     return pixels
 
 
 def _agreed(heads: Mapping[str, Head | str], form: Form, where: str) -> Form:
-    """The form that all images have already, where `form` leaves it open."""
+    """`form`, with what it leaves open set to the common form of all images."""
     known = {name: head for name, head in heads.items() if not isinstance(head, str)}
     if not known:
         raise FaultyImages(where, {name: str(reason) for name, reason in heads.items()}, len(heads))
@@ -158,12 +158,12 @@ def _differing_colours(heads: Mapping[str, Head]) -> list[str]:
 
 
 def _printable(name: str) -> str:
-    """A file's name on one line, whatever characters it has."""
+    """A file's name on one line, with special characters escaped."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _room(shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:
-    """An array for the images; asked for more than there is, Linux would promise it and then kill the process."""
+    """An array for the images; checks its size, since Linux grants too much memory and later kills the process."""
     needed, there = int(np.prod(shape, dtype=np.int64)), _memory()
     if there is not None and needed > there / 2:
         raise ValueError(
@@ -175,7 +175,7 @@ def _room(shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:
 
 
 def _memory() -> int | None:
-    """Bytes of memory that this process may use; None where the system does not say."""
+    """Bytes of memory that this process may use; None if unknown."""
     try:
         limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (AttributeError, ValueError, OSError):  # not a Unix

@@ -14,42 +14,42 @@ ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
-"""Of image files, in small letters."""
+"""Suffixes of image files, in lower case."""
 UNREADABLE = (".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".svg", ".psd")
-"""Of images that Pillow cannot read without more."""
+"""Suffixes of images that Pillow cannot read without plugins."""
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "valid"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""Folder names, in small letters, that stand for splits."""
+"""Folder names of splits, in lower case."""
 LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found")
-"""What systems leave in folders unasked; names with a leading dot are as little looked at."""
+"""Files that operating systems create by themselves; ignored, as are names with a leading dot."""
 MOST_NAMES = 5
 
 
 def find(root: Path) -> ImageFiles:
-    """The image files of a folder, in an order that does not depend on the file system.
+    """Finds the image files of a folder, in an order that does not depend on the file system.
 
-    Either `root/<class>/*`, all of them the split `train`; or `root/train/<class>/*`, beside which there may be `valid`
-    (also called `val` or `validation`) and `test`. A class's files may lie in folders within it. Which files are images
-    is told by their ending, in small or capital letters.
+    The layout is either `root/<class>/*`, all of it the split `train`; or `root/train/<class>/*` with optional folders
+    `valid` (or `val`, `validation`) and `test`. A class's files may be in subfolders. Image files are recognised by
+    their suffix in any case.
 
     Raises:
-        ValueError: naming the folder that is missing or empty, or has other classes than the rest.
+        ValueError: naming a folder that is missing or empty, or whose classes differ from the others'.
     """
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; give one with a folder per class, or with train/ and test/")
     folders = _folders(root)
     named = [folder for folder in folders if folder.name.lower() in SPLITS]
     if named and (len(named) == len(folders) or any(_folders(folder) for folder in named)):
-        notes = [f"{_names(set(folders) - set(named), root)}: not looked at, being none of train, valid and test"]
+        notes = [f"{_names(set(folders) - set(named), root)}: ignored, not one of train, valid and test"]
         return _Search(root).split(named, notes if len(named) < len(folders) else [])
     return _Search(root).flat(folders)
 
 
 class _Search:
-    """Looks for images below a folder and counts the files that it passes over."""
+    """Finds images below a folder and counts the files that it skips."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,7 +73,7 @@ class _Search:
             if other != folder:
                 raise ValueError(f"{self.root}: {other.name}/ and {folder.name}/ mean the same split; keep one of them")
         if "train" not in by_split:
-            raise ValueError(f"{self.root / 'train'}: missing; beside {_names(named, self.root)} it has to be there")
+            raise ValueError(f"{self.root / 'train'}: missing; {_names(named, self.root)} must come with a train/")
         return self._files({split: by_split[split] for split in ("train", "valid", "test") if split in by_split}, notes)
 
     def _files(self, by_split: dict[str, Path], notes: list[str]) -> ImageFiles:
@@ -103,7 +103,7 @@ class _Search:
         if not classes:
             what = f"has {loose:,} images but no class folders" if loose else "has no images"
             test = SPLITS.get(folder.name.lower()) != "train" and folder != self.root
-            hint = ", or move it away to have that split cut from the training images" if test else ""
+            hint = ", or remove it to have that split cut from the training images" if test else ""
             raise ValueError(f"{folder}: {what}; put images there, a folder per class{hint}")
         self.loose += loose
         if empty := [folder / name for name, files in classes.items() if not files]:
@@ -116,7 +116,7 @@ class _Search:
         visited = set()
         for place, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
             status = os.stat(place)
-            if (status.st_dev, status.st_ino) in visited:  # a link that leads back
+            if (status.st_dev, status.st_ino) in visited:  # a circular link
                 folders.clear()
                 continue
             visited.add((status.st_dev, status.st_ino))
@@ -129,11 +129,11 @@ class _Search:
 
     def _notes(self) -> Iterator[str]:
         if self.loose:
-            yield f"images outside of the class folders are left out: {self.loose:,}"
+            yield f"images outside the class folders are left out: {self.loose:,}"
         if self.passed:
             known = [ending for ending in self.passed if ending in UNREADABLE]
             remedy = f"; convert {', '.join(known)} to JPEG or PNG to use them" if known else ""
-            yield f"files that are no images by their ending are left out: {_counts(self.passed)}{remedy}"
+            yield f"files without an image suffix are left out: {_counts(self.passed)}{remedy}"
 
 
 def _fail(error: OSError) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Where to train, and in which arithmetic."""
+"""Chooses the device and the precision of the training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` is cuda if there is one, else mps, else the CPU.
+    """The device of that name; `auto` is cuda if available, else mps, else the CPU.
 
     Raises:
         ValueError: if this machine, or this process, has no such device.
@@ -23,16 +23,16 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type of the arithmetic; `auto` is bf16 on a GPU that has it.
+    """The type of the arithmetic; `auto` is bf16 on a GPU that supports it, else fp32.
 
-    On processors bf16 is left to those who ask for it: it has not been shown to cost no accuracy.
+    On CPUs bf16 must be requested: it has not been shown to preserve accuracy.
 
     Raises:
-        ValueError: if the device has no bf16.
+        ValueError: if the device does not support bf16.
     """
     has_bf16 = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
     if name == "auto":
         return torch.bfloat16 if has_bf16 and device.type == "cuda" else torch.float32
     if name == "bf16" and not has_bf16:
-        raise ValueError(f"hyperparameter precision = 'bf16': {device.type} has none here; use 'auto' or 'fp32'")
+        raise ValueError(f"hyperparameter precision = 'bf16': {device.type} lacks it here; use 'auto' or 'fp32'")
     return torch.bfloat16 if name == "bf16" else torch.float32

@@ -1,4 +1,4 @@
-"""Hyperparameters of the built-in models and of their optimisation: names, defaults and what is allowed."""
+"""Hyperparameters of the built-in models and of their optimisation: names, defaults and allowed values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 RESERVED = "hypertune"
-"""Key of a trial's configuration that is no hyperparameter: what the driver tells the trainable."""
+"""Reserved key of a trial's configuration: the driver's settings for the trainable, not a hyperparameter."""
 
 Check = Callable[[Any], Any]
-"""Returns the value as a plain int, float or str; raises ValueError saying what it must be."""
+"""Returns the value as a plain int, float or str; raises a ValueError saying what is allowed."""
 
 
 def _whole(default: int, low: int = 1) -> Any:
@@ -45,19 +45,19 @@ def _one_of(*names: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """How a model is optimised; the models add their own. Names of choices may be in upper or lower case."""
+    """Hyperparameters of the optimisation; each model adds its own. Names of choices may be in any case."""
 
     optimizer: str = _one_of("adam", "adamw", "sgd", "rmsprop")
     """adam, adamw, sgd (with `momentum`) or rmsprop, as in torch.optim."""
     lr: float = _number(1e-3, "above 0", lambda value: 0 < value < math.inf)
     """Learning rate at the start."""
     lr_schedule: str = _one_of("none", "cosine", "step")
-    """Learning rate over the epochs: constant; half a cosine down to 0; or a tenth from 1/2 and from 3/4 of the
-    epochs on. It is set once per epoch and looks ahead to the study's max_epochs, wherever a trial is stopped."""
+    """Learning rate over the epochs: constant; half a cosine down to 0; or divided by 10 after 1/2 and 3/4 of the
+    epochs. It is set once per epoch and refers to the study's max_epochs even if a trial is stopped earlier."""
     batch_size: int = _whole(64)
     """Images per optimisation step."""
     weight_decay: float = _number(0.0, "of at least 0", lambda value: 0 <= value < math.inf)
-    """Decay of all parameters: decoupled for adamw, an L2 term in the gradient for the others."""
+    """Weight decay of all parameters: decoupled for adamw, an L2 term in the gradient for the others."""
     momentum: float = _number(0.9, "of at least 0 and below 1", lambda value: 0 <= value < 1)
     """Momentum of sgd; the other optimizers do not use it."""
     norm: str = _one_of("none", "batch", "layer")
@@ -69,13 +69,13 @@ class Hyperparameters:
     units2: int = _whole(64)
     """Width of the second hidden dense layer."""
     precision: str = _one_of("auto", "fp32", "bf16")
-    """Arithmetic of the forward and backward pass (weights stay fp32); auto is bf16 on a GPU that has it, else fp32."""
+    """Precision of the forward and backward pass (weights stay fp32); auto is bf16 on a GPU that has it, else fp32."""
     device: str = _one_of("auto", "cpu", "cuda", "mps")
-    """Where to train; auto takes cuda, then mps, then the CPU."""
+    """Device to train on; auto is cuda if available, else mps, else the CPU."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Reads a flat configuration, leaving out the reserved key `hypertune`; numpy's scalars are welcome.
+        """Reads a flat configuration, ignoring the reserved key `hypertune`; accepts numpy's scalars.
 
         Raises:
             ValueError: for an unknown key, a wrong type or a value out of range, naming the key.
@@ -116,11 +116,11 @@ class MLPHyperparameters(Hyperparameters):
 
 
 KINDS: dict[str, type[Hyperparameters]] = {"cnn": CNNHyperparameters, "mlp": MLPHyperparameters}
-"""The kinds of models there are."""
+"""The kinds of models."""
 
 
 def read_hyperparameters(kind: str, config: Mapping[str, Any]) -> Hyperparameters:
-    """The hyperparameters of a model of that kind, checked.
+    """The checked hyperparameters of a model of that kind.
 
     Raises:
         ValueError: for an unknown kind, or a hyperparameter that is unknown or not allowed.

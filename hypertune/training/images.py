@@ -1,4 +1,4 @@
-"""The images on the device that trains: one copy per process, whatever number of trials it trains in turn."""
+"""The images on the training device: one copy per process, shared by all trials that it trains in turn."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor
 from hypertune.training.datasets import ImageData
 
 CHUNK = 4096
-"""Images per step when the normalisation constants are computed, so that no float copy of all is ever made."""
+"""Images per step when computing the normalisation constants, to avoid a float copy of all images."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeviceImages:
-    """A data set on one device. On the CPU its tensors share the memory of the read-only arrays: never write."""
+    """A data set on one device. On the CPU its tensors share memory with the read-only arrays: never write to them."""
 
     pixels: Tensor
     """uint8 [n, channels, height, width]."""
@@ -30,7 +30,7 @@ class DeviceImages:
     mean: Tensor
     """float32 [1, channels, 1, 1]: mean of the training split, in units of the pixels' 0 to 255."""
     scale: Tensor
-    """float32 [1, channels, 1, 1]: 1 / its standard deviation, and 1 for a channel that never changes."""
+    """float32 [1, channels, 1, 1]: 1 / standard deviation of the training split; 1 for a constant channel."""
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised float32 images [b, channels, height, width] in channels_last layout, and their labels [b]."""
@@ -43,7 +43,7 @@ _cache: WeakKeyDictionary[ImageData, dict[torch.device, DeviceImages]] = WeakKey
 
 
 def device_images(data: ImageData, device: torch.device) -> DeviceImages:
-    """The data set on that device: copied there, and its constants computed, once per process."""
+    """The data set on that device; copied, and its constants computed, once per process."""
     devices = _cache.setdefault(data, {})
     if device not in devices:
         devices[device] = _load(data, device)

@@ -1,4 +1,4 @@
-"""The training loop: one model, one data set, one epoch at a time. Knows nothing of Ray."""
+"""The training loop: one model, one data set, one epoch at a time. Independent of Ray."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from hypertune.training.randomness import Randomness
 from hypertune.training.running import Running
 
 SETTLE_EVERY = 16
-"""Batches between two looks at whether the loss is still finite."""
+"""Batches between two checks that the loss is still finite."""
 EVALUATION_BATCH = 512
-"""Images per batch of an evaluation: larger ones leave a processor's cache and are slower there."""
+"""Images per batch of an evaluation; larger batches do not fit a CPU's cache and are slower."""
 
 
 class TrainingLoop:
     """Trains one configuration.
 
-    On a CPU the same arguments and number of threads give the same numbers, whatever else the process did before.
+    On a CPU the same arguments and number of threads give the same numbers, regardless of earlier work in the process.
 
     Attributes:
         hyperparameters: the configuration, checked and with defaults filled in.
-        device: where it trains.
-        model: from normalised images to logits.
+        device: the device it trains on.
+        model: maps normalised images to logits.
         images: the data set on the device.
         epoch: epochs trained so far.
     """
@@ -49,33 +49,29 @@ class TrainingLoop:
         seed: int = 0,
         max_epochs: int = 10,
         steps_per_epoch: int | None = None,
-        threads: int | None = None,
     ) -> None:
         """
         Args:
-            kind: of model: `cnn` or `mlp`.
+            kind: kind of model, `cnn` or `mlp`.
             config: hyperparameters; see `hypertune.training.hyperparameters`.
-            data: never written to.
-            seed: of the initial weights, the order of the images, and dropout.
-            max_epochs: horizon of the learning rate schedule; training may go on beyond it.
-            steps_per_epoch: batches of an epoch, one epoch going on in the training data where the one before ended;
+            data: the data set; never modified.
+            seed: seed of the initial weights, the order of the images, and dropout.
+            max_epochs: horizon of the learning rate schedule; training may continue beyond it.
+            steps_per_epoch: batches per epoch; each epoch continues in the training data where the last one ended.
                 None makes every epoch one pass.
-            threads: of the processor, for the whole process; None leaves torch's setting as it is.
 
         Raises:
-            ValueError: for a hyperparameter that is unknown or not allowed, or a device that is not there.
+            ValueError: for a hyperparameter that is unknown or not allowed, or a device that does not exist.
         """
         self.kind = kind
         self.hyperparameters = h = read_hyperparameters(kind, config)
         self.data = data
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
-        self._ahead: list[Tensor] = []  # batches of a pass that an epoch of `steps_per_epoch` has not come to
+        self._ahead: list[Tensor] = []  # batches of the current pass that are left for the next epoch
         self.epoch = 0
         self.device = choose_device(h.device)
         self._dtype = choose_precision(h.precision, self.device)
-        if threads is not None:
-            torch.set_num_threads(threads)
         keep_freed_memory()
         self.images = device_images(data, self.device)
         self._randomness = Randomness(seed, self.device)
@@ -98,7 +94,7 @@ class TrainingLoop:
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch, then validates.
 
-        An epoch ends early when the loss is no longer finite; the loss is reported as it is then.
+        An epoch ends early when the loss is no longer finite, and reports that loss.
 
         Returns:
             `train_loss` and `train_accuracy`, measured on each batch just before its step, `valid_loss`,
@@ -126,7 +122,7 @@ class TrainingLoop:
         return {f"{split}_loss": loss / len(index), f"{split}_accuracy": hits / len(index)}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on with the same numbers; a copy, of plain values and tensors."""
+        """The state from which training continues with identical numbers; a copy, in plain values and tensors."""
         return {
             "epoch": self.epoch,
             "model": {name: value.clone() for name, value in self.model.state_dict().items()},
@@ -136,26 +132,26 @@ class TrainingLoop:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state_dict` was called, with this loop's own hyperparameters.
+        """Restores the state of `state_dict`, but keeps this loop's own hyperparameters.
 
-        Those of the optimisation (learning rate, decay, momentum, dropout) may be others than they were there.
+        Those of the optimisation (learning rate, decay, momentum, dropout) may differ from the saved ones.
 
         Raises:
-            ValueError, RuntimeError: if the model has another shape.
+            ValueError, RuntimeError: if the model has a different shape.
         """
         self.epoch = state["epoch"]
         fill(self.model, state["model"])
-        # What is in the groups are hyperparameters, and the saved ones must not win over this loop's.
+        # The groups hold hyperparameters, and the saved ones must not replace this loop's.
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]["state"]})
         self._randomness.load_state_dict(state["randomness"])
         ahead = state["ahead"]
         self._ahead = self._cut(ahead.to(self.device)) if ahead is not None else []
 
     def change(self, config: Mapping[str, Any]) -> None:
-        """Goes on with other hyperparameters, which must leave the shape of the model as it is.
+        """Changes the hyperparameters; the shape of the model must stay the same.
 
         Raises:
-            ValueError, RuntimeError: if one is not allowed, or the model has another shape.
+            ValueError, RuntimeError: if one is not allowed, or would change the model's shape.
         """
         state = self.state_dict()
         self.hyperparameters = read_hyperparameters(self.kind, config)
@@ -172,16 +168,16 @@ class TrainingLoop:
         return batches
 
     def _shuffled(self) -> list[Tensor]:
-        """The training split's indices in random order, cut into batches."""
+        """The training split's indices in random order, divided into batches."""
         train = self.images.splits["train"]
-        # Drawn on the CPU on every device, so that a seed means the same order everywhere.
+        # Drawn on the CPU whatever the device, so that a seed gives the same order everywhere.
         return self._cut(train[torch.randperm(len(train), generator=self._randomness.order).to(self.device)])
 
     def _cut(self, order: Tensor) -> list[Tensor]:
         size = self.hyperparameters.batch_size
         batches = list(torch.split(order, size))
         if len(batches) > 1 and len(batches[-1]) == 1 < size:
-            # Batch normalisation cannot train on a single image: it joins the batch before.
+            # Batch normalisation cannot train on a single image, so it joins the previous batch.
             batches[-2:] = [order[-size - 1 :]]
         return batches
 

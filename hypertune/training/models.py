@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from hypertune.training.loop import TrainingLoop
 
 FORMAT = 1
-"""Version of what is in a model file."""
+"""Version of the format of a model file."""
 
 
 class SavedModel(nn.Module):
-    """A trained model with its normalisation: takes images as they are in the data set.
+    """A trained model with its normalisation: takes raw images, as in the data set.
 
     Attributes:
         classes: class names in the order of the logits.
-        kind, config: what it was built from.
+        kind, config: the kind of model and the configuration that it was built from.
     """
 
     mean: Tensor
@@ -52,7 +52,7 @@ class SavedModel(nn.Module):
 
 
 def save_model(path: Place, loop: TrainingLoop) -> None:
-    """Writes the loop's model to `path`, or to a URL on shared storage: all of the file or, if it fails, none of it.
+    """Writes the loop's model to `path` or to a URL on shared storage, in full or not at all.
 
     The file is a dict of plain values and tensors, which `torch.load(path, weights_only=True)` can read.
     """
@@ -89,12 +89,12 @@ def _opened(path: Place) -> Path | io.BytesIO:
 
 
 def load_model(path: Place) -> SavedModel:
-    """Loads a model that `save_model` wrote to a path or URL: `load_model(path)(images)`, on the CPU, predicts.
+    """Loads a model from a path or URL onto the CPU; `load_model(path)(images)` predicts.
 
-    Nothing in the file is executed, so it may come from anywhere.
+    No code in the file is executed, so untrusted files are safe.
 
     Raises:
-        ValueError: if the file is missing or no such model.
+        ValueError: if the file is missing or was not written by `save_model`.
     """
     try:
         saved = torch.load(_opened(path), map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""The built-in networks: from normalised images [n, channels, height, width] to logits [n, classes]."""
+"""The built-in networks; they map normalised images [n, channels, height, width] to logits [n, classes]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypertune.training.hyperparameters import CNNHyperparameters, MLPHyperparam
 from hypertune.training.kernels.pooled import PooledConvolution
 
 UNPADDED_FROM = 6
-"""Height and width from which on a convolution after the first goes without padding."""
+"""Least height and width at which a convolution after the first is not padded."""
 
 
 class GlobalAverage(nn.Module):
@@ -24,14 +24,12 @@ class GlobalAverage(nn.Module):
 def cnn(h: CNNHyperparameters, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
     """Blocks of convolution, pooling, normalisation and ReLU; global average; two hidden dense layers.
 
-    A block is a 3x3 convolution to `filters` channels and 2x2 max-pooling. The first convolution is padded
-    by 1. A later one is not padded if the image that reaches it is at least 6x6, and padded by 1 if it is
-    smaller; pooling is left out once the image is down to one pixel. So 28x28 becomes 14, 12, 6, 4, 2 (three
-    blocks, as published for Fashion-MNIST) and 8x8 becomes 4, 2, 1.
+    A block is a 3x3 convolution to `filters` channels and 2x2 max-pooling. The first convolution is padded by 1. A
+    later one is padded by 1 only if its input is smaller than 6x6. Pooling is skipped once the image is one pixel. So
+    28x28 becomes 14, 12, 6, 4, 2 (three blocks, as published for Fashion-MNIST) and 8x8 becomes 4, 2, 1.
 
-    Normalisation and ReLU come after the pooling: for ReLU that gives the same result as before it and costs
-    a quarter, and normalising what is pooled is as good. `norm` is for the convolutions, `dropout` for the
-    hidden dense layers.
+    Normalisation and ReLU come after the pooling: ReLU gives the same result there at a quarter of the cost, and
+    normalising pooled values works as well. `norm` applies to the convolutions, `dropout` to the hidden dense layers.
     """
     return nn.Sequential(
         *_blocks(h, image_shape),
@@ -93,16 +91,16 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": cnn, "mlp": mlp}
 
 
 def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Builds a model with fresh weights, which depend on torch's global random state alone.
+    """Builds a model with fresh weights, which depend only on torch's global random state.
 
     Args:
-        kind: `cnn` or `mlp`; see the functions of these names.
-        config: its hyperparameters; those of the optimisation are checked, too.
+        kind: `cnn` or `mlp`; see the functions of that name.
+        config: its hyperparameters; those of the optimisation are checked as well.
         image_shape: channels, height and width.
-        classes: how many.
+        classes: number of classes.
 
     Returns:
-        A module from normalised images [n, channels, height, width] to logits [n, classes].
+        A module that maps normalised images [n, channels, height, width] to logits [n, classes].
 
     Raises:
         ValueError: as `read_hyperparameters`.
@@ -112,10 +110,10 @@ def build_model(kind: str, config: Mapping[str, Any], image_shape: tuple[int, in
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Loads a state by the order of its tensors, since layers without weights change the names of those behind.
+    """Loads a state by the order of its tensors, since layers without weights shift the names of later layers.
 
     Raises:
-        RuntimeError: if there are more or fewer, or of another shape.
+        RuntimeError: if the number or the shape of the tensors differs.
     """
     names = list(model.state_dict())
     if len(names) != len(state):

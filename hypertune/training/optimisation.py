@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedules, on all parameters of a model as one vector."""
+"""Optimizers and learning rate schedules, with all parameters of a model as one vector."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypertune.training.hyperparameters import Hyperparameters
 
 
 def flatten_parameters(model: nn.Module) -> nn.Parameter:
-    """Makes all parameters of the model, and their gradients, views of one vector, which is returned.
+    """Makes all parameters of the model and their gradients views of one vector, and returns it.
 
-    An optimizer then has one tensor to update instead of a dozen small ones, at a tenth of the cost, and gradients are
-    zeroed by one call. Element by element the result is the same.
+    An optimizer then updates one tensor instead of a dozen small ones, at a tenth of the cost, and one call zeroes the
+    gradients. The result is the same element by element.
     """
     parameters = list(model.parameters())
     first = parameters[0]
@@ -36,7 +36,7 @@ def flatten_parameters(model: nn.Module) -> nn.Parameter:
 
 
 def make_optimizer(h: Hyperparameters, vector: nn.Parameter) -> optim.Optimizer:
-    """The optimizer of torch.optim, in its fused form where there is one."""
+    """The optimizer of torch.optim, fused if available."""
     _spare_the_compiler()
     lr, decay = h.lr, h.weight_decay
     match h.optimizer:
@@ -48,12 +48,13 @@ def make_optimizer(h: Hyperparameters, vector: nn.Parameter) -> optim.Optimizer:
             return optim.SGD([vector], lr, momentum=h.momentum, weight_decay=decay, fused=True)
         case "rmsprop":
             return optim.RMSprop([vector], lr, weight_decay=decay)
-    raise AssertionError(f"optimizer {h.optimizer} was let through by the check of hyperparameters")
+    raise AssertionError(f"optimizer {h.optimizer} passed the check of hyperparameters")
 
 
 def plain_step(optimizer: optim.Optimizer) -> Callable[[], None]:
-    """`optimizer.step`, without what torch wraps around it: hooks, a profiler's mark, and the import of its compiler,
-    which takes two seconds of every process. For a small network the wrapping costs as much as the step.
+    """`optimizer.step` without torch's wrapping: hooks, a profiler's mark, and the import of the compiler.
+
+    That import takes two seconds per process. For a small network the wrapping costs as much as the step.
     """
     step = inspect.unwrap(type(optimizer).step)
 
@@ -65,11 +66,11 @@ def plain_step(optimizer: optim.Optimizer) -> Callable[[], None]:
 
 
 def _spare_the_compiler() -> None:
-    """Lets a process have optimizers without importing torch's compiler.
+    """Lets a process use optimizers without importing torch's compiler.
 
-    torch imports it at their first use only to have it leave some functions uncompiled, and remembers what to call
-    instead under a name of its own. It has no setting for this; should the name change, processes start as slowly as
-    without. Code in the same process that compiles later may then have these functions compiled, too.
+    torch imports it at their first use, only to exclude some functions from compilation, and caches the result under a
+    private name. There is no setting for this; if the name changes, processes merely start more slowly. Code that
+    later compiles in the same process may also compile these functions.
     """
     optimizer = optim.Optimizer
     for function in (optimizer.add_param_group, optimizer.state_dict, optimizer.load_state_dict):
@@ -79,7 +80,7 @@ def _spare_the_compiler() -> None:
 
 
 def learning_rate(h: Hyperparameters, epoch: int, max_epochs: int) -> float:
-    """Learning rate of an epoch, which counts from 1; see `Hyperparameters.lr_schedule`."""
+    """Learning rate of an epoch (from 1); see `Hyperparameters.lr_schedule`."""
     progress = min((epoch - 1) / max_epochs, 1.0)
     if h.lr_schedule == "cosine":
         return h.lr * (1 + math.cos(math.pi * progress)) / 2

@@ -1,4 +1,4 @@
-"""Data sets packed in one `.npz` file: the user's own, and the cache of those that were unpacked before."""
+"""Data sets in one `.npz` file: the user's own, and the cache of unpacked ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read_npz(path: Path) -> RawImages:
-    """Reads the arrays `x_train`, `y_train` and, where there, `x_test`, `y_test` and `classes`. Never unpickles.
+    """Reads the arrays `x_train`, `y_train` and, if present, `x_test`, `y_test` and `classes`. Never unpickles.
 
     Raises:
         ValueError: naming the file and the key that is missing, damaged or pickled.
@@ -45,13 +45,13 @@ def read_npz(path: Path) -> RawImages:
 
 
 def write_npz(path: Path, raw: RawImages) -> None:
-    """Writes what `read_npz` reads. A reader sees either all of the file or none of it."""
+    """Writes a file for `read_npz`. A reader sees either all of the file or none of it."""
     arrays = {key: array for key in ARRAYS if (array := getattr(raw, key)) is not None}
     write_whole(path, lambda file: np.savez(file, **arrays, classes=np.array(raw.classes, dtype=str)))
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Lets `write` fill a file that appears at `path` once it is whole, or not at all."""
+    """Writes a file by `write` atomically: it appears at `path` in full or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
@@ -69,7 +69,7 @@ def _read(archive: Any, key: str, path: Path) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(f"{path}: {key} cannot be read ({_line(error)}); save plain arrays, not objects") from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: {key} is damaged ({_line(error)}); copy or write the file anew") from error
+        raise ValueError(f"{path}: {key} is damaged ({_line(error)}); copy or write the file again") from error
 
 
 def _line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One image as uint8 pixels of the size and colour that a study asks for."""
+"""Reads one image as uint8 pixels of the size and colour that a study asks for."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 REVISION = 1
-"""Goes up with every change of the pixels that an image file gives, so that what was cached before is made anew."""
+"""Increased with every change to how pixels are read, so that older cached images are made again."""
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's names for images without colour."""
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, ArithmeticError, MemoryError),
     *(struct.error, Image.DecompressionBombError),
 )
-"""What Pillow's readers raise for files that are damaged, of another kind than their name says, or absurdly large."""
+"""Exceptions of Pillow's readers for files that are damaged, wrongly named, or absurdly large."""
 ORIENTATION = 0x0112
-"""The EXIF tag that says how a photo has to be turned; from 5 on height and width change places."""
+"""The EXIF tag that says how to rotate a photo; from 5 on, height and width are swapped."""
 FINER = 2
-"""A JPEG that is to be made smaller is decoded at no less than so many times the size asked for."""
+"""A JPEG to be shrunk is decoded at no less than this multiple of the requested size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What images are made into, see `image_size` and `channels` of a study file; None leaves them as they are."""
+    """Requested form of the images, see `image_size` and `channels` of a study file; None keeps them unchanged."""
 
     size: tuple[int, int] | None = None
     """Height and width in pixels."""
@@ -38,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What a file says of its image before anything is decoded."""
+    """What the header of a file says about its image."""
 
     size: tuple[int, int]
     """Height and width in pixels, the right way up."""
@@ -49,7 +49,7 @@ def read_head(file: Path) -> Head:
     """Opens the file without decoding it; raises one of `DAMAGE` if that cannot be done."""
     with Image.open(file) as image:
         width, height = image.size
-        # Pillow decodes all of a PNG to look for EXIF behind the pixels, where hardly any has it.
+        # Pillow decodes a whole PNG to look for EXIF after the pixels, where hardly any PNG has it.
         known = image.format != "PNG" or "exif" in image.info
         turned = known and image.getexif().get(ORIENTATION, 1) >= 5
         return Head(size=(width, height) if turned else (height, width), grey=image.mode in GREY_MODES)
@@ -58,26 +58,26 @@ def read_head(file: Path) -> Head:
 def read_pixels(file: Path, form: Form) -> NDArray[np.uint8]:
     """The image in a file, the right way up, as uint8 [channels, height, width]; of an animation the first frame.
 
-    Whatever is transparent shows white. Greys of 16 bits keep the upper 8.
+    Transparent pixels become white. 16-bit greys keep the upper 8 bits.
 
     Raises:
         OSError, ValueError or another of `DAMAGE`: if the file cannot be read as an image.
     """
     with Image.open(file) as image:
         if form.size is not None:
-            # A photo of 4000x3000 pixels is decoded at an eighth of its size in a fraction of the time. As it may have
-            # to be turned yet, both sides stay long enough for the longer one.
+            # Decoding a photo of 4000x3000 pixels at an eighth of its size takes a fraction of the time. Since it may
+            # still have to be rotated, both sides stay long enough for the longer one.
             side = FINER * max(form.size)
             image.draft("L" if form.channels == 1 else None, (side, side))
-        # A PGM of 16 bits opens in the mode of 32-bit numbers, scaled to 16.
+        # A 16-bit PGM opens in the mode of 32-bit integers, scaled to 16 bits.
         if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
-            raise ValueError("pixels of 32 bits, without a fixed black and white; save it with 8 or 16")
+            raise ValueError("32-bit pixels without a fixed black and white; save it with 8 or 16 bits")
         plain = _plain(ImageOps.exif_transpose(image), form.channels)
         return _planes(_fitted(plain, form.size))
 
 
 def convert(images: NDArray[np.uint8], form: Form, where: str) -> NDArray[np.uint8]:
-    """Arrays of images brought into that form, uint8 [n, channels, height, width] in and out.
+    """Converts images, uint8 [n, channels, height, width], into that form.
 
     Raises:
         ValueError: naming `where`, if `form` asks for grey or colour and the images are neither.
@@ -95,7 +95,7 @@ def convert(images: NDArray[np.uint8], form: Form, where: str) -> NDArray[np.uin
         if channels in (1, 3):
             whole = Image.fromarray(image[0] if channels == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
             made[number] = _planes(_fitted(_plain(whole, wanted), form.size))
-        else:  # channels without a meaning that Pillow knows: each by itself
+        else:  # channels that Pillow has no mode for: each one separately
             made[number] = [np.asarray(_fitted(Image.fromarray(plane), form.size)) for plane in image]
     return made
 
@@ -111,7 +111,7 @@ def _plain(image: Image.Image, channels: int | None) -> Image.Image:
 
 
 def _fitted(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """Scaled, keeping its proportions, until it covers `size`; what juts out is cut off evenly on both sides."""
+    """The image scaled to cover `size`, keeping its aspect ratio, and cropped at the centre."""
     if size is None or size == (image.height, image.width):
         return image
     return ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)

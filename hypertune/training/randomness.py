@@ -10,8 +10,10 @@ from torch import Tensor
 
 
 class Randomness:
-    """What a loop draws: the order of the images from a generator of its own, weights and dropout from torch's global
-    one, which is lent to the loop while it is active. So loops do not disturb each other, nor the caller.
+    """A loop's random numbers, independent of other loops and of the caller.
+
+    The order of the images comes from a separate generator. Weights and dropout come from torch's global one, which
+    holds the loop's state while the loop is active.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -24,7 +26,7 @@ class Randomness:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """torch's global random numbers are the loop's own within."""
+        """Within the block, torch's global random state is the loop's own."""
         before = self._read()
         self._write(self._own)
         try:
@@ -34,11 +36,11 @@ class Randomness:
             self._write(before)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All of it, as byte tensors."""
+        """The random state, as byte tensors."""
         return {"order": self.order.get_state(), **self._own}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Goes on where `state_dict` was called; on another kind of device, dropout goes on from this loop's seed."""
+        """Restores the state of `state_dict`; on another kind of device, dropout restarts from this loop's seed."""
         self.order.set_state(state["order"].cpu())
         self._own = {name: state.get(name, own).cpu() for name, own in self._own.items()}
 

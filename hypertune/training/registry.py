@@ -22,7 +22,7 @@ def resolve(name: str) -> Trainable:
     """The trainable that a study file names: a plugin's name, or `package.module:attribute`.
 
     Raises:
-        ValueError: if there is none of that name, or it is no Ray Tune trainable.
+        ValueError: if the name is unknown, or not a Ray Tune trainable.
     """
     plugins = {entry.name: entry for entry in entry_points(group="hypertune.trainables")}
     if name in plugins:
@@ -36,7 +36,7 @@ def resolve(name: str) -> Trainable:
 
 def _import(name: str) -> Trainable:
     module, _, attribute = name.partition(":")
-    # An installed command, unlike `python -m`, does not look in the folder it is called from.
+    # An installed command, unlike `python -m`, does not search the current folder.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -53,7 +53,7 @@ def _import(name: str) -> Trainable:
 def load_data(
     training: Training, data_dir: Path | None, told: Callable[[int, int], None] | None = None
 ) -> ImageData | None:
-    """The data set of `[training]`, None where the trainable has its own; `told` is that of `load_dataset`."""
+    """The data set of `[training]`, None if the trainable has its own; for `told` see `load_dataset`."""
     if training.dataset is None:
         return None
     from hypertune.training.datasets import load_dataset

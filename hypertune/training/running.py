@@ -1,4 +1,4 @@
-"""Loss and accuracy of an epoch, kept while it trains, without a second pass over the images."""
+"""Accumulates the loss and accuracy of an epoch during training, without a second pass over the images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 class Running:
-    """Collects what each batch gave and adds it up now and then: adding up waits for a GPU, and costs a processor as
-    much for many batches as for one.
+    """Collects the loss and accuracy of batches and sums them now and then.
+
+    Summing waits for a GPU, and on a CPU costs as much for one batch as for many.
     """
 
     def __init__(self) -> None:
@@ -21,13 +22,13 @@ class Running:
         self._images = 0
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Takes a batch: its mean loss, logits [n, classes] and labels [n]."""
+        """Adds a batch: its mean loss, logits [n, classes] and labels [n]."""
         self._losses.append(loss.detach())
         self._logits.append(logits.detach())
         self._labels.append(labels)
 
     def settle(self) -> bool:
-        """Adds up what was collected since the last time; whether the loss is finite so far."""
+        """Sums what was collected since the last call; returns whether the loss is still finite."""
         sizes = torch.tensor([len(labels) for labels in self._labels], dtype=torch.float64)
         self._loss += float((torch.stack(self._losses).cpu() * sizes).sum())
         self._hits += int((torch.cat(self._logits).argmax(1) == torch.cat(self._labels)).sum())

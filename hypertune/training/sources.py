@@ -18,11 +18,11 @@ IDX_FILES = tuple(f"{split}-{what}-ubyte" for split in ("train", "t10k") for wha
 AT_HAND = ("digits", "npz", "image_folder")
 """Data sets that are never downloaded."""
 DOWNLOADED = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-"""Data sets that are downloaded where there is no data folder, with the names that torchvision has for them."""
+"""Data sets that are downloaded if no data folder is given, with their names in torchvision."""
 
 
 def may_download(name: str, data_dir: Path | None) -> bool:
-    """Whether loading the data set of that name downloads it first, or may do so, where it is a plugin's."""
+    """Whether loading the data set downloads it first, or might do so if it is a plugin's."""
     if name in AT_HAND or data_dir is not None:
         return False
     return name not in DOWNLOADED or not is_cached(DOWNLOADED[name])
@@ -31,7 +31,7 @@ def may_download(name: str, data_dir: Path | None) -> bool:
 def digits(data_dir: Path | None, path: str | None) -> RawImages:
     """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn.
 
-    They have no official test split: a fixed, stratified fifth of them serves as one.
+    They have no official test split: a fixed, stratified fifth of them is used as one.
     """
     from sklearn.datasets import load_digits
 
@@ -61,7 +61,7 @@ def fashion_mnist(data_dir: Path | None, path: str | None) -> RawImages:
 def cifar10(data_dir: Path | None, path: str | None) -> RawImages:
     """CIFAR-10: 50,000 and 10,000 colour images of 32x32 pixels.
 
-    `data_dir` holds the unpacked `cifar-10-batches-py`, or the archive `cifar-10-python.tar.gz`, or else a single
+    `data_dir` holds the unpacked `cifar-10-batches-py`, the archive `cifar-10-python.tar.gz`, or a single
     `cifar*.npz` with the arrays of `npz`.
     """
     if data_dir is None:
@@ -80,7 +80,7 @@ def npz(data_dir: Path | None, path: str | None) -> RawImages:
 
 
 def image_folder(data_dir: Path | None, path: str | None) -> ImageFiles:
-    """The user's own image files: one folder per class, or that in each of `train/` and, perhaps, `valid/`, `test/`."""
+    """The user's own image files: one folder per class, directly or in `train/`, `valid/` and `test/`."""
     return folders.find(_own(data_dir, path, "image_folder", "a folder with a folder per class"))
 
 
@@ -92,7 +92,7 @@ def _own(data_dir: Path | None, path: str | None, name: str, what: str) -> Path:
 
 
 def _idx(kind: str, data_dir: Path | None) -> RawImages:
-    """MNIST and its relatives: four files in `<root>/<kind>/raw`, unpacked or with the ending .gz."""
+    """MNIST and its relatives: four files in `<root>/<kind>/raw`, unpacked or with the suffix .gz."""
     if data_dir is None:
         return cached(kind, (), lambda cache: archives.download(kind, cache))
     raw = data_dir / kind / "raw"
@@ -129,7 +129,7 @@ def _only_npz(data_dir: Path) -> Path:
         return found[0]
     if found:
         raise ValueError(
-            f"{data_dir}: has several of cifar*.npz ({', '.join(file.name for file in found)}); keep one, or use "
+            f"{data_dir}: has several cifar*.npz files ({', '.join(file.name for file in found)}); keep one, or use "
             'dataset = "npz" with a path'
         )
     raise ValueError(

@@ -1,15 +1,16 @@
-"""Cuts the splits that a data set does not bring along, with the same share of each class."""
+"""Cuts the splits that a data set does not have, stratified by class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 TEST_FRACTION = 0.2
-"""Share of the images that makes the test split of a data set without one."""
+"""Default share of the images for the test split of a data set without one."""
 
 Indices = NDArray[np.int64]
 
@@ -19,9 +20,9 @@ _USES = (("validate", "valid"), ("test", "test"))
 def stratified_split(labels: Indices, fraction: float, seed: int) -> tuple[Indices, Indices]:
     """Indices of the images kept and of those held out, both ascending.
 
-    Of every class the nearest whole number to `fraction` is held out, though at least one image and never all.
+    Of every class, the share `fraction` is held out, rounded, but at least one image and never all.
     """
-    # RandomState is the one generator of numpy whose numbers are promised never to change between releases.
+    # RandomState is the only generator of numpy whose numbers are guaranteed not to change between releases.
     random = np.random.RandomState(seed)
     held_out = []
     for label in np.unique(labels):
@@ -32,39 +33,49 @@ def stratified_split(labels: Indices, fraction: float, seed: int) -> tuple[Indic
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def check_options(validation_fraction: float, test_fraction: float | None, seed: int) -> None:
-    """Raises ValueError if a share is not one or the seed none of numpy's."""
-    for name, fraction in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
-        if fraction is not None and not 0 < fraction < 1:  # NaN fails this, too
-            raise ValueError(f"{name} must be above 0 and below 1, not {fraction}")
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
-        raise ValueError(f"split_seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The shares of the images to hold out, and the seed of the cut.
+
+    Attributes:
+        validation_fraction: share of the training images, if there is no validation split.
+        test_fraction: share of all images, if there is no test split; None for `TEST_FRACTION`.
+        split_seed: seed of both.
+
+    Raises:
+        ValueError: if a share is not between 0 and 1, or numpy does not take the seed.
+    """
+
+    validation_fraction: float
+    test_fraction: float | None
+    split_seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("validation_fraction", "test_fraction"):
+            fraction = getattr(self, name)
+            if fraction is not None and not 0 < fraction < 1:  # NaN fails this, too
+                raise ValueError(f"{name} must be above 0 and below 1, not {fraction}")
+        if not isinstance(self.split_seed, Integral) or not 0 <= self.split_seed < 2**32:
+            raise ValueError(f"split_seed must be a whole number from 0 to 2**32 - 1, not {self.split_seed!r}")
 
 
 def complete(
-    given: Mapping[str, Indices],
-    labels: Indices,
-    classes: Sequence[str],
-    where: str,
-    *,
-    validation_fraction: float,
-    test_fraction: float | None,
-    seed: int,
+    given: Mapping[str, Indices], labels: Indices, classes: Sequence[str], where: str, held_out: HeldOut
 ) -> dict[str, Indices]:
-    """The splits `train`, `valid` and `test`: those given, and cut from the training images those that are not.
+    """The splits `train`, `valid` and `test`; those not given are cut from the training images.
 
     Raises:
-        ValueError: if a split is empty or a class has too few images to be in all of them.
+        ValueError: if a split is empty, or a class has too few images for all splits.
     """
-    if "test" in given and test_fraction is not None:
-        raise ValueError(f"{where}: test_fraction: there is a test split already; leave test_fraction out")
+    if "test" in given and held_out.test_fraction is not None:
+        raise ValueError(f"{where}: test_fraction: the data set has a test split; leave test_fraction out")
     splits = dict(given)
-    for name, fraction in (("test", test_fraction or TEST_FRACTION), ("valid", validation_fraction)):
+    for name, fraction in (("test", held_out.test_fraction or TEST_FRACTION), ("valid", held_out.validation_fraction)):
         if name not in splits:
             _check_enough(labels, splits, classes, where)
             pool = splits["train"]
-            kept, held_out = stratified_split(labels[pool], fraction, seed)
-            splits |= {"train": pool[kept], name: pool[held_out]}
+            kept, cut = stratified_split(labels[pool], fraction, held_out.split_seed)
+            splits |= {"train": pool[kept], name: pool[cut]}
     _check_enough(labels, splits, classes, where)
     for name, members in splits.items():
         if not len(members):
@@ -74,7 +85,7 @@ def complete(
 
 def _check_enough(labels: Indices, splits: Mapping[str, Indices], classes: Sequence[str], where: str) -> None:
     if len(classes) < 2:
-        raise ValueError(f"{where}: there is a single class; at least two are needed")
+        raise ValueError(f"{where}: has a single class; at least two are needed")
     needed = ["to train on", *(f"to {use} with" for use, split in _USES if split not in splits)]
     counts = np.bincount(labels[splits["train"]], minlength=len(classes))
     fewest = int(counts.min())

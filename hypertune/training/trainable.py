@@ -1,7 +1,7 @@
 """The trainables that Ray Tune runs: the training loop, one epoch per step.
 
-The process that drives a study imports this module too, and never trains: torch, whose import takes seconds, is
-imported where it is used.
+The driver process also imports this module but never trains. torch is therefore imported only where it is used, since
+its import takes seconds.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from hypertune.training.loop import TrainingLoop
 
 SAVE_EVERY_S = 30.0
-"""Seconds of training that a failure may cost at most, apart from the epoch under way."""
+"""Maximal seconds of training that a failure may lose, apart from the current epoch."""
 
 
 class ImageTrainable(Trainable):
-    """Trains an image classifier; subclasses say of which kind.
+    """Trains an image classifier; subclasses set its kind.
 
-    The data set comes as `tune.with_parameters(CNN, data=load_dataset("digits"))`. A configuration has the
-    hyperparameters, flat, and under the key `hypertune` a dict in which everything may be left out:
+    Pass the data set by `tune.with_parameters(CNN, data=load_dataset("digits"))`. A configuration has the
+    hyperparameters, flat, and under the key `hypertune` a dict of optional settings:
 
-    - `seed` (int, 0): of weights, order of the images and dropout;
-    - `max_epochs` (int, 10): the horizon of the learning rate schedule, and where training is done;
+    - `seed` (int, 0): seed of the weights, the order of the images and dropout;
+    - `max_epochs` (int, 10): the horizon of the learning rate schedule, and the last epoch;
     - `steps_per_epoch` (int or None): batches of an epoch; by default one pass over the training data;
-    - `stop_epoch` (int, `max_epochs`): done earlier, as a retraining is that repeats a trial up to its best epoch;
+    - `stop_epoch` (int, `max_epochs`): the last epoch, if earlier; a retraining stops at the trial's best epoch;
     - `test` (bool, False): the last result also has `test_loss` and `test_accuracy`;
-    - `threads` (int or None): threads of the processor;
-    - `schedule` (list of `[epoch, configuration]`): from that epoch on these hyperparameters, to train as a winner of
-      population based training was;
+    - `threads` (int or None): CPU threads;
+    - `schedule` (list of `[epoch, configuration]`): hyperparameters to use from each epoch on, to retrain a winner of
+      population based training;
     - `model_path` (str or None): the last epoch writes the model there, unless it diverged; see `load_model`.
 
-    A result has the loop's metrics, `epoch` (from 1), `elapsed_s` (seconds spent training and validating), both going
-    on over a restore, `device`, `parameters` (number of weights), and `done` after the last epoch or when the training
-    loss is no longer finite.
+    A result has the loop's metrics, `epoch` (from 1) and `elapsed_s` (seconds of training and validation), both
+    cumulative over restores, `device`, `parameters` (number of weights), and `done` after the last epoch or when the
+    training loss is no longer finite.
     """
 
     kind: ClassVar[str]
@@ -52,11 +52,11 @@ class ImageTrainable(Trainable):
     _data: ImageData
     _elapsed_s: float
     _unsaved_s: float
-    """Seconds of training that a failure now would cost."""
+    """Seconds of training that a failure now would lose."""
 
     @classmethod
     def check_config(cls, config: dict[str, Any]) -> None:
-        """Checks hyperparameters before anything is started.
+        """Checks hyperparameters before anything starts.
 
         Raises:
             ValueError: if one is unknown or not allowed.
@@ -64,19 +64,19 @@ class ImageTrainable(Trainable):
         read_hyperparameters(cls.kind, config)
 
     def setup(self, config: dict[str, Any], data: ImageData | None = None) -> None:
-        """Makes the loop.
+        """Creates the training loop.
 
         Raises:
             ValueError: if there is no data set, or a hyperparameter is not allowed.
         """
         if data is None:
             name = type(self).__name__
-            raise ValueError(f"{name} got no data set; use tune.with_parameters({name}, data=load_dataset(...))")
+            raise ValueError(f"{name}: no data set; use tune.with_parameters({name}, data=load_dataset(...))")
         self._data = data
         self._begin(config)
 
     def warm_up(self, data: ImageData | None = None) -> None:
-        """Pays in advance for what the first trial of a process would: torch's late imports, the data on the device."""
+        """Does the one-time work of a process before its first trial: torch's imports, data to the device."""
         from hypertune.training.loop import TrainingLoop
 
         if data is not None:
@@ -106,13 +106,13 @@ class ImageTrainable(Trainable):
         return result
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Starts another trial in this process, as if in a fresh one."""
+        """Starts another trial in this process, with the same results as in a fresh one."""
         self._free()
         self._begin(new_config)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Writes what `load_checkpoint` needs to go on with the same numbers."""
+        """Writes a checkpoint from which training continues with identical numbers."""
         import torch
 
         state = {"loop": self.loop.state_dict(), "elapsed_s": self._elapsed_s}
@@ -120,7 +120,7 @@ class ImageTrainable(Trainable):
         self._unsaved_s = 0.0
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
-        """Goes on where `save_checkpoint` was called; `checkpoint` is its folder."""
+        """Restores the checkpoint in the folder `checkpoint`."""
         import torch
 
         state = torch.load(Path(checkpoint, "trial.pt"), map_location=self.loop.device, weights_only=True)
@@ -133,6 +133,8 @@ class ImageTrainable(Trainable):
         self._free()
 
     def _begin(self, config: dict[str, Any]) -> None:
+        import torch
+
         from hypertune.training.loop import TrainingLoop
 
         told = config.get(RESERVED, {})
@@ -142,6 +144,8 @@ class ImageTrainable(Trainable):
         self._schedule = {epoch: {**config, **changes} for epoch, changes in told.get("schedule", [])}
         max_epochs = told.get("max_epochs", 10)
         self._stop_epoch: int = told.get("stop_epoch", max_epochs)
+        if told.get("threads") is not None:
+            torch.set_num_threads(told["threads"])
         self.loop = TrainingLoop(
             self.kind,
             config,
@@ -149,7 +153,6 @@ class ImageTrainable(Trainable):
             seed=told.get("seed", 0),
             max_epochs=max_epochs,
             steps_per_epoch=told.get("steps_per_epoch"),
-            threads=told.get("threads"),
         )
 
     def _finish(self, diverged: bool) -> dict[str, float]:

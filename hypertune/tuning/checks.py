@@ -1,4 +1,4 @@
-"""What can be found wrong with a study before anything is started."""
+"""Checks a study before anything starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TrainableLike = type | Callable[..., Any]
 
 
 def check(study: Study, trainable: TrainableLike) -> None:
-    """Checks all that can be checked without starting Ray.
+    """Runs all checks that do not need Ray.
 
     Raises:
         ValueError: one line naming the key and the remedy.
@@ -31,7 +31,7 @@ def check(study: Study, trainable: TrainableLike) -> None:
 
 
 def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
-    """Lets a trainable that can (`check_config`) judge the ends of the search space and every option in it."""
+    """Passes the ends of the search space, and every option in it, to the trainable's `check_config` if it has one."""
     check_config = getattr(trainable, "check_config", None)
     if check_config is None:
         return
@@ -43,7 +43,7 @@ def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
 
 
 def _corners(space: Space) -> Iterator[Config]:
-    """Configurations that between them have every option of every choice, and every domain at both ends."""
+    """Configurations that together cover every option of every choice and both ends of every domain."""
     options = [len(p.domain.options) for p in space.parameters() if isinstance(p.domain, Categorical)]
     for turn in range(max([2, *options])):
         yield space.resolve(
@@ -54,17 +54,17 @@ def _corners(space: Space) -> Iterator[Config]:
 
 
 def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
-    """Refuses a strategy that pauses trials where a class cannot save itself; of a function only its run can tell."""
+    """Rejects a strategy that pauses trials if a class cannot save itself; for a function only a run can tell."""
     if not inspect.isclass(trainable):
         return
-    from ray.tune import Trainable as BaseTrainable  # whose import takes a second, and has been paid for by the class
+    from ray.tune import Trainable as BaseTrainable  # takes a second to import, but a class has imported it already
 
     if not issubclass(trainable, BaseTrainable) or trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
         return
     for name in study.strategies:
         if registry.schedulers()[registry.parse_strategy(name).scheduler].needs_checkpoints:
             raise ValueError(
-                f"study.strategies: {name} pauses trials, and {trainable.__name__} cannot be saved; give it "
+                f"study.strategies: {name} pauses trials, but {trainable.__name__} cannot be saved; give it "
                 "save_checkpoint and load_checkpoint, or leave the strategy out"
             )
 
@@ -73,14 +73,14 @@ def _check_data(study: Study, trainable: TrainableLike) -> None:
     needs_data = getattr(trainable, "needs_data", False)
     if study.training.steps_per_epoch is not None and not needs_data:
         raise ValueError(
-            f"training.steps_per_epoch: is for the built-in models; {study.training.trainable} decides itself what an "
-            "epoch is, and reports one"
+            f"training.steps_per_epoch: only for the built-in models; {study.training.trainable} defines its own "
+            "epochs; leave it out"
         )
     for key in ("image_size", "channels", "test_fraction"):
         if getattr(study.training, key) is not None and not needs_data:
             raise ValueError(
-                f"training.{key}: is for the built-in models; {study.training.trainable} loads its own data, so that "
-                "it has no use; leave it out"
+                f"training.{key}: only for the built-in models; {study.training.trainable} loads its own data; leave it"
+                " out"
             )
     if needs_data and study.training.dataset is None:
         raise ValueError(f'training.dataset: {study.training.trainable} needs one, e.g. dataset = "digits"')

@@ -1,4 +1,4 @@
-"""Connects to a Ray cluster: a running one by its address, or one started on this machine."""
+"""Connects to a running Ray cluster by its address, or starts one on this machine."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ QUIET = {
     # Our records replace Ray Tune's JSON, CSV and TensorBoard files, which halve the trial rate.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # A resumed study is rebuilt from the journal; Ray's own snapshots of the experiment are never read.
+    # A resume rebuilds the study from the journal; Ray's snapshots of the experiment are never read.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",
-    # Its older output engine is the one that can be silent.
+    # Only Ray's older output engine can be silenced.
     "RAY_AIR_NEW_OUTPUT": "0",
     ZERO: "0",
-    # Under `uv run` Ray would copy the current folder and make a whole environment in it for each study's workers.
+    # Under `uv run` Ray would copy the current folder and build an environment in it for each study's workers.
     UV_HOOK: "0",
 }
-"""Ray's settings, set only where the user has not set them."""
+"""Settings of Ray that are set unless the user has set them."""
 
 
 def prepare_environment() -> None:
-    """Sets Ray's settings, and lets Python keep what it compiles.
+    """Applies our settings of Ray, and enables Python's bytecode cache.
 
-    Containers often forbid that, to keep an image small; every one of Ray's processes would then compile torch's and
-    Ray's sources anew, which doubles and trebles its start (5.6 s of imports instead of 2.3 s).
+    Containers often disable that cache to keep images small. Each of Ray's processes would then compile torch's and
+    Ray's sources again, which more than doubles its start (5.6 s of imports instead of 2.3 s).
 
-    It holds where Ray has been imported already, too: of these settings Ray reads one as it is imported.
+    Also works after Ray has been imported, although Ray reads one of these settings at import.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -65,14 +65,14 @@ def connect(
 ) -> str | None:
     """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
 
-    A Ray that is started here asks for a token, and its dashboard listens on this machine alone unless `dashboard_host`
-    names another address.
+    A local Ray asks for a token, and its dashboard listens on this machine only, unless `dashboard_host` is another
+    address.
 
     Args:
-        metadata: what the dashboard's page of jobs shows of this one.
+        metadata: facts to show on the dashboard's page of jobs.
 
     Raises:
-        ValueError: if no cluster answers at `address`, or if a dashboard that others reach would ask for no token.
+        ValueError: if no cluster answers at `address`, or if a reachable dashboard would not ask for a token.
     """
     prepare_environment()
     _check_closed(address, dashboard_host)
@@ -101,12 +101,12 @@ def connect(
 
 
 def worker_environment() -> dict[str, str]:
-    """What of these settings a worker reads itself, which has those of its node otherwise; an empty one is unset."""
+    """The settings that workers read, who would otherwise have those of their node; an empty value unsets one."""
     return {ZERO: os.environ.get(ZERO, QUIET[ZERO]), NO_BYTECODE: ""}
 
 
 def starts_through_uv() -> bool:
-    """Whether Ray was initialised under `uv run` before hypertune had a say, so that its hook starts every worker."""
+    """Whether Ray was initialised under `uv run` before hypertune, so that its hook starts every worker."""
     import ray
 
     wanted = os.environ.get(UV_HOOK, "1").lower() in ("1", "true")
@@ -115,18 +115,18 @@ def starts_through_uv() -> bool:
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """The nodes of the connected cluster, as Ray describes them."""
+    """The live nodes of the connected cluster, as described by Ray."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _tell_what_stays() -> None:
-    """Says what a Ray that was initialised before hypertune had a say keeps doing."""
+    """Warns about settings that can no longer be changed, since Ray was initialised before hypertune."""
     if starts_through_uv() and len(alive_nodes()) > 1:
         tell_user(
-            "Ray was initialised before hypertune, under `uv run`: each worker starts through that and may build the "
-            f"project anew; set {UV_HOOK}=0 before Ray is imported, or leave ray.init to hypertune"
+            "Ray was initialised before hypertune under `uv run`: each worker starts through uv and may rebuild the "
+            f"project; set {UV_HOOK}=0 before Ray is imported, or leave ray.init to hypertune"
         )
 
 
@@ -135,24 +135,24 @@ def _no_ray(address: str | None, error: Exception) -> str:
     if address:
         return f"--address {address}: no Ray cluster answers there ({reason})"
     logs = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "session_latest" / "logs"
-    return f"Ray did not start on this machine ({reason}); its logs are in {logs}, and trying again often helps"
+    return f"Ray did not start on this machine ({reason}); its logs are in {logs}; trying again often helps"
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:
     if address and dashboard_host:
-        raise ValueError(f"--dashboard-host: is of a Ray that starts here; the one at {address} has its own")
+        raise ValueError(f"--dashboard-host: only for a Ray that starts here; the one at {address} has its own")
     token = os.environ.get("RAY_AUTH_MODE", "token").lower() != "disabled"
     if not token and dashboard_host not in (None, LOCALHOST, "localhost", "::1"):
         raise ValueError(
-            f"--dashboard-host {dashboard_host}: whoever reaches it could run code here, since RAY_AUTH_MODE=disabled; "
-            "unset that, and Ray asks for a token"
+            f"--dashboard-host {dashboard_host}: anyone who reaches it could run code here, since "
+            "RAY_AUTH_MODE=disabled; unset that, and Ray asks for a token"
         )
     if token and not address:
         make_token()
 
 
 def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
-    """Addresses of those of the nodes on which `folder` is not there."""
+    """Addresses of the nodes on which `folder` does not exist."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -172,10 +172,10 @@ def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def check_shared(folder: Path) -> None:
-    """Checks that every node of the connected cluster sees the output folder, where checkpoints are written from all.
+    """Checks that every node of the connected cluster sees the output folder, since all write checkpoints there.
 
     Raises:
-        ValueError: naming a node that does not.
+        ValueError: naming a node that does not see it.
     """
     nodes = alive_nodes()
     missing = unseen(folder.resolve(), nodes) if len(nodes) > 1 else []
@@ -187,10 +187,10 @@ def check_shared(folder: Path) -> None:
 
 
 def workers(resources: Resources) -> int:
-    """How many trials the cluster can run at the same time.
+    """The number of trials that the cluster can run at the same time.
 
     Raises:
-        ValueError: if not a single one fits on any node, naming what is short.
+        ValueError: if no node can run even one, naming the resource that is short.
     """
     nodes = [node["Resources"] for node in alive_nodes()]
     fitting = sum(fit(node, resources) for node in nodes)
@@ -207,7 +207,7 @@ def workers(resources: Resources) -> int:
 
 
 def fit(node: dict[str, Any], resources: Resources) -> int:
-    """How many trials a node with these resources can run at the same time."""
+    """The number of trials that a node with these resources can run at the same time."""
     shares = [
         float(node.get(name, 0)) / asked
         for name, asked in (("CPU", resources.cpus_per_trial), ("GPU", resources.gpus_per_trial))
@@ -217,7 +217,7 @@ def fit(node: dict[str, Any], resources: Resources) -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """This machine, and what the connected cluster has in all."""
+    """This machine, and the total resources of the connected cluster."""
     import ray
 
     total = ray.cluster_resources()

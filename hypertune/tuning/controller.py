@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from hypertune.tuning.faults import Faults
 
 WARM_UP_PATIENCE_S = 60.0
-"""How long the first workers wait for the last ones that have been given a place and start there."""
+"""Seconds that the first workers wait for those that have been placed and are still starting."""
 NO_PLACE_S = 3.0
-"""How long they wait for one that the cluster has no place for, since something else runs there."""
+"""Seconds that they wait for a worker that the cluster has no room for, since something else runs there."""
 
 
 class StudySearch(SearchAlgorithm):
-    """Hands out the queue's trials, warm-up first."""
+    """Hands out the queue's trials, after the warm-up trials."""
 
     def __init__(self, queue: Queue, warm: int) -> None:
         self.queue = queue
@@ -43,7 +43,7 @@ class StudySearch(SearchAlgorithm):
         self._warming: set[str] = set()
         self._spec: dict[str, Any] = {}
         self.lost = ("the worker process died", "")
-        """Why the trial failed whose error comes next, and what Ray says of it; the scheduler hears it first."""
+        """Reason and Ray's message of the next failed trial; set by the scheduler, which is called first."""
 
     def add_configurations(self, experiments: Any) -> None:
         self._spec = experiments[0].spec
@@ -67,7 +67,7 @@ class StudySearch(SearchAlgorithm):
         return waiting
 
     def make_trial(self, trial_id: str, config: dict[str, Any], saved: Saved | None = None) -> Trial:
-        """A Ray Tune trial, to go on from `saved` if given."""
+        """Creates a Ray Tune trial, restored from `saved` if given."""
         trial = Trial(
             self._spec["run"],
             config=config,
@@ -99,11 +99,11 @@ class StudySearch(SearchAlgorithm):
 
 
 class StudyScheduler(TrialScheduler):
-    """Passes every event of a trial to the sweep it belongs to.
+    """Passes every event of a trial to the sweep that it belongs to.
 
     Args:
         workers: trials that the cluster can run at the same time.
-        warm: how many workers are started beforehand and kept from trial to trial; 0 where a trial needs a fresh one.
+        warm: number of workers started in advance and kept from trial to trial; 0 if every trial needs a fresh one.
     """
 
     def __init__(self, queue: Queue, search: StudySearch, faults: Faults, workers: int, warm: int) -> None:
@@ -127,7 +127,7 @@ class StudyScheduler(TrialScheduler):
         self.queue.added(trial, unwrapped(tune_controller))
 
     def _keep_all_actors(self, tune_controller: Any, trial: Any) -> None:
-        """Ray keeps one idle actor alive and stops the others; the next sweep would start their processes anew."""
+        """Keeps all idle actors: Ray keeps only one, and the next sweep would have to start new processes."""
         keep_idle_workers(unwrapped(tune_controller), trial.placement_group_factory, self._workers)
         self._keep_workers = False
 
@@ -143,8 +143,11 @@ class StudyScheduler(TrialScheduler):
             return str(TrialScheduler.STOP)
 
     def _all_warm(self, tune_controller: Any, trial_id: str) -> bool:
-        """Whether every worker is up. One let go earlier would be given the next warm-up trial, and the process that
-        is still starting would be stopped. Workers that the cluster cannot start are not waited for."""
+        """Whether every worker is up, except those that the cluster cannot start.
+
+        A worker released earlier would receive the next warm-up trial, and Ray would stop the process that is still
+        starting.
+        """
         now = time.monotonic()
         self._warm.setdefault(trial_id, now)
         placed = live_workers(unwrapped(tune_controller))
@@ -158,14 +161,14 @@ class StudyScheduler(TrialScheduler):
         return self.queue.choose()
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Told through the search algorithm, which hears of every end."""
+        """Handled in the search algorithm, which is told of every end."""
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Told through the search algorithm, which hears next, and has no error to tell."""
+        """Keeps the error for the search algorithm, which is called next and does not receive it."""
         self._search.lost = (self._faults.reason(trial), str(trial.get_error() or ""))
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """Told through the search algorithm."""
+        """Handled in the search algorithm."""
 
     def debug_string(self) -> str:
         return "hypertune"

@@ -1,4 +1,4 @@
-"""Shows a study's progress: a live display in a terminal or a notebook, plain lines elsewhere."""
+"""Shows a study's progress: live in a terminal or notebook, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hypertune.tuning.progress import Page, StudyProgress, SweepProgress
 from hypertune.tuning.reading import reading_line
 
 FAILURES_TOLD = 2
-"""Failed trials of one sweep, and failed retrainings, that are told one by one."""
+"""Maximal number of failed trials per sweep, and of failed retrainings, that are reported one by one."""
 PLAIN_SECONDS = 10.0
-"""Least seconds between two plain lines about what is under way."""
+"""Minimal seconds between two plain progress lines."""
 PLAIN_SHARE = 0.02
-"""And least share of the time so far, so that the log of a day has no thousands of them."""
+"""Minimal share of the elapsed time between them, so that a day's log does not have thousands."""
 BAR = 16
-"""Columns of a bar."""
+"""Width of a bar, in columns."""
 
 
 class Screen(Protocol):
@@ -39,20 +39,20 @@ class Screen(Protocol):
     def stop(self) -> None: ...
 
     def tell(self, line: str, style: str) -> None:
-        """A line that stays."""
+        """Shows a permanent line."""
 
     def update(self, page: Callable[[], Page | None], waiting: str) -> None:
-        """Something has happened; `page` says what there is to show now, `waiting` what to show where it is None."""
+        """Updates the display: `page` returns what to show now; where it is None, `waiting` is shown."""
 
 
 class Progress:
     """Follows a study's events and shows them; a context manager and an observer of `driver.run`.
 
-    A terminal that is gone, or the reader of a pipe, does not end the study: it goes on unseen.
+    If the terminal, or the reader of a pipe, goes away, the study continues without a display.
 
     Args:
-        target: where to show it; a console that is no terminal gets plain lines.
-        title: a line to begin with, once the study begins.
+        target: where to show progress; a console that is not a terminal gets plain lines.
+        title: the first line, shown when the study begins.
         clock: seconds since some fixed moment.
         now: the time of day.
     """
@@ -94,7 +94,7 @@ class Progress:
         self._update()
 
     def tell(self, line: str, style: str = "") -> None:
-        """Shows a line that stays."""
+        """Shows a permanent line."""
         self._show(lambda screen: screen.tell(line, style))
 
     def _update(self) -> None:
@@ -122,7 +122,7 @@ class Progress:
         self._waiting = "starting workers ..."
 
     def _tell_past(self) -> None:
-        """What a resumed study has behind it."""
+        """Shows how much of a resumed study is already done."""
         state = self.state
         words = f"{state.finished} of {state.total} sweeps are done"
         if state.retraining is not None:
@@ -130,7 +130,7 @@ class Progress:
         elif state.current is not None:
             words += f", and {state.current.share(state.study):.0%} of {state.current.strategy} "
             words += f"seed {state.current.seed}"
-        self.tell(f"Going on where it was: {words}")
+        self.tell(f"Resuming: {words}")
 
     def _on_end(self, event: Event) -> None:
         sweep = self.state.current
@@ -138,7 +138,7 @@ class Progress:
             self._tell_failure(sweep, event)
 
     def _tell_failure(self, sweep: SweepProgress, event: Event) -> None:
-        """The first failures of a sweep are told one by one; the count of all stands in its last line."""
+        """Reports the first failures of a sweep one by one; its last line has their total."""
         if sweep.count("failed") <= FAILURES_TOLD:
             self.tell(f"  {event['trial_id']} failed: {event.get('error', '')}", "red")
 
@@ -165,9 +165,9 @@ class Progress:
 
 
 def target_here() -> Console | Cell:
-    """Where the progress of a call from Python belongs: the notebook's cell, else stderr.
+    """Where to show the progress of a call from Python: the notebook's cell, else stderr.
 
-    What the caller prints to stdout stays the caller's own, so that it can be piped.
+    stdout is left to the caller, so that it can be piped.
     """
     return Cell() if Cell.is_here() else Console(stderr=True, highlight=False, force_jupyter=False)
 
@@ -175,24 +175,24 @@ def target_here() -> Console | Cell:
 def _screen(target: Console | Cell, clock: Callable[[], float]) -> Screen:
     if isinstance(target, Cell):
         return NotebookScreen(target, clock)
-    # rich would end the program, and close its stdout, when the reader of a pipe has gone.
+    # rich would end the program and close its stdout when the reader of a pipe exits.
     target.on_broken_pipe = _raise  # type: ignore[method-assign]
     return TerminalScreen(target) if target.is_terminal else PlainScreen(target, clock)
 
 
 def _raise() -> None:
-    """Raises the error that is being handled."""
+    """Re-raises the current exception."""
     raise
 
 
 class TerminalScreen:
-    """Bars at the bottom of the terminal, the lines that stay above them."""
+    """Bars at the bottom of the terminal, permanent lines above them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._page: Callable[[], Page | None] = lambda: None
         self._waiting = ""
-        # What others print has to go above the bars, but not from a pipe to the terminal.
+        # Other output must go above the bars, but piped output must not be redirected to the terminal.
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=4, transient=True,
             redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stderr.isatty(),
@@ -208,7 +208,7 @@ class TerminalScreen:
         _print(self._console, line, style)
 
     def update(self, page: Callable[[], Page | None], waiting: str) -> None:
-        """The display asks four times a second by itself."""
+        """Stores the page; the display renders it four times a second."""
         self._page, self._waiting = page, waiting
 
     def _render(self) -> RenderableType:
@@ -224,7 +224,7 @@ class TerminalScreen:
 
 
 class PlainScreen:
-    """Lines, for a log: what stays, and now and then how far the study is."""
+    """Plain lines for a log: permanent lines and, now and then, a progress line."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock

@@ -24,19 +24,19 @@ from hypertune.tuning.recording import Recorder
 Observer = Callable[[Event], None]
 Ask = Callable[[Records], Event]
 Prepare = Callable[[Reading], tuple[Any, Any]]
-"""Gives the trainable and its data set, None where it brings its own; it may take long, and tells how far it is."""
+"""Returns the trainable and its data set, None if it loads its own; may take long and reports its progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """How a study is run, besides what it says itself.
+    """How a study is run: settings that are not part of the study.
 
     Attributes:
-        address: the cluster to join (`auto`, `HOST:PORT`); Ray starts on this machine where it is None.
-        dashboard_host: where the dashboard of a Ray that starts here listens.
-        data_dir: where the data sets lie already; for the record.
-        resume: whether to go on with the study that the folder holds.
-        observers: are called with every event.
+        address: the cluster to join (`auto`, `HOST:PORT`); None starts Ray on this machine.
+        dashboard_host: address on which the dashboard of a local Ray listens.
+        data_dir: folder that already has the data sets; recorded only.
+        resume: whether to resume the study in the folder.
+        observers: called with every event.
         extends: whether something has been added to the study that is resumed.
         ask: asks of a study that runs until decided, after each seed, whether it is.
     """
@@ -52,12 +52,12 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a study.
+    """The outcome of running a study.
 
     Attributes:
-        records: everything that was recorded, from earlier attempts too.
-        interrupted: whether it was stopped by Ctrl-C, or by the death of Ray, and can be resumed.
-        trouble: what went wrong in Ray itself, in one line.
+        records: everything recorded, including earlier attempts.
+        interrupted: whether the study was stopped by Ctrl-C or by the death of Ray and can be resumed.
+        trouble: an error of Ray itself, in one line.
     """
 
     records: Records
@@ -67,7 +67,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What there is to run on, and what is to be run there."""
+    """The connected cluster, and what is run on it."""
 
     dashboard: str | None
     workers: int
@@ -76,12 +76,12 @@ class Connected:
 
 
 def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Outcome:
-    """Runs a study, or what is left of it, and keeps its records in the workspace's folder.
+    """Runs a study, or the rest of an interrupted one, and writes its records to the workspace's folder.
 
-    Where that is a working copy of a folder on shared storage, workers write checkpoints and the model to the storage.
+    If that is a working copy of shared storage, workers write checkpoints and the model directly to the storage.
 
     Raises:
-        ValueError: for what the user can mend: study, data, folder, cluster.
+        ValueError: for what the user can correct: study, data, folder, cluster.
     """
     check_names(study)
     out = work.folder
@@ -104,8 +104,8 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
     import ray  # noqa: F401 -- imported before two threads would at the same time
 
     with ThreadPoolExecutor(1) as pool:
-        # Checking the study in full means importing its searchers; that and reading the data overlap with the seconds
-        # that Ray takes to start.
+        # Checking the study in full imports its searchers; this and reading the data overlap with Ray's start, which
+        # takes seconds.
         reading = Reading(_to_all(*circumstances.observers))
         preparing = pool.submit(prepare, reading)
         try:
@@ -114,7 +114,7 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
                 connect.check_shared(work.folder)
             return Connected(url, connect.workers(study.resources), *preparing.result())
         except BaseException:
-            reading.stop()  # else leaving the block would wait for the last image
+            reading.stop()  # otherwise leaving the block would wait for the last image
             raise
 
 
@@ -166,11 +166,11 @@ def _run(
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
 
     def stuck(reason: str) -> None:
-        """Ends the process, whose study hangs in a call into a Ray that has died; the journal holds everything."""
+        """Ends the process if it hangs in a call into a Ray that has died; the journal has everything."""
         tell_user(experiment.ray_died(reason))
         recorder.close()
         work.copied(time.monotonic())
-        tell_user(f"go on with: hypertune compare --resume {work.place}")
+        tell_user(f"resume with: hypertune compare --resume {work.place}")
         end_process(INTERRUPTED)
 
     ending = experiment.Ending(interrupted=False)
@@ -183,7 +183,7 @@ def _run(
         if not ending.interrupted:
             pruner.crown(out / "best" / "checkpoint")
     except KeyboardInterrupt:
-        pruner.leave()  # told a second time to stop: a resume tidies up
+        pruner.leave()  # a second signal to stop: leave the cleaning up to a resume
         raise
     finally:
         tracker.close()
@@ -209,13 +209,13 @@ def _plan_of(study: Study, recorder: Recorder) -> Event | None:
 
 
 def _patience(study: Study, recorder: Recorder) -> int:
-    """How many trials may fail before the first one that reports: any number once one has done so."""
+    """How many trials may fail before any trial reports; unlimited once one has reported."""
     reported = any(event["event"] == "epoch" for event in recorder.past)
     return 0 if reported else study.give_up_after
 
 
 def _told(study: Study) -> dict[str, Any]:
-    """What every trial's worker is told, besides what its stage tells it."""
+    """Settings for every trial's worker, in addition to those of its stage."""
     threads = max(int(study.resources.cpus_per_trial), 1)
     told: dict[str, Any] = {"max_epochs": study.training.max_epochs, "threads": threads}
     if study.training.steps_per_epoch is not None:
@@ -224,7 +224,7 @@ def _told(study: Study) -> dict[str, Any]:
 
 
 def _job_metadata(study: Study) -> dict[str, str]:
-    """What the dashboard's page of jobs shows of a study."""
+    """Facts about a study for the dashboard's page of jobs."""
     return {
         STUDY: study.name,
         "strategies": ", ".join(study.strategies),

@@ -32,13 +32,13 @@ from hypertune.tuning.worker import make_worker, reusable
 
 SWEEPS = "sweeps"
 WORKER_RETRIES = 2
-"""How often a trial is tried again after its worker or node died."""
+"""How often a trial is retried after its worker or node died."""
 
 
 class NoteCheckpoints(TrialProgressCallback):
-    """Tells the journal of every checkpoint once it is complete, so that a resume never picks up half of one.
+    """Records every checkpoint in the journal once it is complete, so that a resume never reads a partial one.
 
-    It also takes the place of Ray's own progress callback, which prints a line for every trial.
+    It also replaces Ray's own progress callback, which prints a line for every trial.
     """
 
     def __init__(self, queue: Queue, pruner: Pruner) -> None:
@@ -57,7 +57,7 @@ class NoteCheckpoints(TrialProgressCallback):
 
 
 class NoReporter(ProgressReporter):
-    """Takes the place of Ray Tune's own display, which in a notebook clears what others show in the cell."""
+    """Replaces Ray Tune's own display, which in a notebook clears other output of the cell."""
 
     def setup(self, *_: Any, **__: Any) -> None:
         """Nothing to prepare."""
@@ -71,13 +71,13 @@ class NoReporter(ProgressReporter):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Where Ray Tune keeps its checkpoints, on every node the same.
+    """Where Ray Tune keeps its checkpoints, the same on every node.
 
     Attributes:
         place: the folder's path or URL.
-        path: the folder's path within its file system, as Ray tells of checkpoints.
-        name: of this attempt's own folder there: Ray numbers checkpoints from 0 again and would write over older ones.
-        errors: the file on this machine for what Ray itself raises.
+        path: the folder's path within its file system, as in Ray's checkpoint paths.
+        name: this attempt's own folder there, since Ray numbers checkpoints from 0 again and would overwrite old ones.
+        errors: local file for exceptions of Ray itself.
     """
 
     place: str
@@ -87,7 +87,7 @@ class Runs:
 
 
 def runs_of(out: Path, storage: Storage | None) -> Runs:
-    """The runs of the study in `out`, or at the storage that it is the working copy of."""
+    """The runs of the study in `out`, or on the storage of which it is the working copy."""
     folder = str((out / SWEEPS).resolve())
     earlier = storage.folders(SWEEPS) if storage else [path.name for path in Path(folder).glob(f"{RUN}*")]
     last = max((int(name.removeprefix(RUN)) for name in earlier if name.startswith(RUN)), default=0)
@@ -107,11 +107,11 @@ def run(
     """Runs the queue's stages on the connected cluster.
 
     Args:
-        callbacks: of Ray Tune, called beside our own.
-        stuck: ends the process, given what has died; called in another thread where a call into Ray does not come back.
+        callbacks: Ray Tune callbacks in addition to our own.
+        stuck: called with the cause, from another thread, if a call into a dead Ray hangs; ends the process.
 
     Raises:
-        ValueError: if the study cannot go on, e.g. since the trainable does not report its metric.
+        ValueError: if the study cannot continue, e.g. because the trainable does not report its metric.
     """
     trainable, data, workers = trained.trainable, trained.data, trained.workers
     for line in missing():
@@ -123,7 +123,7 @@ def run(
     resources = study.resources
     warm = _useful(study, workers) if keep else 0
     search, faults = StudySearch(queue, warm), Faults(resources.epoch_timeout_s)
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours prints what happens and also handles SIGTERM
     scheduler = StudyScheduler(queue, search, faults, workers, warm)
     trouble = None
     try:
@@ -161,11 +161,11 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a study trains.
+    """What a study trains, and on how many workers.
 
     Attributes:
         trainable: a Ray Tune trainable, class or function.
-        data: handed to it through Ray's object store: once per node, never copied per trial; None if it has its own.
+        data: passed to it through Ray's object store, once per node and never copied per trial; None if it has its own.
         workers: trials that the cluster can run at the same time.
     """
 
@@ -179,8 +179,8 @@ class Ending:
     """How Ray's run ended.
 
     Attributes:
-        interrupted: whether something is left to do.
-        trouble: what went wrong in Ray itself, in one line; everything reported before has been recorded.
+        interrupted: whether the study is unfinished.
+        trouble: an error of Ray itself, in one line; everything reported before has been recorded.
     """
 
     interrupted: bool
@@ -188,12 +188,12 @@ class Ending:
 
 
 def ray_died(what: str) -> str:
-    """The line that tells of it."""
-    return f"Ray has died under the study ({what}); everything reported so far has been recorded"
+    """The message for a Ray that has died."""
+    return f"Ray died while the study was running ({what}); everything reported so far has been recorded"
 
 
 def _told(error: Exception, queue: Queue, kept: Path) -> str:
-    """What Ray raised, in one line that names the file which holds the traceback."""
+    """Ray's exception in one line that names the file with the traceback."""
     write_atomically(kept, "".join(traceback.format_exception(error)))
     when = "after the last trial, nothing is lost" if queue.finished else "everything reported so far is recorded"
     return f"{_reason(error)} ({when}; its traceback is in {kept})"
@@ -205,11 +205,11 @@ def _reason(error: Exception) -> str:
 
 
 def _useful(study: Study, workers: int) -> int:
-    """How many of the workers a sweep can keep busy: it has no more trials than trials or epochs in its budget."""
+    """The number of workers that a sweep can keep busy, at most the trials or epochs in its budget."""
     return workers if study.budget.seconds else min(workers, int(study.budget.amount))
 
 
 def _with_data(worker: Any, data: Any) -> Any:
     wrapped = tune.with_parameters(worker, data=data)
-    wrapped.__qualname__ = worker.__qualname__  # what the dashboard and `ps` show; Ray's own wrapper is called _Inner
+    wrapped.__qualname__ = worker.__qualname__  # shown by the dashboard and `ps`; Ray's own wrapper is called _Inner
     return wrapped

@@ -1,4 +1,4 @@
-"""What becomes of trials whose worker, or whose node, is lost, hangs or is killed for its memory."""
+"""Handles trials whose worker or node is lost, hangs or is killed for using too much memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ray.tune.experiment import Trial
 from hypertune.tuning import ray_internals
 
 NODE_DIED = "its node has died"
-"""What Ray says in the error of an actor that went with its node."""
+"""Part of Ray's error for an actor whose node died."""
 
 
 class WorkerLost(RayActorError):
-    """A worker was lost in a way for which Ray has an error of its own; its message says which."""
+    """A worker was lost with one of Ray's rarer errors; the message says which."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -24,12 +24,12 @@ class WorkerLost(RayActorError):
 
 
 class Faults(Callback):
-    """Kills the workers of trials that hang, and tries trials again for which the loss of a node is to blame.
+    """Kills the workers of trials that hang, and does not count the loss of a node as a trial's failure.
 
-    Killing the worker makes a hanging trial one whose worker died, which Ray tries again from its last checkpoint.
+    Killing the worker turns a hanging trial into one whose worker died, which Ray retries from its last checkpoint.
 
     Args:
-        epoch_timeout_s: seconds without a report after which a running trial hangs; None for never.
+        epoch_timeout_s: seconds without a report after which a running trial counts as hung; None for never.
     """
 
     def __init__(self, epoch_timeout_s: float | None) -> None:
@@ -40,31 +40,31 @@ class Faults(Callback):
         self._short_of_memory: set[str] = set()
 
     def watch(self, controller: Any) -> None:
-        """Makes every loss of a worker a failure of its trial.
+        """Turns every loss of a worker into a failure of its trial.
 
-        Ray Tune knows one kind of error for it, and ends the whole experiment at the others, e.g. where Ray has killed
-        a worker since its node ran out of memory.
+        Ray Tune handles only one kind of error this way; others end the whole experiment, e.g. when Ray kills a worker
+        because its node runs out of memory.
         """
         ray_internals.on_lost_worker(controller, self._told)
 
-    def _told(self, trial: Any | None, exception: Exception) -> Exception:
+    def _told(self, trial: Trial | None, exception: Exception) -> Exception:
         if trial is not None and isinstance(exception, OutOfMemoryError):
             self._short_of_memory.add(trial.trial_id)
         lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
         return WorkerLost(exception) if lost else exception
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial has been given a worker."""
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Called when the trial has been given a worker."""
         self._heard[trial.trial_id] = time.monotonic()
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """The trial has reported."""
+        """Called when the trial has reported."""
         self._heard[trial.trial_id] = time.monotonic()
 
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Called several times a second, also while nothing happens."""
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Called several times a second, even while nothing happens."""
         if self._limit is None:
             return
         running = {trial.trial_id: trial for trial in trials if trial.status == Trial.RUNNING}
@@ -73,7 +73,7 @@ class Faults(Callback):
             if time.monotonic() - heard > self._limit:
                 self._kill(running[name])
 
-    def _kill(self, trial: Any) -> None:
+    def _kill(self, trial: Trial) -> None:
         import ray
 
         del self._heard[trial.trial_id]
@@ -82,22 +82,22 @@ class Faults(Callback):
         if actor is not None:
             ray.kill(actor)
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial is tried again; a node that dies is no fault of the trials it had, however often it happens."""
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Called when the trial is retried; the death of a node never counts as a failure of its trials."""
         if NODE_DIED in str(trial.get_error()):
             ray_internals.forgive(trial)
 
-    def reason(self, trial: Any) -> str:
-        """Why a trial has failed that was tried again in vain, in one line."""
+    def reason(self, trial: Trial) -> str:
+        """Why a trial failed even after its retries, in one line."""
         error = trial.get_error()
-        return f"{self._cause(trial.trial_id, error)}, and again whenever the trial was tried anew"
+        return f"{self._cause(trial.trial_id, error)}, and again at every retry"
 
     def _cause(self, trial_id: str, error: Exception | None) -> str:
         if trial_id in self._hung:
             return f"reported nothing for {self._hung.pop(trial_id):g} s (resources.epoch_timeout_s), worker killed"
         if trial_id in self._short_of_memory:
             self._short_of_memory.discard(trial_id)
-            return "Ray killed the worker process since its node ran out of memory"
+            return "Ray killed the worker process because its node ran out of memory"
         if error is not None and not str(error).startswith("The actor"):
             return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
         return "the worker process died"

@@ -1,4 +1,4 @@
-"""Ctrl-C, and the SIGTERM of a batch system: once to finish cleanly, twice to stop at once."""
+"""Handles Ctrl-C and a batch system's SIGTERM: once to finish cleanly, twice to stop at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGAIN_S = 0.02
-"""When a signal is sent again that came while an object was being finalised."""
+"""Seconds after which a signal that arrived during an object's finalisation is sent again."""
 
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Within the block SIGTERM raises KeyboardInterrupt, so that what has been begun is ended in order.
+    """Within the block, SIGTERM raises KeyboardInterrupt, so that everything is ended cleanly.
 
-    Outside the main thread, where Python lets no handler be set, nothing is changed.
+    Does nothing outside the main thread, where Python does not allow signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -36,7 +36,7 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From now on signals change nothing: what is left takes moments. Outside the main thread nothing is changed."""
+    """Ignores signals from now on, since only moments are left. Does nothing outside the main thread."""
     if threading.current_thread() is threading.main_thread():
         for which in SIGNALS:
             signal.signal(which, signal.SIG_IGN)
@@ -44,9 +44,9 @@ def ignore_signals() -> None:
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Within the block the first signal calls `stop`; the next one raises KeyboardInterrupt.
+    """Within the block, the first signal calls `stop` and the next one raises KeyboardInterrupt.
 
-    Outside the main thread, where Python lets no handler be set, nothing is changed.
+    Does nothing outside the main thread, where Python does not allow signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -56,11 +56,11 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     def first(which: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, second)
-        print("\nStopping; what is recorded can be resumed. Once more to stop at once.", file=sys.stderr, flush=True)
+        print("\nStopping; the study can be resumed. Ctrl-C again stops at once.", file=sys.stderr, flush=True)
         stop()
 
     def second(which: int, frame: FrameType | None) -> None:
-        if _finalising(frame):  # what is raised there Python only prints
+        if _finalising(frame):  # Python only prints exceptions raised there
             threading.Timer(AGAIN_S, os.kill, (os.getpid(), which)).start()
             return
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Live metrics of a study for Prometheus, and its status for `hypertune top`, both through its Ray cluster."""
+"""Publishes a study's live metrics for Prometheus and its status for `hypertune top` through its Ray cluster."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from ray.tune import Callback
+from ray.tune.experiment import Trial
 from ray.util.metrics import Gauge
 
 from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, StrategyStatus
@@ -20,24 +21,24 @@ EVERY_S = 1.0
 
 
 class Gauges:
-    """The series; their labels are bounded: a study has few strategies, and a trial has six statuses.
+    """The Prometheus series; their labels are bounded, since a study has few strategies and trials six statuses.
 
-    Ray puts `ray_` before each name, and adds labels for the cluster, the node and the process.
+    Ray prefixes each name with `ray_` and adds labels for cluster, node and process.
     """
 
     def __init__(self) -> None:
         by_strategy = ("study", "strategy")
         self.best = _gauge("best_value", "Best value of the study's metric so far.", (*by_strategy, "metric"))
         self.epochs = _gauge("epochs_spent", "Epochs charged to the strategy so far.", by_strategy)
-        self.rate = _gauge("epochs_per_second", "Epochs a second in the last minute.", by_strategy)
+        self.rate = _gauge("epochs_per_second", "Epochs per second in the last minute.", by_strategy)
         self.trials = _gauge("trials", "Trials by status.", (*by_strategy, "status"))
         self.utilisation = _gauge("utilisation", "Share of the workers' time spent training, 0 to 1.", by_strategy)
-        self.sweeps = _gauge("sweeps_done", "Sweeps that are done.", by_strategy)
-        self.share = _gauge("study_progress", "Share of the study's sweeps that is done, 0 to 1.", ("study",))
+        self.sweeps = _gauge("sweeps_done", "Finished sweeps.", by_strategy)
+        self.share = _gauge("study_progress", "Finished share of the study's sweeps, 0 to 1.", ("study",))
         self.workers = _gauge("workers", "Trials that can run at the same time.", ("study",))
 
     def set(self, status: Status) -> None:
-        """Sets every series to what the status says; what is not known yet is left out."""
+        """Sets every series from the status, except unknown values."""
         study = {"study": status.study}
         self.share.set((status.sweeps_done + status.share) / status.sweeps, tags=study)
         if status.workers is not None:
@@ -62,11 +63,11 @@ def _gauge(name: str, description: str, tags: tuple[str, ...]) -> Gauge:
 
 
 class Publisher(Callback):
-    """An observer of the study's events that publishes its status every second, also while no event comes.
+    """An observer that publishes the study's status every second, even without new events.
 
     Args:
         past: events of earlier attempts.
-        logs: the folder of Ray's logs on this node; the status is written there as `hypertune-NAME.json`.
+        logs: folder of Ray's logs on this node, where the status is written as `hypertune-NAME.json`.
     """
 
     def __init__(self, study: Study, logs: Path | None, past: Iterable[Event] = ()) -> None:
@@ -80,14 +81,14 @@ class Publisher(Callback):
     def __call__(self, event: Event) -> None:
         self._live(event)
 
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called by Ray Tune several times a second."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_S
             self.publish()
 
     def publish(self) -> None:
-        """Sets the gauges and rewrites the file; a full disk of logs is no reason to end a study."""
+        """Sets the gauges and rewrites the file; ignores a full disk, which must not end the study."""
         status = self._live.status()
         self._gauges.set(status)
         if self._file is not None:

@@ -1,7 +1,7 @@
-"""Shows a study's progress in a notebook: one output of the cell that is kept up to date, with nothing to install.
+"""Shows a study's progress in a notebook as one cell output that is updated in place; nothing has to be installed.
 
-IPython's own displays work in Jupyter, VS Code and Colab alike, and leave one output in the saved notebook; widgets
-need a package and an extension.
+IPython's displays work in Jupyter, VS Code and Colab, and leave one output in the saved notebook. Widgets would need a
+package and an extension.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from hypertune.tuning.progress import Page
 
 EVERY_S = 0.5
-"""Least seconds between two updates."""
+"""Minimal seconds between two updates."""
 
 
 class Cell:
-    """An output of the notebook's cell that is running, made when it is first shown and replaced from then on."""
+    """An output of the running notebook cell, created when it is first shown and then replaced."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -27,7 +27,7 @@ class Cell:
     @staticmethod
     def is_here() -> bool:
         """Whether this code runs in a notebook's kernel."""
-        # Who runs in a kernel has imported IPython; nobody else has to wait for it.
+        # Code in a kernel has imported IPython already; elsewhere the slow import is avoided.
         ipython = sys.modules.get("IPython")
         shell = ipython.get_ipython() if ipython is not None else None
         return getattr(shell, "kernel", None) is not None
@@ -43,7 +43,7 @@ class Cell:
 
 
 class NotebookScreen:
-    """The lines that stay, and below them bars, in the notebook's own colours."""
+    """Permanent lines with bars below them, in the notebook's own colours."""
 
     def __init__(self, cell: Cell, clock: Callable[[], float]) -> None:
         self._cell, self._clock = cell, clock
@@ -88,7 +88,7 @@ _STYLES = {"red": ' style="color: #d33"', "bold": ' style="font-weight: bold"'}
 
 
 def linked(line: str) -> str:
-    """The line as HTML, web addresses in it as links."""
+    """The line as HTML, with its web addresses as links."""
     parts = re.split(r"(https?://[^\s<>\"']+)", line)
     return "".join(
         f'<a href="{escape(part)}" target="_blank" rel="noopener">{escape(part)}</a>' if number % 2 else escape(part)

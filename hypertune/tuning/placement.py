@@ -1,4 +1,4 @@
-"""Where the workers of a study go on a cluster of several kinds of nodes."""
+"""Places the workers of a study on a cluster with several kinds of nodes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hypertune.tuning.connect import fit
 
 
 def placed(resources: Resources) -> PlacementGroupFactory:
-    """What one trial asks Ray for."""
+    """The placement group that one trial requests from Ray."""
     if not resources.gpus_per_trial:
         return PlainNodesFirst(resources)
     return PlacementGroupFactory([{"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}])
 
 
 class PlainNodesFirst(PlacementGroupFactory):
-    """Processors on a node without GPU, while one has room, so that the others stay free for what needs a GPU.
+    """Requests CPUs on nodes without GPU while they have room, so that GPU nodes stay free for GPU work.
 
-    Ray does so for single tasks and actors, but not for the placement groups in which Ray Tune puts every trial.
+    Ray does this for tasks and actors, but not for placement groups, in which Ray Tune puts every trial.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -32,7 +32,7 @@ class PlainNodesFirst(PlacementGroupFactory):
         self._resources, self._turn = resources, itertools.count()
 
     def to_placement_group(self) -> Any:
-        """Asks for the next trial's place; where the node that is its turn has none, Ray takes any other."""
+        """Requests a place for the next trial on the next node; if that one is full, Ray takes any other."""
         places = plain_places(ray.nodes(), self._resources)
         if not places:
             return super().to_placement_group()
@@ -41,7 +41,7 @@ class PlainNodesFirst(PlacementGroupFactory):
 
 
 def plain_places(nodes: Iterable[dict[str, Any]], resources: Resources) -> list[str]:
-    """The nodes without GPU, each as often as trials fit on it, in turn; none where no node has a GPU."""
+    """The nodes without GPU in turn, each as often as trials fit on it; empty if no node has a GPU."""
     alive = [node for node in nodes if node["Alive"]]
     plain = [node for node in alive if not node["Resources"].get("GPU")]
     if len(plain) == len(alive):

@@ -1,8 +1,8 @@
-"""What a trainable prints or logs while a trial is trained, kept as `logs/TRIAL.txt` in the output folder.
+"""Keeps what a trainable prints or logs during a trial as `logs/TRIAL.txt` in the output folder.
 
-Ray points the standard output and error of each worker process to files of its own. A worker serves one trial after
-another, so that a trial's part of these files is what was added to them while it trained: to note where that begins
-costs nothing while it trains, and output from below Python is in it as well.
+Ray redirects the standard output and error of each worker process to files. A worker runs one trial after another, so a
+trial's output is what was added to these files while it trained. Noting their sizes at its start costs nothing, and
+also captures output from outside Python.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 LOGS = "logs"
 MOST_BYTES = 64 * 1024
-"""Kept of each of a trial's two streams; of more, the first quarter and the rest from the end."""
+"""Bytes kept of each of a trial's two streams; of longer output, a quarter from the start, the rest from the end."""
 RAYS_OWN = (b":job_id:", b":actor_name:", b":task_name:")
-"""What the lines begin with that Ray writes there for itself."""
+"""Prefixes of lines that Ray itself writes there."""
 
 
 class Printed:
@@ -26,7 +26,7 @@ class Printed:
         self._began: dict[str, int] = {}
 
     def begin(self) -> None:
-        """The next trial begins."""
+        """Marks the start of the next trial."""
         _flush()
         self._began = {path: os.path.getsize(path) for path in _streams()}
 
@@ -44,7 +44,7 @@ def _flush() -> None:
 
 
 def _streams() -> list[str]:
-    """The files that standard output and error go to; none where they are no files."""
+    """The files of standard output and error; empty if they are not files."""
     return [path for descriptor in (1, 2) if (path := _path_of(descriptor)) is not None]
 
 
@@ -62,7 +62,7 @@ def _path_of(descriptor: int) -> str | None:
 
 
 def kept(path: Path, began: int = 0) -> str:
-    """A file's text from a position on, at most `MOST_BYTES` of it."""
+    """The text of a file from a position on, shortened to `MOST_BYTES`."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END) - began
         file.seek(began)
@@ -83,7 +83,7 @@ def keep(storage: Any, trial_id: str, text: str) -> str:
     """Writes `logs/TRIAL.txt` beside the folder `sweeps/` of Ray Tune's `storage`, also on shared storage.
 
     Returns:
-        Its path within the output folder; empty where there is nothing to write, or nowhere to write it.
+        Its path within the output folder; empty if there is no text or it cannot be written.
     """
     if not text or storage is None:
         return ""
@@ -94,6 +94,6 @@ def keep(storage: Any, trial_id: str, text: str) -> str:
         with storage.storage_filesystem.open_output_stream(f"{folder}/{name}") as stream:
             stream.write(text.encode())
     except OSError as error:
-        print(f"{name}: cannot be written ({error})", file=sys.stderr)  # a trial is not to fail for it
+        print(f"{name}: cannot be written ({error})", file=sys.stderr)  # must not fail the trial
         return ""
     return name

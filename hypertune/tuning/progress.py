@@ -1,4 +1,4 @@
-"""What is known of a study while it runs, from its events; `tuning.display` shows it."""
+"""The progress of a running study, computed from its events; `tuning.display` shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypertune.tuning.time_left import TimeLeft
 
 @dataclass
 class SweepProgress:
-    """What is known of one sweep."""
+    """The progress of one sweep."""
 
     strategy: str
     seed: int
@@ -29,18 +29,18 @@ class SweepProgress:
         return self.count("running")
 
     def count(self, status: str) -> int:
-        """Its trials of that status."""
+        """The number of its trials with that status."""
         return list(self.status.values()).count(status)
 
     def spent(self, unit: str) -> float:
         return {"epochs": self.epochs, "trials": len(self.status), "seconds": self.wall_s}[unit]
 
     def share(self, study: Study) -> float:
-        """Part of the budget spent, 0 to 1."""
+        """The spent share of the budget, 0 to 1."""
         return min(self.spent(study.budget.unit) / study.budget.amount, 1.0)
 
     def outcome(self) -> str:
-        """What became of it, e.g. `best 0.93, 40 epochs, 3 completed, 1 failed`."""
+        """Its result in words, e.g. `best 0.93, 40 epochs, 3 completed, 1 failed`."""
         counts = {status: self.count(status) for status in FINAL_STATUSES}
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         return f"best {short(self.best)}, {self.epochs} epochs, {told or 'no trials'}"
@@ -51,11 +51,11 @@ class Page:
     """What a display shows at one moment.
 
     Attributes:
-        doing: the sweep that runs, or the retraining, in words.
-        share: how much of that is done, 0 to 1.
-        overall: the same of all sweeps; empty while there is no more to it than `doing`.
+        doing: the current sweep or retraining, in words.
+        share: the finished share of it, 0 to 1.
+        overall: the same for all sweeps; empty if it would add nothing to `doing`.
         left: the time left, in words.
-        known: whether it is known.
+        known: whether the time left is known.
     """
 
     doing: str
@@ -67,7 +67,7 @@ class Page:
 
     @property
     def bars(self) -> list[tuple[float, str]]:
-        """Share and words of each bar."""
+        """The share and the text of each bar."""
         if not self.overall:
             return [(self.share, f"{self.doing}, {self.left}")]
         return [(self.share, self.doing), (self.overall_share, f"{self.overall}, {self.left}")]
@@ -95,7 +95,7 @@ class StudyProgress:
         self.last: SweepProgress | None = None
         """The sweep that ended last."""
         self.retraining: tuple[int, int] | None = None
-        """Retrainings done, and how many there are; None before they begin."""
+        """Finished retrainings and their total; None before they begin."""
         self.time_left = TimeLeft(study, clock)
         self._owner: dict[str, SweepProgress] = {}
 
@@ -104,7 +104,7 @@ class StudyProgress:
         self.time_left(event)
 
     def owner(self, trial_id: str) -> SweepProgress | None:
-        """The sweep that a trial which has not ended belongs to."""
+        """The sweep of a live trial."""
         return self._owner.get(trial_id)
 
     # Events ------------------------------------------------------------------------------------------------------
@@ -152,10 +152,10 @@ class StudyProgress:
             done, jobs = self.retraining
             self.retraining = (done + 1, jobs)
 
-    # What is known -----------------------------------------------------------------------------------------------
+    # Summaries ---------------------------------------------------------------------------------------------------
 
     def page(self) -> Page | None:
-        """What there is to show; None before the first sweep, between two, and when all is done."""
+        """The page to show; None before the first sweep, between two sweeps, and at the end."""
         estimate = self.time_left.estimate()
         known = estimate is not None
         left = estimate.text(self.now()) if estimate is not None else "time left not known yet"
@@ -168,7 +168,7 @@ class StudyProgress:
         return Page(self._doing(self.current), self.current.share(self.study), overall, self.share(), left, known)
 
     def share(self) -> float:
-        """Part of all sweeps that is done, 0 to 1."""
+        """The finished share of all sweeps, 0 to 1."""
         return (self.finished + (self.current.share(self.study) if self.current else 0.0)) / max(self.total, 1)
 
     def _doing(self, sweep: SweepProgress) -> str:

@@ -1,4 +1,4 @@
-"""Keeps the disk bounded: checkpoints that neither a resume nor the winner needs are deleted as the study goes."""
+"""Bounds disk usage: deletes checkpoints that neither a resume nor the winner needs, while the study runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypertune.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint on disk; `value` is the study's metric at its epoch, None if that is unknown."""
+    """A checkpoint on disk; `value` is the study's metric at its epoch, None if unknown."""
 
     path: str
     epoch: int
@@ -25,11 +25,11 @@ class Saved:
 
 
 class Needed:
-    """What has to stay, as the journal's events tell it.
+    """The checkpoints that must be kept, according to the journal's events.
 
-    A trial that runs or is paused needs its last checkpoint; a fork that has not saved itself yet needs the one of its
-    parent that it started from. Where `keep_best`, a live trial also keeps the best of its checkpoints by the study's
-    metric, and so does the best trial of the study once it has ended. Nothing else is needed.
+    A running or paused trial needs its last checkpoint. A fork without a checkpoint of its own needs its parent's from
+    which it started. With `keep_best`, live trials and the best trial of the study also keep their best checkpoint by
+    the study's metric. Nothing else is needed.
     """
 
     def __init__(self, study: Study, *, keep_best: bool) -> None:
@@ -43,22 +43,22 @@ class Needed:
         self._winning: float | None = None
 
     def apply(self, event: Event) -> None:
-        """Takes in one event; most kinds change nothing."""
+        """Applies one event; most kinds change nothing."""
         handle(self, event)
 
     def paths(self) -> set[str]:
-        """The folders that have to stay."""
+        """The folders that must be kept."""
         kept = [self._last, self._origin, self._best]
         return {saved.path for some in kept for saved in some.values()}
 
     def of(self, trial_id: str) -> list[str]:
-        """Those among them that concern one trial: its own, and where it started."""
+        """Those of one trial: its own checkpoints, and the one it started from."""
         kept = (some.get(trial_id) for some in (self._last, self._origin, self._best))
         return [saved.path for saved in kept if saved is not None]
 
     @property
     def winner(self) -> Saved | None:
-        """The best checkpoint of the study's best trial, if it has left one."""
+        """The best checkpoint of the study's best trial, if there is one."""
         return self._best.get(self._winner or "")
 
     def _on_trial(self, event: Event) -> None:
@@ -92,23 +92,23 @@ class Needed:
         trial_id = event["trial_id"]
         self._live.discard(trial_id)
         forgotten: list[dict[str, Any]] = [self._last, self._origin]
-        if trial_id != self._winner:  # its last checkpoint may be still to come
+        if trial_id != self._winner:  # whose last checkpoint may still arrive
             forgotten += [self._best, self._value]
         for some in forgotten:
             some.pop(trial_id, None)
 
 
 class Pruner:
-    """Follows a study's events and deletes what is no longer needed, in a thread of its own.
+    """Follows a study's events and deletes unneeded checkpoints in a separate thread.
 
-    Deleting never holds the study up and never ends it: what cannot be deleted is told once and left.
+    Deleting never delays or ends the study: a checkpoint that cannot be deleted causes one warning and stays.
 
     Args:
-        past: events of earlier attempts; what they have left lying about is deleted by `tidy`.
-        keep_best: whether the checkpoint of the study's best trial is kept; not needed where the winner is retrained.
-        filesystem: a `pyarrow.fs.FileSystem` that the paths belong to; the local one by default.
-        told: waits until the journal as it was at a moment (of `time.monotonic`) is where a resume will read it, and
-            says whether it is; a checkpoint that an older journal names must not go before.
+        past: events of earlier attempts, whose leftovers `tidy` deletes.
+        keep_best: whether to keep the checkpoint of the study's best trial; not needed if the winner is retrained.
+        filesystem: the `pyarrow.fs.FileSystem` of the paths; by default the local one.
+        told: waits until the journal's state at a given `time.monotonic()` is where a resume will read it; returns
+            whether it is. Until then, checkpoints named by an older journal must not be deleted.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Pruner:
         self._study, self._fs = study, filesystem or LocalFileSystem()
         self.needed = Needed(study, keep_best=keep_best)
         self._on_disk: dict[str, set[str]] = {}
-        """Folders of checkpoints by the trial they concern."""
+        """Checkpoint folders by trial."""
         self._unjournaled: dict[str, str] = {}
         self._journal_told = told
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prune")
@@ -152,7 +152,7 @@ class Pruner:
                 del self._on_disk[trial_id]
 
     def supersede(self, trial_id: str, path: str) -> None:
-        """Takes in a checkpoint that no event tells of (a retraining's): only the trial's last one stays."""
+        """Notes a checkpoint without an event (a retraining's) and deletes the trial's earlier one."""
         if path in self.needed.paths():
             return
         former = self._unjournaled.get(trial_id)
@@ -161,12 +161,12 @@ class Pruner:
         self._unjournaled[trial_id] = path
 
     def leave(self) -> None:
-        """Deletes nothing any more."""
+        """Stops deleting."""
         self._left = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def crown(self, folder: Path) -> None:
-        """The study is done: nothing is needed but the winner's checkpoint, which is copied to `folder`."""
+        """Copies the winner's checkpoint to `folder` at the end of the study; all others become unneeded."""
         from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
         winner, self.needed = self.needed.winner, Needed(self._study, keep_best=False)
@@ -175,9 +175,9 @@ class Pruner:
             copy_files(winner.path, str(folder.resolve()), self._fs, LocalFileSystem())
 
     def tidy(self, folder: str) -> None:
-        """Deletes all of the runs in `folder` (`run_1`, ...) but what is needed, once nothing writes there any more.
+        """Deletes everything in the runs in `folder` (`run_1`, ...) that is not needed.
 
-        Blocks until it is done. A run of which nothing is needed goes altogether.
+        Call it once nothing writes there any more. Blocks until done. A run without needed files is removed as a whole.
         """
         if self._left:
             return

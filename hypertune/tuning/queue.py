@@ -1,7 +1,7 @@
 """The queue of a study: its sweeps one after another, then the retraining of their incumbents.
 
-One sweep has the whole cluster to itself, so that wall-clock times compare; all run inside one Ray Tune experiment, so
-that none pays for starting processes.
+Each sweep has the whole cluster to itself, so that wall-clock times are comparable. All run inside one Ray Tune
+experiment, so that none pays for starting processes.
 """
 
 from __future__ import annotations
@@ -13,58 +13,60 @@ from typing import Any, Protocol
 
 from hypertune.sweep.retraining import Retraining
 from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Checkpoint, Report
+from hypertune.sweep.trial import Checkpoint, Report, Trial, View
 from hypertune.tuning.housekeeping import stop_soon
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
 from hypertune.tuning.worker import FAILURE, LOG, RESERVED, TRACEBACK, WARM_UP
 
 Stage = Sweep | Retraining
-"""What occupies the cluster at one time."""
+"""A unit of work that has the cluster to itself."""
 
 
 class MakeTrial(Protocol):
-    """Makes Ray Tune's object for one of a stage's trials, to go on from `saved` if given."""
+    """Creates Ray Tune's object for one of a stage's trials, restored from `saved` if given."""
 
-    def __call__(self, stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Any: ...
+    def __call__(
+        self, stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None
+    ) -> Trial: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A stage whose turn has come, and the trials it had under way when it was interrupted."""
+    """The current stage, and its trials that were unfinished when it was interrupted."""
 
     stage: Stage
-    trials: list[Any] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
 
 
 class Hope:
-    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons."""
+    """The hope that a trial succeeds, given up if the first `after` trials fail for any reason."""
 
     def __init__(self, after: int) -> None:
         self._left = after
 
     def found(self) -> None:
-        """A trial has reported something: from now on failures are the trials' own."""
+        """Notes that a trial has reported; from now on, failures do not end the study."""
         self._left = 0
 
     def lost(self) -> bool:
-        """A trial has failed; whether it was the last one that might."""
+        """Notes a failed trial; returns whether the study should end."""
         self._left -= 1
         return self._left == 0
 
 
 StartStage = Callable[[MakeTrial], Begun | None]
-"""Builds a stage when its turn comes and starts its clock; None if nothing is left to do."""
+"""Builds a stage and starts its clock when its turn comes; None if nothing is left to do."""
 
 
 class Queue:
     """Runs stages in order; Ray Tune's side calls it with every event.
 
     Args:
-        stages: what starts each stage.
-        constants: `[training.config]`, handed to every trial.
-        told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
-        give_up_after: trials that may fail before one has reported anything; 0 for any number.
+        stages: functions that start each stage.
+        constants: `[training.config]`, passed to every trial.
+        told: settings for every trial's worker under `config["hypertune"]`, besides those of its stage.
+        give_up_after: end the study if this many trials fail before any reports; 0 for never.
     """
 
     def __init__(
@@ -77,14 +79,14 @@ class Queue:
     ) -> None:
         self._stages = deque(stages)
         self._constants, self._told = constants, told
-        self._under_way: deque[Any] = deque()
-        self._trials: dict[str, Any] = {}
+        self._under_way: deque[Trial] = deque()
+        self._trials: dict[str, Trial] = {}
         self.current: Stage | None = None
         self._former: Stage | None = None
         self.view = SweepView()
         self.fatal: str | None = None
         self.gave_up = False
-        """Whether the study was ended since every trial failed."""
+        """Whether the study was ended because every trial failed."""
         self._hope = Hope(give_up_after)
         self._stopping = False
 
@@ -94,24 +96,24 @@ class Queue:
 
     @property
     def begun(self) -> bool:
-        """Whether any stage has had its turn."""
+        """Whether any stage has started."""
         return self.current is not None or self._former is not None
 
     def abort(self, reason: str) -> None:
-        """Ends the study because of what only the user can mend."""
+        """Ends the study because of an error that only the user can fix."""
         self.fatal = self.fatal or reason
         self.stop()
 
     def stop(self) -> None:
-        """Ends Ray's run as soon as it can; what is under way can be resumed."""
+        """Ends Ray's run as soon as possible; the study can be resumed."""
         self._stopping = True
         if self.view.controller is not None:
             stop_soon(self.view.controller)
 
-    def next_trial(self, make: Callable[..., Any]) -> Any | None:
-        """The next trial to start, or None while none is to be started now."""
+    def next_trial(self, make: Callable[..., Trial]) -> Trial | None:
+        """The next trial to start, or None if none should start now."""
 
-        def make_trial(stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Any:
+        def make_trial(stage: Stage, trial_id: str, config: dict[str, Any], saved: Checkpoint | None = None) -> Trial:
             told = {**self._told, **stage.told(trial_id)}
             return make(trial_id, {**self._constants, **config, RESERVED: told}, saved)
 
@@ -141,18 +143,18 @@ class Queue:
     def _finish_current(self) -> None:
         assert self.current is not None
         for trial in list(self.view.live.values()):
-            self.view.stop_trial(trial)  # paused trials that the budget leaves no room for
+            self.view.stop_trial(trial)  # a paused trial for which no budget is left
         self.current.finish()
         self.current, self._former = None, self.current
 
-    def _register(self, trial: Any) -> None:
+    def _register(self, trial: Trial) -> None:
         self._trials[trial.trial_id] = trial
         self.view.add(trial)
 
     # Events from Ray Tune ----------------------------------------------------------------------------------------
 
-    def added(self, trial: Any, controller: Any) -> None:
-        """A trial has been added; added again, it is one whose worker died, or that was under way already."""
+    def added(self, trial: Trial, controller: View) -> None:
+        """Handles an added trial; one added again had lost its worker or was unfinished at an interruption."""
         self.view.controller = controller
         if self._stopping:
             self.stop()
@@ -160,26 +162,26 @@ class Queue:
             self._register(trial)
             self.current.added(trial, self.view)
 
-    def report(self, trial: Any, report: Report) -> str:
+    def report(self, trial: Trial, report: Report) -> str:
         assert self.current is not None
         self._hope.found()
         return self.current.report(trial, report, self.view)
 
     def grant(self, trial_id: str) -> int:
-        """How many reports a running trial may send together next."""
+        """The number of reports that a running trial may send together next."""
         return self.current.grant(trial_id) if self.current is not None and trial_id in self._trials else 1
 
-    def choose(self) -> Any | None:
+    def choose(self) -> Trial | None:
         return self.current.choose(self.view) if self.current is not None else None
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        """A trial's state has been saved; the last one may come when the trial, and even its sweep, has ended."""
+        """Notes that a trial's state was saved, possibly after the end of the trial and even of its sweep."""
         for stage in (self.current, self._former):
             if stage is not None:
                 stage.checkpointed(trial_id, path)
 
     def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
-        """A trial finished by itself or was stopped; its last report may come with it."""
+        """Handles a trial that finished or was stopped; `result` may contain its last report."""
         if result and FAILURE in result:
             self.failed(trial_id, result[FAILURE], traceback=result[TRACEBACK], log=result.get(LOG, ""))
             return
@@ -193,7 +195,7 @@ class Queue:
         self.current.ended(trial, self.view)
 
     def failed(self, trial_id: str, error: str, **facts: str) -> None:
-        """A trial's own code raised, or its worker died too often; `facts` go to the journal."""
+        """Handles a trial whose code raised or whose worker died too often; `facts` go to the journal."""
         trial = self._trials.pop(trial_id)
         assert self.current is not None
         self.view.live.pop(trial_id, None)

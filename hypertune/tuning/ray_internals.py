@@ -1,7 +1,7 @@
-"""Everything of Ray that has no public name: what is used of it, why, and what is done where it is gone.
+"""All uses of Ray's private names: which, why, and what happens without them.
 
-Private names move in minor releases. All of them stand here, as read in Ray 2.60, so that a new release is read against
-one file; `missing` looks for them when a study starts, and each function does without what it does not find.
+Private names may change in minor releases. All of them are in this file, as of Ray 2.60, so that only one file has to
+be compared with a new release. `missing` looks for them when a study starts, and each function copes without them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A private name of Ray, and what is lost without it."""
+    """A private name of Ray, and the loss without it."""
 
     module: str
     path: str
     without: str
 
     def exists(self) -> bool:
-        """Whether the installed Ray has it; an attribute of instances is looked for in the code that sets it."""
+        """Whether the installed Ray has it; an instance attribute is searched for in the code that sets it."""
         try:
             thing: Any = import_module(self.module)
         except ImportError:
@@ -46,13 +46,13 @@ NAMES = (
     Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
     Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),
     Name("ray._private.utils", "set_sigterm_handler", "SIGTERM while Ray starts exits with 15"),
-    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs, not the container's"),
-    Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
+    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs instead of the container's"),
+    Name("ray._private.worker", "global_worker", "no dashboard, no live status, and the death of Ray goes unnoticed"),
     Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),
-    Name(CONTROLLER, "TuneController._actor_cache", "workers are started anew for every sweep"),
+    Name(CONTROLLER, "TuneController._actor_cache", "workers are restarted for every sweep"),
     Name(CONTROLLER, "TuneController._actor_manager", "lost workers of rarer kinds end the study"),
     Name(CONTROLLER, "TuneController._actor_to_trial", "lost workers of rarer kinds end the study"),
-    Name(CONTROLLER, "TuneController._class_cache", "workers keep the settings of a Ray that others started"),
+    Name(CONTROLLER, "TuneController._class_cache", "workers keep the settings of a Ray started by others"),
     Name(CONTROLLER, "TuneController._actor_force_cleanup_timeout", "stopping waits ten seconds for long epochs"),
     Name(CONTROLLER, "TuneController._mark_trial_to_checkpoint", "Ray writes snapshots that nothing reads"),
     Name(CONTROLLER, "TuneController._maybe_buffer_training", "trials with very short epochs report one by one"),
@@ -60,7 +60,7 @@ NAMES = (
 
 
 def missing() -> list[str]:
-    """A line for each name that the installed Ray lacks, saying what is lost."""
+    """One line per name that the installed Ray lacks, with the loss."""
     import ray
 
     return [
@@ -74,17 +74,17 @@ def missing() -> list[str]:
 
 
 def set_uv_hook(module: Any, enabled: bool) -> None:
-    """Ray reads `RAY_ENABLE_UV_RUN_RUNTIME_ENV` as it is imported; where it has been, the constant is what counts.
+    """Sets the hook for `uv run` after Ray's import, when Ray no longer reads `RAY_ENABLE_UV_RUN_RUNTIME_ENV`.
 
     Args:
-        module: `ray._private.ray_constants`, as `sys.modules` has it.
+        module: `ray._private.ray_constants` from `sys.modules`.
     """
     module.RAY_ENABLE_UV_RUN_RUNTIME_ENV = enabled
 
 
 @contextmanager
 def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """Within the block, a module's name is what `make` makes of it; nothing happens where it has no such name."""
+    """Within the block, replaces a module's name by `make` of it; does nothing if the name does not exist."""
     try:
         owner: Any = import_module(module)
         before = getattr(owner, name)
@@ -99,10 +99,10 @@ def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[Non
 
 
 def any_agent_port() -> Any:
-    """A context in which the agent of a Ray that starts here takes any free port.
+    """A context in which the agent of a Ray started here takes any free port.
 
-    It would take one fixed port, as the agent of every other Ray on this machine does, and without it tell the
-    dashboard nothing: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
+    By default it takes one fixed port, as does the agent of every other Ray on this machine. Without the port it cannot
+    serve the dashboard: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
     (Ray's issues 27736 and 37229).
     """
     return replaced(
@@ -111,16 +111,16 @@ def any_agent_port() -> Any:
 
 
 def in_a_group_of_its_own() -> Any:
-    """A context in which a Ray that starts here is out of reach of signals to this process's group.
+    """A context in which a Ray started here does not receive signals to this process's group.
 
-    `timeout`, a shell and many a batch system send SIGTERM to the whole process group. Ray's processes, which heed it,
-    would be gone before the study has ended. They still die when this process does: Ray asks the kernel for that.
+    `timeout`, shells and many batch systems send SIGTERM to the whole process group. Ray's processes would then end
+    before the study does. They still die with this process: Ray asks the kernel for that.
     """
     return replaced("ray._private.services", "ConsolePopen", lambda popen: partial(popen, process_group=0))
 
 
 def our_sigterm() -> Any:
-    """A context in which a handler of SIGTERM that has been set stays; Ray's would exit with code 15."""
+    """A context in which Ray does not replace our SIGTERM handler; Ray's own would exit with code 15."""
     kept = callable(signal.getsignal(signal.SIGTERM))
     return replaced(
         "ray._private.utils", "set_sigterm_handler", lambda setter: (lambda handler: None) if kept else setter
@@ -128,7 +128,7 @@ def our_sigterm() -> Any:
 
 
 def cpus_here() -> int:
-    """CPUs that Ray would find on this machine; in a container those that it may use."""
+    """The number of CPUs that Ray would find on this machine; in a container, those that it may use."""
     import os
 
     utils: Any = import_module("ray._private.utils")
@@ -136,11 +136,11 @@ def cpus_here() -> int:
     return int(count() or 1)
 
 
-# A Ray that runs -----------------------------------------------------------------------------------------------------
+# A running Ray -----------------------------------------------------------------------------------------------------
 
 
 def node() -> Any | None:
-    """The node that this process has started or joined; None where there is none on this machine."""
+    """The node on this machine that this process has started or joined; None if there is none."""
     import ray
 
     worker = getattr(getattr(ray, "_private", None), "worker", None)
@@ -158,19 +158,19 @@ def dashboard() -> str | None:
 
 
 def logs_folder() -> Path | None:
-    """Where Ray keeps the logs of this node; None if this process has not started or joined one here."""
+    """Ray's folder of logs of this node; None if this process has not started or joined one here."""
     here = node()
     return Path(here.get_logs_dir_path()) if here is not None else None
 
 
 def started_processes() -> Mapping[str, Any]:
-    """The processes of a Ray that was started here, as `subprocess.Popen`, by name: `gcs_server`, `raylet`, ..."""
+    """The processes of a Ray started here, name (`gcs_server`, `raylet`, ...) to `subprocess.Popen`."""
     processes = getattr(node(), "all_processes", {})
     return {name: infos[0].process for name, infos in processes.items() if infos}
 
 
 def raylet_socket() -> str:
-    """The socket of this node's daemon, which stands in that process's command line."""
+    """The socket of this node's daemon, which is also in that process's command line."""
     return str(getattr(node(), "raylet_socket_name", ""))
 
 
@@ -178,56 +178,56 @@ def raylet_socket() -> str:
 
 
 def unwrapped(controller: Any) -> Any:
-    """The controller itself, where Ray hands out a wrapper that warns at every access."""
+    """The controller itself instead of Ray's wrapper, which warns at every access."""
     return getattr(controller, "_tune_controller", controller)
 
 
 def without_telemetry() -> None:
-    """Keeps Ray from importing mlflow, wandb and comet, where they are installed, to count who uses their callbacks."""
+    """Keeps Ray from importing mlflow, wandb and comet, if installed, just to count who uses their callbacks."""
     usage: Any = import_module("ray.air._internal.usage")
     usage._count_callbacks = lambda callbacks: {}
 
 
 def without_snapshots(controller: Any) -> None:
-    """Keeps the controller from saving its state as it goes; `tune.run` insists on one at the end."""
+    """Keeps the controller from saving snapshots during the run; `tune.run` requires one at the end."""
     save = controller.checkpoint
     controller.checkpoint = lambda force=False, wait=False: save(force=force, wait=wait) if force else None
     controller._mark_trial_to_checkpoint = lambda trial: None
 
 
 def ask_how_many_reports(controller: Any, granted: Callable[[Any, str], int], seconds: float) -> None:
-    """Lets a trial send several reports at once: Ray waits on all trials anew for every answer.
+    """Lets a trial send several reports at once, since Ray waits on all trials again for every report.
 
-    Ray's own setting is one number for all trials and takes no account of what a scheduler decides in between.
+    Ray's own setting is one number for all trials and ignores the decisions of a scheduler in between.
 
     Args:
-        granted: how many a trial may send, by the search algorithm and the trial's id. The algorithm is not kept here,
-            since Ray leaves it out when it pickles the controller at the end.
-        seconds: for which a trial may wait with a report.
+        granted: returns how many reports a trial may send, given the search algorithm and the trial's id. The algorithm
+            is passed in, since Ray leaves it out when it pickles the controller at the end.
+        seconds: how long a trial may hold back a report.
     """
     controller._maybe_buffer_training = lambda trial: (granted(controller._search_alg, trial.trial_id), seconds)
 
 
 def keep_idle_workers(controller: Any, factory: Any, count: int) -> None:
-    """Ray keeps one idle worker alive and stops the others; the next sweep would start their processes anew."""
+    """Keeps `count` idle workers; Ray keeps only one, and the next sweep would have to start new processes."""
     cache = getattr(controller, "_actor_cache", None)
     if cache is not None:
         cache.increase_max(factory, by=count)
 
 
 def live_workers(controller: Any) -> int:
-    """How many workers have been given a place."""
+    """The number of workers that have been placed."""
     return int(getattr(getattr(controller, "_actor_manager", None), "num_live_actors", 0))
 
 
 def stop_within(controller: Any, seconds: float) -> None:
-    """Asks the controller to end, and to give workers so long to end their epochs; it would give them ten seconds."""
+    """Asks the controller to end, and to give workers this long (instead of ten seconds) to end their epochs."""
     controller._actor_force_cleanup_timeout = seconds
     controller.request_stop_experiment()
 
 
 def set_worker_environment(controller: Any, variables: Mapping[str, str], extra: Mapping[str, Any]) -> None:
-    """Starts workers with these environment variables, whoever has started Ray, and with which."""
+    """Starts workers with these environment variables, regardless of how Ray was started."""
     cache = getattr(controller, "_class_cache", None)
     if cache is None:
         return
@@ -243,10 +243,10 @@ def set_worker_environment(controller: Any, variables: Mapping[str, str], extra:
 
 
 def on_lost_worker(controller: Any, told: Callable[[Any | None, Exception], Exception]) -> None:
-    """Ray Tune knows one kind of error for a lost worker, and ends the experiment at others.
+    """Converts errors of lost workers: Ray Tune handles only one kind and ends the experiment at others.
 
     Args:
-        told: gets the trial and the error of every task that failed, and gives the error that Ray is to be told of.
+        told: receives the trial and the error of every failed task, and returns the error to pass on to Ray.
     """
     manager = getattr(controller, "_actor_manager", None)
     failed = getattr(manager, "_actor_task_failed", None)
@@ -261,7 +261,7 @@ def on_lost_worker(controller: Any, told: Callable[[Any | None, Exception], Exce
 
 
 def release(controller: Any) -> None:
-    """Lets go of the workers of a controller that raised before it came to that, so that they hold no CPUs."""
+    """Releases the workers, and thereby the CPUs, of a controller that raised before it could do so."""
     if controller is None:
         return
     controller = unwrapped(controller)
@@ -279,7 +279,7 @@ def release(controller: Any) -> None:
 def restore_from(trial: Any, checkpoint: Any, metrics: Mapping[str, Any]) -> None:
     """Makes a trial start from a checkpoint on any storage, with its iterations and seconds.
 
-    Ray takes a restore path for one on the local disk, and counts those of a function trainable from zero again.
+    Ray itself assumes a restore path on the local disk, and restarts the counts of a function trainable at zero.
     """
     result = trial._restore_checkpoint_result
     if result:
@@ -288,10 +288,10 @@ def restore_from(trial: Any, checkpoint: Any, metrics: Mapping[str, Any]) -> Non
 
 
 def actor_of(trial: Any) -> Any | None:
-    """The actor that trains a trial now."""
+    """The actor that currently trains a trial."""
     return trial.temporary_state.ray_actor
 
 
 def forgive(trial: Any) -> None:
-    """Takes one failure off a trial's count."""
+    """Subtracts one failure from a trial's count."""
     trial.run_metadata.num_failures -= 1

@@ -1,4 +1,4 @@
-"""How far the reading of a study's images is, for its observers; and how it is stopped."""
+"""Reports the progress of reading a study's images to its observers, and stops the reading."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from concurrent.futures import CancelledError
 from hypertune.records.records import Event
 
 TELL_EVERY_S = 1.0
-"""Seconds between two events; images that are read faster are not spoken of."""
+"""Seconds between two events; shorter readings are not reported."""
 
 
 class Reading:
-    """Called by the thread that reads, with the number of images read so far and that of all.
+    """Called by the reading thread with the number of images read so far and the total.
 
     Args:
-        emit: gets events of the kind `reading`, from that thread.
+        emit: receives events of the kind `reading`, in that thread.
         clock: seconds since some fixed moment.
     """
 
@@ -26,10 +26,10 @@ class Reading:
         self._stopped = False
 
     def __call__(self, done: int, images: int) -> None:
-        """Tells the observers now and then.
+        """Reports to the observers now and then.
 
         Raises:
-            CancelledError: once it has been stopped.
+            CancelledError: after `stop`.
         """
         if self._stopped:
             raise CancelledError
@@ -38,10 +38,10 @@ class Reading:
             self._emit({"event": "reading", "done": done, "images": images})
 
     def stop(self) -> None:
-        """Lets the reading end with its next image."""
+        """Ends the reading at its next image."""
         self._stopped = True
 
 
 def reading_line(event: Event) -> str:
-    """An event of the kind `reading` in words."""
+    """The progress line of an event of the kind `reading`."""
     return f"reading images: {event['done']:,} of {event['images']:,}"

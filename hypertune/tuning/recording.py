@@ -1,4 +1,4 @@
-"""Writes a study's records as it goes: every event to the journal, the tables now and then."""
+"""Writes a study's records while it runs: every event to the journal, the tables now and then."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
 
 TABLES_SHARE = 0.02
-"""Share of the time that may go into rewriting the tables while the study runs."""
+"""Maximal share of the time spent rewriting the tables while the study runs."""
 TABLES_SECONDS = 1.0
-"""Least seconds between two rewritings."""
+"""Minimal seconds between two rewrites."""
 
 
 class Recorder:
-    """Appends events to `sweeps/journal.jsonl` and keeps `trials.csv` and `curves.parquet` close behind.
+    """Appends events to `sweeps/journal.jsonl` and keeps `trials.csv` and `curves.parquet` nearly up to date.
 
-    Each event is handed to the operating system at once: it survives a SIGKILL of this process, the tables lag by
-    seconds. With an existing journal the events in it are taken in first and new ones are appended.
+    Each event is flushed at once and survives a SIGKILL of this process; the tables lag by seconds. Events of an
+    existing journal are read first, and new ones are appended.
 
-    A storage that fails (no room, a server that is away) holds the study up until it is back; see `patience`.
+    If the storage fails (disk full, server down), the study waits until it is back; see `patience`.
 
     Raises:
-        StorageLost: from any event on, once patience has run out.
+        StorageLost: from any event, if the storage has failed for too long.
     """
 
     def __init__(self, study: Study, folder: Path) -> None:
@@ -56,11 +56,11 @@ class Recorder:
         if time.monotonic() >= self._tables_due:
             try:
                 self.write_tables()
-            except OSError:  # they are written again and again; only the last time has to succeed
+            except OSError:  # they are rewritten often, and only the last write must succeed
                 self._tables_due = time.monotonic() + TABLES_SECONDS
 
     def _append(self, line: bytes) -> None:
-        """Writes the whole line or raises; what a failed attempt has left of it is removed first."""
+        """Writes the whole line or raises; first removes the remains of a failed attempt."""
         if os.fstat(self._file.fileno()).st_size > self._size:
             self._file.truncate(self._size)
         written = 0
@@ -74,13 +74,13 @@ class Recorder:
             patiently(call, str(self.folder))
         except OSError as error:
             self._lost = (
-                f"{self.folder}: cannot be written any more ({error.strerror}); what was recorded is safe, mend it and "
-                f"go on with: hypertune compare --resume {self.folder}"
+                f"{self.folder}: can no longer be written ({error.strerror}); what was recorded is safe; fix it, then "
+                f"resume with: hypertune compare --resume {self.folder}"
             )
             raise StorageLost(self._lost) from None
 
     def write_tables(self) -> None:
-        """Rewrites `trials.csv` and `curves.parquet` from what is known so far."""
+        """Rewrites `trials.csv` and `curves.parquet` from the events so far."""
         began = time.monotonic()
         records = self.book.records()
         write_atomically(self.folder / "trials.csv", records.trials.to_csv(index=False))
@@ -89,7 +89,7 @@ class Recorder:
         self._tables_due = time.monotonic() + max(TABLES_SECONDS, took / TABLES_SHARE)
 
     def close(self) -> None:
-        """Writes the tables for good, unless there is nowhere to write them."""
+        """Writes the final tables, unless the storage is lost."""
         try:
             if not self._lost:
                 self._patiently(self.write_tables)
@@ -98,7 +98,7 @@ class Recorder:
 
 
 def _recover(journal: Path) -> list[Event]:
-    """The events of an existing journal; a last line that a kill cut off is removed from the file."""
+    """The events of an existing journal; removes a last line that was cut off by a kill."""
     if not journal.exists():
         return []
     events = list(read_journal(journal))
@@ -110,9 +110,9 @@ def _recover(journal: Path) -> list[Event]:
 
 
 def _verify(folder: Path, book: Book) -> None:
-    """Checks that no finished trial is unknown to the journal: it would be run again, and the table written over.
+    """Checks that the journal has every finished trial; a missing one would be run again and the table overwritten.
 
-    `trials.csv` is always a little behind the journal, so that it never holds more.
+    `trials.csv` always lags behind the journal, so it never has more trials.
 
     Raises:
         ValueError: naming what is missing.
@@ -125,8 +125,8 @@ def _verify(folder: Path, book: Book) -> None:
     known = {name for name, row in book.trials.items() if row["status"] in FINAL_STATUSES}
     if lost := ended - known:
         raise ValueError(
-            f"{folder / JOURNAL}: knows {len(known)} finished trials, but trials.csv has {len(lost)} more "
-            f"({sorted(lost)[0]}, ...); without the whole journal the study cannot go on"
+            f"{folder / JOURNAL}: has {len(known)} finished trials, but trials.csv has {len(lost)} more "
+            f"({sorted(lost)[0]}, ...); the study cannot be resumed without its whole journal"
         )
 
 
@@ -137,10 +137,10 @@ def _parquet(records: Records) -> bytes:
 
 
 def as_recorded(value: Any) -> Any:
-    """The value as it comes back from a journal."""
+    """The value as read back from a journal."""
     return json.loads(json.dumps(value, default=_plain))
 
 
 def _plain(value: Any) -> Any:
-    """JSON for what a configuration or metric may hold besides plain values: numpy scalars, or anything as its repr."""
+    """JSON for other values of configurations and metrics: numpy scalars as numbers, anything else as its `repr`."""
     return value.item() if hasattr(value, "item") else repr(value)

@@ -1,7 +1,7 @@
-"""Resume: an interrupted sweep rebuilt by replaying its journal into a fresh searcher and scheduler.
+"""Resume: rebuilds an interrupted sweep by replaying its journal into a fresh searcher and scheduler.
 
 Ray Tune restores a searcher from a pickle and a scheduler not at all. Both are deterministic functions of their seed
-and of what they are told, in order; so telling them the same again brings back exactly the state they were in.
+and the sequence of results, so that replaying the sequence restores their exact state.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any
 from hypertune.records.records import FINAL_STATUSES, Event
 from hypertune.space.space import Config
 from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError
+from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError, Trial
 from hypertune.tuning.recording import as_recorded
 
 
 class ReplayView:
-    """Stands in for the controller while nothing really runs."""
+    """Replaces the controller during a replay, when nothing runs."""
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
         self.trials: dict[str, Any] = {}
 
-    def get_trials(self) -> list[Any]:
+    def get_trials(self) -> list[Trial]:
         return list(self.trials.values())
 
-    def get_live_trials(self) -> set[Any]:
+    def get_live_trials(self) -> set[Trial]:
         return {trial for name, trial in self.trials.items() if name in self._sweep.running | self._sweep.paused}
 
-    def pause_trial(self, trial: Any, should_checkpoint: bool = True) -> None:
+    def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
         trial.status = "PAUSED"
 
-    def stop_trial(self, trial: Any) -> None:
+    def stop_trial(self, trial: Trial) -> None:
         self._sweep.ended(trial, self)
 
 
@@ -43,8 +43,8 @@ class Unfinished:
     """A trial that was running or paused when the study was interrupted.
 
     Attributes:
-        unsaved: whether it is paused, has not been saved there, and others may be forked from it: it has to train up
-            to its pause once more, which costs nothing of the budget.
+        unsaved: whether it is paused without a checkpoint although others may be forked from it. It must then train up
+            to its pause again, which is not charged to the budget.
     """
 
     trial: Any
@@ -55,16 +55,16 @@ class Unfinished:
 def replay(
     sweep: Sweep, events: Iterable[Event], make_trial: Callable[[str, dict[str, Any]], Any]
 ) -> tuple[list[Unfinished], float]:
-    """Brings a fresh sweep to the state its journal ends in.
+    """Brings a fresh sweep to the state at the end of its journal.
 
     Args:
-        sweep: just built; its `emit` and `clock` are silenced while replaying and put back afterwards.
+        sweep: newly built; its `emit` and `clock` are disabled during the replay and restored afterwards.
         events: the sweep's own events, in order.
-        make_trial: makes a trial object for a trial that may still be live.
+        make_trial: creates a trial object for a trial that may still be live.
 
     Returns:
-        The unfinished trials, in the order they were started, and the wall-clock seconds the sweep has used. Ends
-        that the kill kept out of the journal are emitted.
+        The unfinished trials, in the order of their start, and the wall-clock seconds that the sweep has used. Ends of
+        trials that a kill kept out of the journal are emitted.
     """
     events = list(events)
     ended = {event["trial_id"] for event in events if event["event"] == "end"}
@@ -93,17 +93,17 @@ def replay(
 
 
 def _verify(sweep: Sweep, events: list[Event], ended: set[str]) -> None:
-    """Checks that the sweep has come to know just the trials of its journal, and those as ended that had.
+    """Checks that the sweep has exactly the trials of its journal, with the same ones ended.
 
     Raises:
-        StudyError: if it has not: it would repeat trials, or leave some out.
+        StudyError: if not, since the sweep would repeat or omit trials.
     """
     told = [event["trial_id"] for event in events if event["event"] == "trial"]
     over = {name for name, state in sweep.trials.items() if state.status in FINAL_STATUSES}
     if told != list(sweep.trials) or not ended <= over:
         raise StudyError(
-            f"{sweep.strategy}, seed {sweep.seed}: the journal has {len(told)} trials, {len(ended)} of them ended; "
-            f"rebuilt from it are {len(sweep.trials)}, {len(over)} of them ended"
+            f"{sweep.strategy}, seed {sweep.seed}: the journal has {len(told)} trials, {len(ended)} of them ended, but "
+            f"replaying it gave {len(sweep.trials)}, {len(over)} of them ended"
         )
 
 
@@ -139,15 +139,15 @@ def _apply(sweep: Sweep, view: ReplayView, event: Event, make: Callable[[str, di
 
 
 def _fork(event: Event) -> Fork | None:
-    """What the scheduler had asked for, where the event tells of a fork."""
+    """The fork that the scheduler asked for, if the event is of a fork."""
     parent = event.get("parent")
     return Fork(event["config"], parent["trial_id"], parent["epoch"]) if parent else None
 
 
 def _started_with(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork | Config) -> Config:
-    """The configuration that the trial was started with, which should be what is suggested again.
+    """The configuration that the trial was started with, which should be suggested again.
 
-    The one suggested again has constants as they are, such as a tuple; in the journal they are as JSON can hold them.
+    The suggested one has the original constants, such as tuples; the journal has them converted to JSON.
     """
     forked = isinstance(started, Fork)
     again: Any = sweep.fork(view) if forked else sweep.searcher.suggest(trial_id)
@@ -157,7 +157,7 @@ def _started_with(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork |
     who = "scheduler does not repeat its forks" if forked else "searcher does not repeat its suggestions"
     warnings.warn(
         f"{sweep.strategy}, seed {sweep.seed}: the {who}; "
-        f"the sweep goes on, but not exactly as it would have without the interruption",
+        f"the sweep continues, but not exactly as it would have without the interruption",
         RuntimeWarning,
         stacklevel=2,
     )

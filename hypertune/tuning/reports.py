@@ -1,4 +1,4 @@
-"""What Ray Tune hands over of a trainable's results, in hypertune's terms."""
+"""Converts a trainable's results from Ray Tune to reports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypertune.sweep.trial import Report
 
 
 def to_report(result: Mapping[str, Any]) -> Report:
-    """One result of a trainable in hypertune's terms; an `epoch` it does not report is Ray's iteration count."""
-    # Ray's own keys are neither metrics nor interesting; what is nested or no number is not a metric either.
+    """Converts a trainable's result; if it does not report `epoch`, Ray's iteration count is used."""
+    # Ray's own keys are not metrics, and neither is anything nested or not numeric.
     metrics = {
         name: float(value)
         for name, value in result.items()
@@ -52,7 +52,7 @@ _NOT_METRICS = frozenset(
 
 
 def reported_by(result: Mapping[str, Any] | None) -> Report | None:
-    """The report inside a trial's last result, which Ray does not show to the scheduler when it says `done`."""
+    """The report in a trial's last result, which Ray does not pass to the scheduler if it has `done`."""
     if not result or set(result) <= {DONE, "trial_id"} or TRAINING_ITERATION not in result:
         return None
     report = to_report(result)

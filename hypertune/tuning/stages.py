@@ -1,4 +1,4 @@
-"""The stages of a study still to be run: new sweeps, an interrupted one to go on with, and the retrainings."""
+"""The remaining stages of a study: an interrupted sweep, new sweeps, and the retrainings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ask = Callable[[Records], Event]
 
 
 class Stages:
-    """Plans what is left of a study from what its journal holds.
+    """Plans the rest of a study from its journal.
 
     Args:
         recorder: the study's records so far.
@@ -48,13 +48,13 @@ class Stages:
         self.workers, self.emit, self.model_place = workers, emit, model_place
 
     def plan(self) -> list[StartStage]:
-        """What starts each stage, in order: seed by seed, so that a study cut short has complete pairs to compare."""
+        """Functions that start each stage, seed by seed, so that a study cut short has complete pairs to compare."""
         rows = self.recorder.book.sweeps
         if self.study.until_decided and self._ask is not None:
             return self._plan_until_decided(self._ask)
         order = [(strategy, seed) for seed in self.study.seeds for strategy in self.study.strategies]
         left = [key for key in order if not (key in rows and rows[key]["finished"])]
-        # An interrupted sweep goes first: it has been begun already.
+        # An interrupted sweep goes first.
         left.sort(key=lambda key: key not in rows)
         stages: list[StartStage] = [partial(self._resumed if key in rows else self._fresh, *key) for key in left]
         return [*stages, self._retraining] if left or self._jobs() else []
@@ -182,6 +182,6 @@ class Stages:
 
 
 def _requeued(unfinished: Unfinished) -> Any:
-    """The trial as Ray's controller takes it up again: to be started, or waiting for its promotion."""
+    """The trial in the state in which Ray's controller takes it up again: to be started, or paused."""
     unfinished.trial.set_status("PAUSED" if unfinished.paused and not unfinished.unsaved else "PENDING")
     return unfinished.trial

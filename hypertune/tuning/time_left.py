@@ -1,4 +1,4 @@
-"""How long a study will still take: from its budget, and from what its epochs have cost since this run of it began."""
+"""Estimates a study's remaining time from its budget and from the pace of its epochs in the current run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Estimate:
     most: bool = False
 
     def text(self, now: datetime) -> str:
-        """E.g. `about 3 min left, until 14:32`, with the date where that is not today."""
+        """The estimate in words, e.g. `about 3 min left, until 14:32`, with the date if that is not today."""
         end = now + timedelta(seconds=self.seconds)
         clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"
         if self.least:
@@ -31,7 +31,7 @@ class Estimate:
 
 
 def rough(seconds: float) -> str:
-    """A duration as exactly as an estimate is: `40 s`, `3 min`, `2 h 05 min`, `3 d 4 h`."""
+    """A duration, rounded as suits an estimate: `40 s`, `3 min`, `2 h 05 min`, `3 d 4 h`."""
     if seconds < 100:
         return f"{max(seconds, 0):.0f} s"
     minutes = round(seconds / 60)
@@ -42,10 +42,10 @@ def rough(seconds: float) -> str:
 
 
 class Pace:
-    """What one unit of work takes, an epoch or a retraining, while several are under way at the same time.
+    """The duration of one unit of work (an epoch or a retraining) when several are under way at the same time.
 
-    What is under way counts by the share of a unit's usual duration that has passed, so that the first unit done by one
-    of a hundred workers does not make the others look idle.
+    A unit under way counts by the elapsed share of a unit's usual duration. Otherwise, when the first of a hundred
+    workers finishes a unit, the others would look idle.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -60,28 +60,28 @@ class Pace:
         self._since.pop(key, None)
 
     def advance(self, key: object, units: int = 1) -> None:
-        """`key`, which is under way, has done so much more."""
+        """Adds finished units to `key`, which is under way."""
         now = self._clock()
         self._seconds += now - self._since.get(key, now)
         self._since[key] = now
         self.done += units
 
     def restart(self) -> None:
-        """Forgets what has been done, not what is under way."""
+        """Forgets finished units, but not those under way."""
         self._began, self._seconds, self.done = self._clock(), 0.0, 0
         self._since = dict.fromkeys(self._since, self._began)
 
     def seconds_of_one(self) -> float | None:
-        """Seconds that a worker takes for one unit; None before the first is done."""
+        """Seconds per unit of one worker; None before the first unit is finished."""
         return self._seconds / self.done if self.done else None
 
     def under_way(self, one: float | None) -> float:
-        """Units that have been worked on but not been done, each counted in part, where one takes `one` seconds."""
+        """Unfinished units, each counted in part, if one takes `one` seconds."""
         now = self._clock()
         return sum(min((now - since) / one, 1.0) for since in self._since.values()) if one else 0.0
 
     def seconds(self, units: float) -> float | None:
-        """Seconds that all workers together take for the next `units`; None before the first is done."""
+        """Seconds that all workers together take for the next `units`; None before the first unit is finished."""
         if not self.done:
             return None
         under_way = self.under_way(self.seconds_of_one())
@@ -89,10 +89,10 @@ class Pace:
 
 
 class TimeLeft:
-    """Follows a study's events and estimates how long the rest takes, its retrainings included.
+    """Follows a study's events and estimates the remaining time, including its retrainings.
 
-    A resumed study begins with the events of the past, as many as `connected` says: they tell what is done, not how
-    long it takes now.
+    A resumed study begins with past events, as many as `connected` says: they count as finished work, but not for the
+    pace.
 
     Args:
         clock: seconds since some fixed moment.
@@ -195,7 +195,7 @@ class TimeLeft:
             self._retraining.begin(key)
 
     def _on_retrained(self, event: Event) -> None:
-        """Which one it was does not matter: whatever began first ends first, and the next one begins."""
+        """Ends the retraining that began first, whichever it was, and begins the next one."""
         if not self._jobs:
             return
         self._jobs -= 1
@@ -223,7 +223,7 @@ class TimeLeft:
         return self._wall_s + self.clock() - self._wall_at if self._current is not None else 0.0
 
     def _epochs_of(self, strategy: str) -> float:
-        """Epochs that a sweep of the strategy takes; of so many trials, as many as its trials took until now."""
+        """Epochs in a sweep of the strategy; for a budget of trials, estimated from its trials so far."""
         budget, most = self.study.budget, self.study.training.max_epochs
         if budget.unit == "epochs":
             return budget.amount
@@ -232,14 +232,14 @@ class TimeLeft:
         return budget.amount * (min(spent / ended, most) if ended else most)
 
     def _of_retraining(self) -> Estimate | None:
-        """What comes after the sweeps."""
-        if self.study.training.dataset is None:  # the built-in models alone have a data set and are retrained
+        """The remaining time of the retrainings."""
+        if self.study.training.dataset is None:  # only the built-in models have a data set and are retrained
             return Estimate(0.0)
         jobs = self.study.retrain * len(self.study.strategies) * len(self.study.seeds) or 1
         return self._of_jobs(jobs, self._seconds_of_job())
 
     def _seconds_of_job(self) -> float | None:
-        """What a retraining takes by what epochs have cost: as many as the incumbents needed for their best value."""
+        """Seconds of a retraining, from the pace of epochs and the incumbents' best epochs."""
         epochs = [self._incumbent[sweep][1] for sweep in self._finished if sweep in self._incumbent]
         mean = sum(epochs) / len(epochs) if epochs else self.study.training.max_epochs
         one = self._pace.seconds_of_one()

@@ -1,4 +1,4 @@
-"""The token that a Ray cluster asks for: where it is looked for, and how one is made for a cluster on this machine."""
+"""The token of a Ray cluster: finds it, or creates one for a cluster on this machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ TOKEN_FILE = Path("~/.ray/auth_token")
 
 
 def find_token() -> str | None:
-    """The cluster's token from where Ray looks for it: `RAY_AUTH_TOKEN`, the file `RAY_AUTH_TOKEN_PATH`, or
-    `~/.ray/auth_token`; None if there is none.
+    """The cluster's token, from where Ray looks for it; None if there is none.
+
+    Ray looks at `RAY_AUTH_TOKEN`, the file `RAY_AUTH_TOKEN_PATH`, and `~/.ray/auth_token`.
 
     Raises:
         ValueError: if the file that `RAY_AUTH_TOKEN_PATH` names cannot be read.
@@ -31,16 +32,16 @@ def find_token() -> str | None:
 
 
 def token_headers() -> dict[str, str]:
-    """What a request to the dashboard has to carry; ValueError as `find_token`."""
+    """Headers for requests to the dashboard; raises a ValueError like `find_token`."""
     token = find_token()
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def make_token() -> None:
-    """Makes a token for clusters on this machine, if there is none, that only this user can read.
+    """Creates a token for clusters on this machine, if there is none, that only this user can read.
 
-    Ray would make one too, and leave it readable for everyone on the machine. An existing one of the user's own that
-    others can read is closed to them.
+    Ray would also create one, but readable by everyone on the machine. An existing token file of this user is made
+    unreadable for others.
 
     Raises:
         ValueError: if it cannot be written.
@@ -62,6 +63,6 @@ def make_token() -> None:
             file.write(secrets.token_hex(32))
     except OSError as error:
         raise ValueError(
-            f"{path}: the token that protects the cluster cannot be written ({error.strerror}); name a file that holds "
-            "one in RAY_AUTH_TOKEN_PATH"
+            f"{path}: the token that protects the cluster cannot be written ({error.strerror}); set "
+            "RAY_AUTH_TOKEN_PATH to a file with one"
         ) from None

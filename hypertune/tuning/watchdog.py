@@ -1,7 +1,7 @@
-"""Notices that Ray has died under a study, which Ray itself takes a minute to tell, or never tells.
+"""Detects that Ray has died during a study, which Ray itself reports after a minute or never.
 
-Whoever sends SIGTERM to everything that belongs to a job (systemd, a batch system) hits Ray's processes as well. The
-driver's calls into Ray then hang, and Ray's client ends the process after a minute with an error of its own.
+systemd and batch systems send SIGTERM to all processes of a job, including Ray's. The driver's calls into Ray then
+hang, and after a minute Ray's client ends the process with its own error.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from hypertune.tuning.interrupts import ignore_signals
 from hypertune.tuning.ray_internals import raylet_socket, started_processes
 
 INTERRUPTED = 130
-"""How a process ends that cannot come back from Ray: as after Ctrl-C, since the study can be resumed."""
+"""Exit code of a process that is stuck in Ray: as after Ctrl-C, since the study can be resumed."""
 VITAL = {"gcs_server", "raylet"}
 """Ray's control service, and its daemon on this node."""
 GO_FIRST = {"dashboard", "log_monitor"}
-"""Processes of Ray that end at once when they are told to; Ray starts both always."""
+"""Processes that Ray always starts and that end at once when asked to."""
 LOOK_EVERY_S = 0.5
 GONE_S = 45.0
-"""How long the control service of a cluster that was joined may refuse connections; one that is started anew is back
-before that, and Ray's own client gives up after 60 s."""
+"""Seconds that the control service of a joined cluster may refuse connections. A restart takes less, and Ray's own
+client gives up after 60 s."""
 RETURN_S = 4.0
-"""How long the driver's thread may take to come back from a call into Ray once Ray has died."""
+"""Seconds that the driver's thread may take to return from a call into Ray once Ray has died."""
 
 
 _ending = threading.Event()
@@ -42,7 +42,7 @@ _last_asked: list[Callable[[], str | None]] = []
 class RayDied(BaseException):
     """Ray's control service or this node's daemon is gone; raised in the thread that runs the study.
 
-    No `Exception`: Ray Tune would catch it to clean up, by calls that do not come back any more.
+    Not an `Exception`: Ray Tune would catch it and clean up by calls that never return.
     """
 
 
@@ -50,8 +50,8 @@ class Watchdog:
     """Watches Ray while a block runs, and raises `RayDied` in the thread that entered the block.
 
     Args:
-        gone: names what has died, None while all is well; called every half second in a thread.
-        stuck: called with the reason where the thread does not come back from Ray; it has to end the process.
+        gone: returns what has died, or None while all is well; called every half second in a thread.
+        stuck: called with the reason if the thread does not return from Ray; must end the process.
     """
 
     def __init__(self, gone: Callable[[], str | None], stuck: Callable[[str], None]) -> None:
@@ -89,8 +89,8 @@ class Watchdog:
 def let_go_of_ray() -> None:
     """Disconnects from a Ray that has died, so that its client does not end this process a minute later.
 
-    That takes up to 15 s, which a process that ends anyway (see `ending_process`) does without. Afterwards Ray can be
-    started anew.
+    This takes up to 15 s and is skipped by a process that is ending anyway (see `ending_process`). Ray can then be
+    started again.
     """
     import ray
 
@@ -100,11 +100,10 @@ def let_go_of_ray() -> None:
 
 @contextlib.contextmanager
 def ending_process() -> Iterator[Callable[[int], int]]:
-    """For a command: within the block its process is known to end with the study.
+    """For a command whose process ends with the study: yields a function to pass the exit code through.
 
-    Gives what the exit code has to go through. It ends the process at once where Ray has died, since Ray's client would
-    hold it up or crash it, and after a signal: the next one would hit Ray's own end, which takes seconds and resets the
-    handlers.
+    That function ends the process at once if Ray has died, since Ray's client would delay or crash it. It also does so
+    after a signal: the next signal would arrive during Ray's shutdown, which takes seconds and resets the handlers.
     """
     _ending.set()
     try:
@@ -122,7 +121,7 @@ def _leave(code: int) -> int:
 
 
 def end_process(code: int) -> NoReturn:
-    """Ends this process at once, and those of a Ray that it has started, whose agents would linger for a minute."""
+    """Ends this process at once, with the processes of a Ray that it started, some of which would linger."""
     import psutil
 
     ignore_signals()
@@ -136,7 +135,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def watch_ray() -> Callable[[], str | None]:
-    """What to ask whether the Ray that this process has started or joined still lives."""
+    """A function that returns what has died of the Ray that this process started or joined, or None."""
     import ray
 
     started = started_processes()
@@ -149,15 +148,15 @@ def watch_ray() -> Callable[[], str | None]:
 
 
 def _lost(raylet: Any | None, reachable: Reachable) -> str | None:
-    """What a cluster that was joined has lost of what this process needs."""
+    """The part of a joined cluster that this process needs and that has died, or None."""
     return "raylet" if raylet is not None and not raylet.is_running() else reachable()
 
 
 def _dead(started: Mapping[str, Any]) -> str | None:
-    """What a Ray that was started here cannot live without, if it has died.
+    """The vital processes that have died of a Ray started here, or None.
 
-    Told to end, the two take ten seconds and more, and answer less and less; what tells of it are two others, which go
-    at once. One of these that goes alone does not end Ray.
+    After SIGTERM the two vital processes take ten seconds and more to end. Two others end at once and so reveal it
+    earlier; if only one of these ends, Ray continues.
     """
     dead = {name for name, process in started.items() if process.poll() is not None}
     if vital := dead & VITAL:
@@ -166,7 +165,7 @@ def _dead(started: Mapping[str, Any]) -> str | None:
 
 
 def _raylet(socket_name: str) -> Any | None:
-    """The daemon of a cluster's node that this process has joined; None if it is hidden, e.g. in another container."""
+    """The daemon of the joined node; None if it is not visible, e.g. in another container."""
     import psutil
 
     for process in psutil.process_iter():
@@ -178,7 +177,7 @@ def _raylet(socket_name: str) -> Any | None:
 
 
 class Reachable:
-    """Whether the control service of a cluster answers; the reason why not once it has been silent for `GONE_S`."""
+    """Checks that a cluster's control service answers; returns the reason once it has been silent for `GONE_S`."""
 
     def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._address, self._clock = address, clock

@@ -1,4 +1,4 @@
-"""The worker: any Ray Tune trainable, made fit to stay alive from trial to trial and to be warmed up beforehand."""
+"""The worker: wraps any Ray Tune trainable so that its process is reused between trials and warmed up in advance."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from hypertune.storage.patience import patiently
 from hypertune.tuning.printed import Printed, keep
 
 FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune_log"
-"""Keys of the result that tells of a trial's error."""
+"""Keys of a result that reports a trial's error."""
 MACHINERY = (str(Path(ray.__file__).parent), __file__)
-"""Where the files lie whose frames say nothing of an error in a trainable."""
+"""Folders of files whose stack frames are irrelevant to an error in a trainable."""
 RESERVED = "hypertune"
-"""Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
+"""Key in a trial's configuration for the driver's settings; hidden from a user's trainable."""
 
 WARM_UP = "warm_up"
-"""What the ids of trials begin with that only start a process."""
+"""Prefix of the ids of trials that only start a process."""
 WARM_UP_STEP_S = 0.05
-"""How long a warm worker waits before it asks again whether the others are there too."""
+"""Seconds after which a warm worker asks again whether the others are up."""
 
 
 def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "") -> type[Trainable]:
     """Wraps a function or class trainable.
 
-    The worker takes `config["hypertune"]` out of the configuration: `warm_up` makes a trial that only starts the
-    process, `seed` seeds Python's, numpy's and torch's global generators, so that a user's own trainable repeats. A
-    built-in trainable (one with `kind`) is handed the key, since it reads its seed and horizon there.
+    The worker removes `config["hypertune"]` from the configuration. Its `warm_up` marks a trial that only starts the
+    process; its `seed` seeds Python's, numpy's and torch's global generators, so that a user's trainable is
+    reproducible. A built-in trainable (one with `kind`) keeps the key, since it reads its seed and horizon there.
 
     Args:
-        name: the study's, by which `ps` and Ray's dashboard call the worker.
+        name: name of the study, shown by `ps` and Ray's dashboard.
     """
     base = trainable if inspect.isclass(trainable) else wrap_function(trainable)
     built_in = hasattr(base, "needs_data")
 
-    # Names with two underscores cannot collide with those of the class that is wrapped.
+    # Names with two underscores cannot collide with those of the wrapped class.
     class Worker(base):  # type: ignore[misc, valid-type]
         __warming = False
         __usable = False
@@ -56,10 +56,10 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         """Whether the base class sets itself up: its `reset_config` may call `self.setup`, or the other way round."""
         __failure: dict[str, str] | None = None
         __printed: Printed | None = None
-        """What the trial that is trained has printed; None while there is none."""
+        """The printed output of the current trial; None if there is none."""
 
         def __repr__(self) -> str:
-            return f"worker of {name or 'a study'}"  # one process trains many trials; its calls carry their names
+            return f"worker of {name or 'a study'}"  # a process trains many trials; its tasks have their names
 
         def setup(self, config: dict[str, Any], **parameters: Any) -> None:
             if self.__in_base:
@@ -110,10 +110,10 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             return {DONE: True, **self.__failure} if self.__failure else result
 
         def train_buffered(self, *limits: float) -> Any:
-            """Several epochs, whose results are returned together: at most so many, and for at most so many seconds.
+            """Trains several epochs and returns their results together, limited by number and by seconds.
 
-            Ray 2.60's controller gives the number first, where its own method takes the seconds first. Seconds are one
-            at most, and the number is more than one.
+            Ray 2.60's controller passes the number first, but its own method takes the seconds first. They can be told
+            apart: the seconds are at most one, and the number is more than one.
             """
             return super().train_buffered(min(limits), int(max(limits)))
 
@@ -121,8 +121,8 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             return patiently(partial(super().save_checkpoint, checkpoint_dir), f"checkpoint {checkpoint_dir}")
 
         def __guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
-            """An error of the trainable becomes a result: raised, it would cost the process and seconds to start
-            another one."""
+            """Converts an error of the trainable to a result; raised, it would end the process, which is slow to
+            replace."""
             try:
                 return call(*arguments)
             except Exception as error:  # noqa: BLE001 -- whatever a user's code raises is reported as the trial's failure
@@ -132,12 +132,12 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
                 return None
 
         def __keep_printed(self) -> str:
-            """Writes what the trial has printed; returns where, within the output folder."""
+            """Writes the trial's printed output; returns its path within the output folder."""
             printed, self.__printed = self.__printed, None
             return keep(self._storage, self.__printer, printed.text()) if printed is not None else ""
 
         def __discard(self) -> None:
-            """Ends what the base class has running; what it raises is the error that has been reported already."""
+            """Cleans up the base class, ignoring its exceptions, since the error has already been reported."""
             if self.__usable:
                 self.__usable = False
                 with contextlib.suppress(Exception):
@@ -153,9 +153,9 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
 
 
 def _make_patient(storage: Any) -> None:
-    """Lets a worker wait for a storage that fails for a while: a trial would fail for it.
+    """Makes a worker wait for a storage that fails temporarily, which would otherwise fail the trial.
 
-    Ray raises a RuntimeError where the storage is not the one it was, e.g. since it is not mounted any more.
+    Ray raises a RuntimeError if the storage has changed, e.g. because it is no longer mounted.
     """
     if storage is None or "persist_current_checkpoint" in vars(storage):
         return
@@ -166,14 +166,14 @@ def _make_patient(storage: Any) -> None:
 
 
 def reusable(trainable: type[Trainable] | Callable[..., Any]) -> bool:
-    """Whether a process can go on to the next trial: functions can, classes if they define `reset_config`."""
+    """Whether a process can run another trial: always for functions, for classes if they define `reset_config`."""
     own = getattr(trainable, "reset_config", None)
     return not inspect.isclass(trainable) or own is not Trainable.reset_config
 
 
 def _seed_everything(seed: int) -> None:
     random.seed(seed)
-    # Only what the trainable itself has loaded: importing numpy or torch here would cost every worker seconds.
+    # Only modules that the trainable has imported: importing numpy or torch here would cost every worker seconds.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)
     if "torch" in sys.modules:
@@ -181,7 +181,7 @@ def _seed_everything(seed: int) -> None:
 
 
 def _users_traceback(error: BaseException) -> str:
-    """The traceback with the trainable's own causes, less the frames of Ray and of this file that call it."""
+    """The traceback with the trainable's own causes, without the calling frames of Ray and of this file."""
     told = whole = traceback.TracebackException.from_exception(_raised(error))
     while told is not None:
         users = [frame for frame in told.stack if not frame.filename.startswith(MACHINERY)]
@@ -192,7 +192,7 @@ def _users_traceback(error: BaseException) -> str:
 
 
 def _raised(error: BaseException) -> BaseException:
-    """What the trainable raised: Ray wraps what comes from the thread of a function trainable."""
+    """The exception of the trainable itself: Ray wraps those from the thread of a function trainable."""
     while error.__cause__ is not None and type(error).__module__.startswith("ray."):
         error = error.__cause__
     return error

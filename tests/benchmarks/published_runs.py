@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import torch
 
 from hypertune.training.datasets import ImageData, load_dataset
 from hypertune.training.loop import TrainingLoop
@@ -29,10 +30,10 @@ PUBLISHED = (
 )
 
 
-def test_accuracy(config: dict[str, float], data: ImageData, seed: int, threads: int) -> float:
+def test_accuracy(config: dict[str, float], data: ImageData, seed: int) -> float:
     """Test accuracy after all epochs."""
     fixed = {"batch_size": 64, "units1": 128, "units2": 64, "optimizer": "adam"}
-    loop = TrainingLoop("cnn", fixed | config, data, seed=seed, max_epochs=EPOCHS, threads=threads)
+    loop = TrainingLoop("cnn", fixed | config, data, seed=seed, max_epochs=EPOCHS)
     for _ in range(EPOCHS):
         loop.train_epoch()
     return loop.evaluate("test")["test_accuracy"]
@@ -58,12 +59,13 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="train on the validation split, too")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     data = load_dataset("fashion_mnist", data_dir=arguments.data_dir)
     if arguments.all:
         data = replace(data, train=np.union1d(data.train, data.valid))
     ours = []
     for config, published in PUBLISHED:
-        scores = [test_accuracy(config, data, seed, arguments.threads) for seed in range(arguments.seeds)]
+        scores = [test_accuracy(config, data, seed) for seed in range(arguments.seeds)]
         print(f"{config}: {', '.join(map(str, scores))}", flush=True)
         ours.append(fmean(scores))
         report(f"published run: {config}", ours[-1], published)

@@ -89,7 +89,7 @@ def bare_loop(kind: str, config: dict[str, Any], data: ImageData, *, bf16: bool 
 
 def our_loop(kind: str, config: dict[str, Any], data: ImageData) -> Round:
     """The loop that every trial runs."""
-    return TrainingLoop(kind, config, data, threads=1).train_epoch
+    return TrainingLoop(kind, config, data).train_epoch
 
 
 def tutorial_cnn(filters: int = 14) -> nn.Module:

@@ -124,8 +124,8 @@ def test_a_token_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch,
     ("status", "body", "said"),
     [
         (401, b"", "the cluster asks for a token"),
-        (200, b"<html>", "what answers there is no Ray dashboard"),
-        (302, b"", "what answers there is no Ray dashboard"),
+        (200, b"<html>", "what answers there is not a Ray dashboard"),
+        (302, b"", "what answers there is not a Ray dashboard"),
         (200, json.dumps({"ray_version": "2.9.3"}).encode(), "runs Ray 2.9.3; hypertune needs 2.60 or newer there"),
     ],
 )

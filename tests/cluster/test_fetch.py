@@ -46,7 +46,7 @@ def test_a_folder_arrives_as_it_was_but_for_checkpoints(tmp_path: Path) -> None:
 def test_no_study_there_is_told(tmp_path: Path) -> None:
     done = packed(tmp_path)
     assert done.returncode == 1
-    with pytest.raises(ValueError, match="no output folder of hypertune on this node"):
+    with pytest.raises(ValueError, match="not an output folder of hypertune on this node"):
         read_packed(done.stderr)
 
 
@@ -56,7 +56,7 @@ def test_too_much_is_told(tmp_path: Path) -> None:
 
 def test_cut_off_or_damaged_on_the_way_is_told(tmp_path: Path) -> None:
     log = packed(recorded(tmp_path / "there")).stdout
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         read_packed(log[: len(log) // 2])
     lines = log.splitlines()
     lines[3] = lines[3][::-1]
@@ -80,6 +80,6 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> Non
 def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     entry = tarfile.TarInfo("link")
     entry.type, entry.linkname = kind, "/etc/passwd"
-    with pytest.raises(ValueError, match="neither file nor folder"):
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
         unpack(archive(entry), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -123,5 +123,5 @@ def test_too_much_is_refused_and_the_largest_named(tmp_path: Path) -> None:
     for number in range(1 + MOST_BYTES // (9 * 2**20)):
         with (tmp_path / f"table{number}.csv").open("wb") as file:
             file.truncate(9 * 2**20)
-    with pytest.raises(ValueError, match=r"MiB to send, at most 100 are; .*\.rayignore; the largest: table"):
+    with pytest.raises(ValueError, match=r"MiB to send, at most 100 allowed; .*\.rayignore; largest: table"):
         pack(Study.load("digits_cnn"), tmp_path)

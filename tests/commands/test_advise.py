@@ -90,7 +90,7 @@ def test_the_command_prints_one_recommendation_its_evidence_and_what_to_run(tmp_
     assert f"{strategy} on " in said
     assert "6 seeds; time is virtual" in said
     assert f"hypertune compare {tmp_path}/study.toml --strategies {strategy} --budget epochs=" in said.replace("\n", "")
-    assert "which is what random search ends with" in said
+    assert "the final value of random search" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.parquet", "study.toml"]
 
 

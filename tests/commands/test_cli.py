@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["compare", "no_such_study"], "no_such_study: neither a file nor a shipped study"),
         (["compare", "--strategies", "randm"], "randm"),
-        (["compare", "--strategies", ","], "--strategies: names none"),
+        (["compare", "--strategies", ","], "--strategies: none given"),
         (["compare", "--seeds", "0"], "--seeds: at least 1"),
         (["compare", "--seeds", "two"], "--seeds"),
         (["compare", "--budget", "epochs=-3"], "--budget: epochs=N"),
@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["compare", "--resume", "/nowhere"], "/nowhere: not an output folder"),
         (
             ["compare", "--resume", "/nowhere", "--seeds", "3"],
-            "--resume goes on with the study as it was; leave out --seeds",
+            "--resume continues the study unchanged; leave out --seeds",
         ),
         (["report", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere"], "/nowhere: not an output folder"),
@@ -71,7 +71,7 @@ def test_an_output_folder_with_something_in_it_is_not_touched(
 ) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     assert main(["compare", "--out", str(tmp_path)]) == 2
-    assert "holds files that are no study already" in capsys.readouterr().err
+    assert "already holds files that are not a study's" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 

@@ -127,7 +127,7 @@ def test_a_folder_in_use_is_refused(curves: Path, capsys: pytest.CaptureFixture[
     (curves.parent / "out").mkdir()
     (curves.parent / "out" / "mine.txt").write_text("x")
     assert simulate(curves) == 2
-    assert "holds files already; choose another folder" in capsys.readouterr().err
+    assert "already holds files; choose another folder" in capsys.readouterr().err
 
 
 def test_a_study_that_is_only_recorded_cannot_be_trained() -> None:

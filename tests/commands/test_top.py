@@ -43,7 +43,8 @@ def test_a_study_from_its_start_to_its_end(tmp_path: Path, capsys: pytest.Captur
     write(tmp_path, 20)
     assert "scripted: running" in shown(tmp_path, capsys)
     lock.release()
-    assert f"interrupted; go on with hypertune compare --resume {tmp_path}" in shown(tmp_path, capsys).replace("\n", "")
+    going_on = f"interrupted; resume with hypertune compare --resume {tmp_path}"
+    assert going_on in shown(tmp_path, capsys).replace("\n", "")
     (tmp_path / JOURNAL).unlink()
     write(tmp_path)
     whole = shown(tmp_path, capsys)
@@ -87,7 +88,8 @@ def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"), [("nowhere", "no such folder"), (".", "no output folder of hypertune (study.toml is missing)")]
+    ("folder", "said"),
+    [("nowhere", "no such folder"), (".", "not an output folder of hypertune (study.toml is missing)")],
 )
 def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", str(tmp_path / folder)]) == 2
@@ -96,7 +98,7 @@ def test_a_folder_that_is_no_study(folder: str, said: str, tmp_path: Path, capsy
 
 def test_a_cluster_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "http://127.0.0.1:1"]) == 2
-    assert "no dashboard of a Ray cluster answers there" in capsys.readouterr().err
+    assert "no Ray dashboard answers there" in capsys.readouterr().err
 
 
 def test_eighty_columns_are_enough(tmp_path: Path) -> None:

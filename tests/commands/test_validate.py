@@ -59,7 +59,7 @@ def test_a_folder_of_photos(photos: Path, capsys: pytest.CaptureFixture[str]) ->
         "  test         12 images, cut from the training images (test_fraction = 0.2, split_seed = 0)",
         "  cat: 40, dog: 20",
         "  one image of the validation split is 0.2 of valid_accuracy",
-        "note: files that are no images by their ending are left out: 1 .txt",
+        "note: files without an image suffix are left out: 1 .txt",
     ]
 
 
@@ -77,7 +77,7 @@ def test_every_faulty_file_is_listed(photos: Path, capsys: pytest.CaptureFixture
     path = study(photos.parent, "image_folder", f'path = "{photos.name}"\nimage_size = 16')
     assert main(["validate", path, "--data-dir", str(photos.parent)]) == 2
     told = capsys.readouterr()
-    assert told.out.splitlines() == [f"dog/bad{number:02}.jpg: damaged, or no image" for number in range(30)]
+    assert told.out.splitlines() == [f"dog/bad{number:02}.jpg: damaged, or not an image" for number in range(30)]
     assert told.err.count("\n") == 1
     assert "30 of 90 images cannot be read" in told.err
 
@@ -90,7 +90,7 @@ def test_nothing_is_downloaded(
     assert main(["validate", path]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{path}: valid",
-        "data: not looked at, since cifar10 would have to be downloaded; give --data-dir if you have it",
+        "data: not checked, since cifar10 would have to be downloaded; give --data-dir if you have it",
     ]
     assert main(["validate", path, "--data-dir", str(tmp_path)]) == 2
     assert "has neither cifar-10-batches-py" in capsys.readouterr().err
@@ -104,11 +104,11 @@ def test_an_own_trainable_has_its_own_data(tmp_path: Path, capsys: pytest.Captur
     path = tmp_path / "study.toml"
     path.write_text(table)
     assert main(["validate", str(path)]) == 0
-    assert capsys.readouterr().out.endswith(f"data: not looked at, since {own} loads its own\n")
+    assert capsys.readouterr().out.endswith(f"data: not checked, since {own} loads its own\n")
     for key in ("image_size = 8", "channels = 1", "test_fraction = 0.3"):
         path.write_text(table.replace("[space]", f"{key}\n[space]"))
         assert main(["validate", str(path)]) == 2
-        assert f"training.{key.partition(' ')[0]}: is for the built-in models" in capsys.readouterr().err
+        assert f"training.{key.partition(' ')[0]}: only for the built-in models" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def busy(out: Path) -> Facts:
 
 
 def join(out: Path) -> Facts:
-    """Joins the cluster at `$CLUSTER`, and goes on with the study if there is one."""
+    """Joins the cluster at `$CLUSTER`, and resumes the study if there is one."""
     return seen(run(None, out, address=os.environ["CLUSTER"], resume=(out / "study.toml").exists()))
 
 

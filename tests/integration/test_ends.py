@@ -135,7 +135,7 @@ def test_a_script_whose_ray_has_died_goes_on_with_another_ray(tmp_path: Path) ->
     command = [sys.executable, "-m", "tests.integration.revived", str(tmp_path / "out")]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "Ray has died under the study (gcs_server)" in done.stderr
+    assert "Ray died while the study was running (gcs_server)" in done.stderr
 
 
 def processes(driver: subprocess.Popen[str], *names: str) -> list[psutil.Process]:
@@ -168,7 +168,7 @@ def test_a_study_whose_processes_are_killed_ends_soon_and_resumes(tmp_path: Path
     assert driver.returncode == 130, output
     assert took < 30, output  # ten seconds on a machine that is not busy; Ray itself would take sixty
     assert "Failed to connect to GCS" not in output
-    assert ("Ray has died under the study" in output) == (what != "group")
+    assert ("Ray died while the study was running" in output) == (what != "group")
     left = len(records.read(out).curves)
     code, output = finish(out, "resume")
     assert code == 0, output

@@ -111,7 +111,7 @@ def test_a_disk_that_stays_full_ends_the_study_in_one_line_and_it_can_be_resumed
     filler: list[Path] = []
     out = small_disk / "out"
     thread = when_epochs(out, 12, lambda: filler.append(fill(small_disk)))
-    with pytest.raises(ValueError, match="cannot be written any more .No space left.*compare --resume"):
+    with pytest.raises(ValueError, match="can no longer be written .No space left.*compare --resume"):
         run(out, impatient)
     thread.join()
     filler[0].unlink()
@@ -191,7 +191,7 @@ def test_a_worker_that_always_dies_fails_its_trial_and_no_other(tmp_path: Path) 
     assert (trials.loc[trials["config/width"] <= 4, "status"] == "completed").all()
     assert trials["status"].nunique() == 2
     reasons = [event.get("error") for event in records.read_journal(tmp_path / "out" / JOURNAL)]
-    assert "the worker process died, and again whenever the trial was tried anew" in reasons
+    assert "the worker process died, and again at every retry" in reasons
 
 
 def fragile(config: dict[str, Any]) -> None:
@@ -215,4 +215,4 @@ def test_a_trial_that_leaks_memory_until_it_is_killed_fails_and_no_other(tmp_pat
     assert (trials.loc[~wide, "status"] == "completed").all()
     reasons = [event["error"] for event in records.read_journal(tmp_path / "out" / JOURNAL) if "error" in event]
     assert len(reasons) == wide.sum()
-    assert all("Ray killed the worker process since its node ran out of memory" in reason for reason in reasons)
+    assert all("Ray killed the worker process because its node ran out of memory" in reason for reason in reasons)

@@ -171,11 +171,11 @@ def test_a_flat_folder_of_photos_of_mixed_sizes_and_modes(
     study.write_text(FLAT.format(path=tmp_path / "photos"))
     assert main(["compare", str(study), "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert "Note: files that are no images by their ending are left out: 1 .txt" in told
+    assert "Note: files without an image suffix are left out: 1 .txt" in told
     assert "The validation split has 6 images: one image is 0.167 of valid_accuracy" in told
     facts = records.read(out)
     assert facts.provenance["images"] == {"train": 58, "valid": 6, "test": 16}
-    assert facts.provenance["notes"] == ["files that are no images by their ending are left out: 1 .txt"]
+    assert facts.provenance["notes"] == ["files without an image suffix are left out: 1 .txt"]
     assert facts.study.training.image_size == 12
     assert facts.retrained["test_accuracy"].between(0, 1).all()
     data = load_dataset("image_folder", path=str(tmp_path / "photos"), image_size=12, channels=3)

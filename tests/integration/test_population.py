@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ray import tune
 
 from hypertune import compare
@@ -99,7 +100,8 @@ def test_a_lineage_trained_again_with_its_seed_gives_the_same_numbers(out: Path)
 
 def train(data: ImageData, constants: dict[str, object], schedule: records.Schedule, epochs: int) -> list[float]:
     changes = dict(schedule)
-    loop = TrainingLoop("mlp", {**constants, **changes.pop(1)}, data, max_epochs=4, threads=1)
+    torch.set_num_threads(1)
+    loop = TrainingLoop("mlp", {**constants, **changes.pop(1)}, data, max_epochs=4)
     losses = []
     for epoch in range(1, epochs + 1):
         if epoch in changes:

@@ -106,7 +106,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_either(
     process.send_signal(which)
     output, _ = process.communicate(timeout=400)
     assert process.returncode != 0
-    assert "Once more to stop at once" in output
+    assert "Ctrl-C again stops at once" in output
 
     code, output = finish(out, "resume")
     assert code == 0, output

@@ -135,9 +135,9 @@ def test_what_a_cluster_refuses_is_told_in_one_line(run: Run, tmp_path: Path) ->
     assert "done" in listed
     for changes, arguments, said in (
         ({"RAY_AUTH_TOKEN_PATH": ""}, ("jobs",), "the cluster asks for a token"),
-        ({}, ("submit", "study.toml", "--name", "twice"), "has had a job of that name already"),
-        ({}, ("logs", "nobody"), "nobody: no study of that id at http://127.0.0.1"),
-        ({}, ("fetch", "twice", "--out", "."), "holds something else already"),
+        ({}, ("submit", "study.toml", "--name", "twice"), "already has a job of that name"),
+        ({}, ("logs", "nobody"), "nobody: no study with that id at http://127.0.0.1"),
+        ({}, ("fetch", "twice", "--out", "."), "already holds something else"),
     ):
         refused = run(*arguments, **changes)
         assert refused.returncode == 2
@@ -154,8 +154,8 @@ def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Pat
         assert time.monotonic() < deadline, run("logs", "halted").stdout
         time.sleep(1)
     stopped = run("stop", "halted")
-    assert stopped.stdout.endswith("halted: stopped. Go on with: hypertune submit --resume halted\n")
-    assert "Interrupted. Go on with" in run("logs", "halted").stdout
+    assert stopped.stdout.endswith("halted: stopped. Resume with: hypertune submit --resume halted\n")
+    assert "Interrupted. Resume with" in run("logs", "halted").stdout
     run("fetch", "halted")
     before = records.read(tmp_path / "hypertune-out" / "halted")
     assert 0 < before.trials["epochs"].sum() < 600

@@ -55,7 +55,7 @@ class LongEpochs(tune.Trainable):
 
 
 def checkpointing(config: dict[str, Any], **extra: float) -> None:
-    """A function trainable that saves every step and goes on from there; it counts the steps it really trained."""
+    """A function trainable that saves every step and resumes from there; it counts the steps it really trained."""
     start = 0
     checkpoint = tune.get_checkpoint()
     if checkpoint:

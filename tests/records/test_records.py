@@ -98,8 +98,8 @@ def test_a_study_cut_off_anywhere_is_readable(tmp_path: Path) -> None:
         ("study.toml", b"[study", "study.toml: "),
         (str(JOURNAL), b'{"event": "epoch"\n{"event": "done"}\n', "line 1 is damaged"),
         (str(JOURNAL), b"[1]\n", "line 1 is damaged"),
-        ("provenance.json", b"{", "provenance.json: is no JSON"),
-        ("provenance.json", b"[]", "provenance.json: holds no table"),
+        ("provenance.json", b"{", "provenance.json: not valid JSON"),
+        ("provenance.json", b"[]", "provenance.json: not a JSON object"),
     ],
 )
 def test_a_damaged_folder_gets_one_line(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:

@@ -185,7 +185,7 @@ def test_a_grid_that_is_used_up_ends_the_sweep() -> None:
 
 def test_a_strategy_that_changes_trials_on_the_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AshaScheduler, "fork", lambda self, view: None, raising=False)
-    with pytest.raises(ValueError, match=r"study.strategies: asha goes on with .* leave it out of a simulation"):
+    with pytest.raises(ValueError, match=r"study.strategies: asha changes .* leave it out of a simulation"):
         simulated(make_study(), "asha")
 
 

@@ -73,7 +73,7 @@ def test_taskset_counts_every_evaluation_as_a_second(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["nonsense", 3, {"a": {"0": {"log": {}}}}, [{"hp": {}}], {"a": 3}])
 def test_other_json_is_refused_in_one_line(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(ValueError, match=r"--curves .*table.json: is neither LCBench's JSON") as error:
+    with pytest.raises(ValueError, match=r"--curves .*table.json: neither LCBench's JSON") as error:
         read_json(write(tmp_path, content), None)
     assert "\n" not in str(error.value)
 

@@ -88,8 +88,8 @@ def test_a_simulation_runs_on_a_surrogate(model: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("task", "changes", "said"),
     [
-        ("", {}, "OpenML_task_id has to be one of 189906, 3945, got None"),
-        ("#7", {}, "OpenML_task_id has to be one of 189906, 3945, got '7'"),
+        ("", {}, "OpenML_task_id must be one of 189906, 3945, got None"),
+        ("#7", {}, "OpenML_task_id must be one of 189906, 3945, got '7'"),
         ("#3945", {"space": {"lr": 1}}, "study.space: lcbench has no lr; its hyperparameters are batch_size, "),
         ("#3945", {"space": "less"}, "study.space: lcbench needs momentum; its hyperparameters are batch_size, "),
     ],
@@ -112,10 +112,10 @@ def test_what_does_not_fit_is_named(model: Path, task: str, changes: dict[str, A
 def test_damaged_and_missing_files_are_one_line(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     curves = Path(f"{model}#3945")
     write(model, WEIGHTS[:, :3])
-    with pytest.raises(ValueError, match="predicts 3 numbers, where lcbench's has 6"):
+    with pytest.raises(ValueError, match="predicts 3 numbers instead of the 6 of lcbench"):
         read(curves, study())
     model.write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=r"--curves .*: is no surrogate of YAHPO Gym \("):
+    with pytest.raises(ValueError, match=r"--curves .*: not a surrogate of YAHPO Gym \("):
         read(curves, study())
     real = builtins.__import__
 

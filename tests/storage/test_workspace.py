@@ -65,7 +65,7 @@ def test_a_study_that_never_began_leaves_nothing(bucket: str) -> None:
 def test_a_place_that_holds_something_is_not_written_to(bucket: str) -> None:
     Storage(f"{bucket}/study").write("precious", b"mine")
     with (
-        pytest.raises(ValueError, match=rf"holds files already; .* --resume {bucket}/study"),
+        pytest.raises(ValueError, match=rf"already holds files; .* --resume {bucket}/study"),
         workspace(f"{bucket}/study", resume=False),
     ):
         pytest.fail("was entered")
@@ -151,6 +151,6 @@ def test_results_that_cannot_be_copied_are_kept_and_named(bucket: str, tmp_path:
     storage.reachable = False
     (tmp_path / "a").write_text("1")
     mirror = Mirror(tmp_path, storage, tell=lambda line: None)
-    with pytest.raises(ValueError, match=f"they lie in {tmp_path}, and hypertune compare --resume {bucket}"):
+    with pytest.raises(ValueError, match=f"they are in {tmp_path}, and hypertune compare --resume {bucket}"):
         mirror.close(0.1)
     assert (tmp_path / "a").read_text() == "1"

@@ -1,4 +1,4 @@
-"""A searcher of a third party in 30 lines: varies the best configuration so far."""
+"""A third-party searcher in 30 lines: varies the best configuration so far."""
 
 import numpy as np
 from ray.tune.search import Searcher
@@ -10,7 +10,7 @@ from hypertune.strategies.unit_cube import UnitCube
 
 
 class Climber(HistorySearcher):
-    """Finished suggestions are in `self.done()`; a `loss` is lower for better trials, whatever the mode."""
+    """Finished suggestions are in `self.done()`; a lower `loss` is better in both modes."""
 
     step = 0.1
 

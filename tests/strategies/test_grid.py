@@ -69,5 +69,5 @@ def test_one_at_a_time_suggests_the_baseline_and_each_single_change_once() -> No
 
 def test_one_at_a_time_refuses_a_baseline_that_is_not_of_the_space() -> None:
     space = Space.parse({"a": {"grid_search": [1, 2, 3]}})
-    with pytest.raises(ValueError, match="baseline: a: 7 is none of the options"):
+    with pytest.raises(ValueError, match="baseline: a: 7 is not one of the options"):
         one_at_a_time(space, metric="acc", mode="max", seed=0, max_epochs=9, baseline={"a": 7})

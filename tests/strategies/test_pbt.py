@@ -76,7 +76,7 @@ def test_what_clones_cannot_change_is_refused(mutate: list[str]) -> None:
 
 
 def test_a_space_without_fractions_is_refused() -> None:
-    with pytest.raises(ValueError, match="no hyperparameter can change while a model trains"):
+    with pytest.raises(ValueError, match="no hyperparameter can change during training"):
         pbt(Space.parse({"width": {"randint": [1, 9]}}), metric="acc", mode="max", seed=0, max_epochs=9)
 
 

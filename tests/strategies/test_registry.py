@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from hypertune.space.space import Space
 from hypertune.strategies import registry
 from hypertune.strategies.plugin import SearcherPlugin, features, searcher
-from hypertune.strategies.registry import Strategy, build, parse_strategy, refusal, schedulers, searchers
+from hypertune.strategies.registry import Strategy, Task, build, parse_strategy, refusal, schedulers, searchers
 from tests.strategies.contract import EVERY_DOMAIN, SearcherContract
 from tests.strategies.example_plugin import climber
 
@@ -22,7 +22,7 @@ SPACE = Space.parse({"lr": {"loguniform": [1e-4, 1e-1]}, "width": {"randint": [1
 
 
 def make(name: str, space: Space = SPACE, **options: Any) -> tuple[Any, Any]:
-    return build(parse_strategy(name), space, metric="acc", mode="max", seed=0, max_epochs=9, options=options)
+    return build(parse_strategy(name), Task(space=space, metric="acc", mode="max", seed=0, max_epochs=9), options)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_installed_plugin_is_a_strategy(tmp_path: Path, monkeypatch: pytest.M
     ("target", "message"),
     [
         ("no_such_module:thing", "cannot be imported: No module named 'no_such_module'; fix or remove its package"),
-        ("hypertune.space.space:Space", r"is no searcher: decorate it with @searcher\(...\)"),
+        ("hypertune.space.space:Space", r"is not a searcher: decorate it with @searcher\(...\)"),
     ],
 )
 def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str) -> None:

@@ -73,19 +73,19 @@ def test_the_examples_in_the_message_are_themselves_readable(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("wider is better", "'wider is better': is of no form that can be checked; such are"),
-        ("accuracy increases with width", "'width': is not varied by the study; varied: lr, norm"),
-        ("accuracy increases with norm", "norm: its levels are no numbers"),
+        ("wider is better", "'wider is better': not a form that can be checked; examples"),
+        ("accuracy increases with width", "'width': not varied by the study; varied: lr, norm"),
+        ("accuracy increases with norm", "norm: its levels are not numbers"),
         ("speed increases with lr", "'speed': unknown outcome; known: valid_accuracy, time, size"),
         ("adam > adagrad", "'adagrad': is no level of any factor; write FACTOR = LEVEL"),
         ("2 > 1", "'2': is a level of both units1 and depth and filters"),
         ("units1 = 3 > units1 = 2", "units1 = 3: no such level; there are 2, 4, 512, 1024"),
-        ("adam > sgd by much", "'much': a number is wanted here"),
+        ("adam > sgd by much", "'much': must be a number"),
         ("lr = 0.01, lr = 0.001 > lr = 1e-5", "'lr = 0.01, lr = 0.001': names a factor twice"),
-        ("flat beyond 512", "flat beyond 512: say in which factor"),
+        ("flat beyond 512", "flat beyond 512: name the factor"),
         ("flat in units1 beyond 1024", "units1 = 1024: is the last level"),
-        ("accuracy peaks inside batch_size", "batch_size: has no level inside"),
-        ("time peaks inside lr", "'time': this form is about valid_accuracy only"),
+        ("accuracy peaks inside batch_size", "batch_size: has no inner level"),
+        ("time peaks inside lr", "'time': this form takes valid_accuracy only"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(text: str, said: str) -> None:
@@ -96,7 +96,7 @@ def test_what_cannot_be_checked_is_refused(text: str, said: str) -> None:
 
 
 def test_a_margin_has_a_default_for_accuracies_only() -> None:
-    with pytest.raises(ValueError, match="say how much valid_loss counts as no difference"):
+    with pytest.raises(ValueError, match="say which difference in valid_loss counts as none"):
         Parser(FACTORS, (), "valid_loss").parse("no gain from depth")
 
 
@@ -106,7 +106,7 @@ def test_strategies_are_compared_and_their_trials_give_trends_only() -> None:
     assert parser.parse("hyperopt+asha > random by 0.01").claim == better
     with pytest.raises(ValueError, match=r"needs a \[design\]"):
         parser.parse("no gain from filters")
-    with pytest.raises(ValueError, match="'bayes': is no strategy of the study"):
+    with pytest.raises(ValueError, match="'bayes': not a strategy of the study"):
         parser.parse("bayes > random")
 
 

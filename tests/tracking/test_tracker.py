@@ -128,7 +128,7 @@ def test_a_resumed_trial_goes_on_in_its_tensorboard_folder(tmp_path: Path) -> No
 def test_a_sink_that_fails_is_left_out_with_a_warning_and_the_others_go_on(tmp_path: Path) -> None:
     study, events = made()
     (tmp_path / "tensorboard").write_text("a file in the way of the folder")
-    with pytest.warns(RuntimeWarning, match=r"logging.tensorboard: switched off, since it failed \(.*Error"):
+    with pytest.warns(RuntimeWarning, match=r"logging.tensorboard: disabled, since it failed \(.*Error"):
         book = follow(study.replace(logging=Logging(configs=True, tensorboard=True)), events, tmp_path)
     assert len(list((tmp_path / "configs").iterdir())) == len(book.trials)
 

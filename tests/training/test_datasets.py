@@ -136,7 +136,7 @@ def test_labels_are_the_names_where_there_are_none(plugin: Any) -> None:
         ({"x_train": IMAGES[0]}, None),
         ({"x_train": IMAGES[0, 0]}, r"x_train has shape \(8, 3\)"),
         ({"x_test": IMAGES[:0], "y_test": LABELS[:0]}, r"x_test has shape \(0, 9, 8, 3\)"),
-        ({"x_train": np.zeros((32, 9, 8, 7), np.uint8)}, "neither the last nor the second axis"),
+        ({"x_train": np.zeros((32, 9, 8, 7), np.uint8)}, "its last or second axis must be"),
         ({"x_test": IMAGES[32:, :8]}, "x_train has images of .* and x_test of"),
         ({"y_train": LABELS[:31]}, "y_train has 31 labels for 32 images of x_train"),
         ({"y_train": LABELS[:32] / 2}, "y_train must be whole numbers"),
@@ -209,7 +209,7 @@ def test_three_classes_of_packed_cifar10(data_dir: Path) -> None:
         ({"image_size": 2.5}, "image_size must be"),
         ({"channels": 4}, r"channels must be 1 \(grey\) or 3 \(colour\), not 4"),
         ({"test_fraction": 1.5}, "test_fraction must be above 0 and below 1, not 1.5"),
-        ({"test_fraction": 0.2}, "test_fraction: there is a test split already"),
+        ({"test_fraction": 0.2}, "test_fraction: the data set has a test split"),
     ],
 )
 def test_bad_image_options(arguments: dict[str, Any], message: str) -> None:

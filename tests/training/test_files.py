@@ -144,7 +144,7 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_pixels_of_32_bits_have_no_known_black_and_white(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (4, 4), 9).save(tmp_path / "x.tif")
-    with pytest.raises(ValueError, match="32 bits"):
+    with pytest.raises(ValueError, match="32-bit"):
         read_pixels(tmp_path / "x.tif", Form())
 
 
@@ -253,8 +253,8 @@ def test_all_faulty_files_are_named_at_once(root: Path, options: dict[str, Any])
     assert "\n" not in str(caught.value)
     assert caught.value.faults == {
         "cat/empty.jpg": "empty file",
-        "cat/text.jpg": "damaged, or no image",
-        r"cat/two\nlines.png": "damaged, or no image",
+        "cat/text.jpg": "damaged, or not an image",
+        r"cat/two\nlines.png": "damaged, or not an image",
         "dog/cut.png": "image file is truncated",
         "dog/gone.png": "No such file or directory",
         "dog/vast.png": "over 178 million pixels; make it smaller",
@@ -264,9 +264,7 @@ def test_all_faulty_files_are_named_at_once(root: Path, options: dict[str, Any])
 def test_of_many_faulty_files_one_line_names_ten(root: Path) -> None:
     for number in range(500):
         (root / "cat" / f"bad{number:03}.jpg").write_text("no image")
-    with pytest.raises(
-        FaultyImages, match="500 of 520 .*bad009.jpg .* and 490 more, all of which hypertune val"
-    ) as caught:
+    with pytest.raises(FaultyImages, match="500 of 520 .*bad009.jpg .* and 490 more .hypertune validate") as caught:
         load(root)
     assert len(caught.value.faults) == 500
     assert len(str(caught.value)) < 1000

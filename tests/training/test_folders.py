@@ -122,15 +122,14 @@ def test_what_is_no_image_is_left_out_and_told(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert len(data.labels) == 20
     assert data.notes == (
-        "images outside of the class folders are left out: 1",
-        "files that are no images by their ending are left out: 2 .txt, 1 .heic; convert .heic to JPEG or PNG to use "
-        "them",
+        "images outside the class folders are left out: 1",
+        "files without an image suffix are left out: 2 .txt, 1 .heic; convert .heic to JPEG or PNG to use them",
     )
 
 
 def test_folders_beside_the_splits_are_told(root: Path) -> None:
     (root / "annotations").mkdir()
-    assert load(root).notes == ("annotations/: not looked at, being none of train, valid and test",)
+    assert load(root).notes == ("annotations/: ignored, not one of train, valid and test",)
 
 
 def test_images_in_folders_within_a_class_and_behind_links(tmp_path: Path) -> None:
@@ -156,13 +155,13 @@ def test_only_the_classes_asked_for_are_read(tmp_path: Path) -> None:
     [
         ([], "has no images; put images there, a folder per class"),
         (["1.png", "2.png"], "has 2 images but no class folders"),
-        (["cat/1.png"], "there is a single class"),
+        (["cat/1.png"], "has a single class"),
         (["photos/cat/1.png", "photos/dog/1.png"], r"has a single folder, photos/; give .*photos as path"),
         (["photos/train/cat/1.png", "photos/test/cat/1.png"], r"give .*photos as path"),
         (["cat/train/1.png", "cat/test/1.png", "dog/train/1.png", "dog/test/1.png"], "the other way round, train/<cl"),
-        (["train/cat/1.png", "train/dog/1.png", "test/1.png"], "test: has 1 images but .* or move it away to have"),
+        (["train/cat/1.png", "train/dog/1.png", "test/1.png"], "test: has 1 images but .* or remove it to have"),
         (["train/1.png", "test/1.png"], "train: has 1 images but no class folders; put images there, a folder per cla"),
-        (["test/cat/1.png"], "train: missing; beside test/ it has to be there"),
+        (["test/cat/1.png"], "train: missing; test/ must come with a train/"),
         (["train/cat/1.png", "val/cat/1.png", "valid/cat/1.png"], "val/ and valid/ mean the same split"),
         (["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"], "same class folders; only one has cat, cow, dog"),
         (["cat/1.png", "dog/notes.txt", "emu/a.heic"], r"no images that can be read .* in dog/, emu/; put JP"),
@@ -199,5 +198,5 @@ def test_a_folder_that_cannot_be_opened_is_not_passed_over(tmp_path: Path, monke
 
 
 def test_a_fraction_for_a_test_split_that_is_there_is_refused(root: Path) -> None:
-    with pytest.raises(ValueError, match="test_fraction: there is a test split already; leave test_fraction out"):
+    with pytest.raises(ValueError, match="test_fraction: the data set has a test split; leave test_fraction out"):
         load(root, test_fraction=0.3)

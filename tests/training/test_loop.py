@@ -22,7 +22,8 @@ def curve(loop: TrainingLoop, epochs: int) -> list[dict[str, float]]:
 
 
 def make(data: ImageData, config: dict[str, Any], kind: str = "cnn", **options: Any) -> TrainingLoop:
-    return TrainingLoop(kind, {"device": "cpu", **config}, data, threads=1, **options)
+    torch.set_num_threads(1)
+    return TrainingLoop(kind, {"device": "cpu", **config}, data, **options)
 
 
 def test_it_learns_the_digits(digits: ImageData) -> None:

@@ -18,7 +18,8 @@ CONFIG = {"filters": 5, "lr": 0.01, "norm": "batch", "dropout": 0.2, "device": "
 
 @pytest.fixture
 def loop(few_digits: ImageData) -> TrainingLoop:
-    loop = TrainingLoop("cnn", CONFIG, few_digits, threads=1)
+    torch.set_num_threads(1)
+    loop = TrainingLoop("cnn", CONFIG, few_digits)
     loop.train_epoch()
     return loop
 

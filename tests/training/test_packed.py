@@ -117,5 +117,5 @@ def test_a_file_without_a_test_split_has_one_cut(tmp_path: Path) -> None:
         load_dataset("npz", path=str(pack(tmp_path / "own.npz", y_test=None)))
     with pytest.raises(ValueError, match="own.npz: has no arrays 'x_train', 'y_train', only x_test, y_test, classes"):
         load_dataset("npz", path=str(pack(tmp_path / "own.npz", x_train=None, y_train=None)))
-    with pytest.raises(ValueError, match="test_fraction: there is a test split already"):
+    with pytest.raises(ValueError, match="test_fraction: the data set has a test split"):
         load_dataset("npz", path=str(pack(tmp_path / "own.npz")), test_fraction=0.3)

@@ -210,7 +210,7 @@ def test_no_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kernels, "_library", Full)
     layer, x = make(SHAPES[0], rectify=True)
-    with pytest.raises(MemoryError, match="has no memory for one image"):
+    with pytest.raises(MemoryError, match="not enough memory to convolve"):
         layer(x)
 
 

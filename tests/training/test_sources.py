@@ -117,7 +117,7 @@ def test_a_damaged_archive_is_named_even_after_a_good_load(small: Path, no_netwo
     content[100] ^= 1
     archive.write_bytes(content)
     os.utime(archive, (1, 1))
-    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: damaged.*copy or download it anew") as caught:
+    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: damaged.*copy or download it again") as caught:
         load_dataset("fashion_mnist", data_dir=small)
     assert "\n" not in str(caught.value)
     assert no_network == []
@@ -216,5 +216,5 @@ def test_packed_cifar10_must_be_one_file(tmp_path: Path) -> None:
         load_dataset("cifar10", data_dir=tmp_path)
     for name in ("cifar_a.npz", "cifar_b.npz"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"several of cifar\*\.npz \(cifar_a.npz, cifar_b.npz\)"):
+    with pytest.raises(ValueError, match=r"several cifar\*\.npz files \(cifar_a.npz, cifar_b.npz\)"):
         load_dataset("cifar10", data_dir=tmp_path)

@@ -129,7 +129,7 @@ def test_a_long_training_asks_for_a_checkpoint(make: Make, monkeypatch: pytest.M
 
 def test_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray.tune.trainable.trainable, "DEFAULT_STORAGE_PATH", str(tmp_path))
-    with pytest.raises(ValueError, match=r"CNN got no data set; use tune\.with_parameters\(CNN, data="):
+    with pytest.raises(ValueError, match=r"CNN: no data set; use tune\.with_parameters\(CNN, data="):
         CNN({})
 
 

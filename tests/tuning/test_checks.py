@@ -34,7 +34,7 @@ def study(strategy: str) -> Study:
 
 @pytest.mark.parametrize("strategy", ["hyperband", "pbt", "pb2", "bohb"])
 def test_a_class_that_cannot_be_saved_is_refused_where_trials_are_paused(strategy: str) -> None:
-    with pytest.raises(ValueError, match=f"study.strategies: {strategy} pauses trials, and Forgetful cannot be saved"):
+    with pytest.raises(ValueError, match=f"study.strategies: {strategy} pauses trials, but Forgetful cannot be saved"):
         check(study(strategy), Forgetful)
     check(study(strategy), Careful)
 

@@ -70,14 +70,14 @@ def test_a_public_dashboard_without_a_token_is_refused(
     started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with pytest.raises(ValueError, match="whoever reaches it could run code here"):
+    with pytest.raises(ValueError, match="anyone who reaches it could run code here"):
         connect.connect(None, "0.0.0.0")
     with pytest.raises(Started):
         connect.connect(None)
 
 
 def test_a_running_clusters_dashboard_is_its_own(started: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"--dashboard-host: is of a Ray that starts here; the one at head:6379"):
+    with pytest.raises(ValueError, match=r"--dashboard-host: only for a Ray that starts here; the one at head:6379"):
         connect.connect("head:6379", "0.0.0.0")
     with pytest.raises(Started):
         connect.connect("head:6379")

@@ -21,7 +21,7 @@ def test_the_first_signal_stops_cleanly_and_the_second_at_once(
     with stopping(lambda: asked.append(True)):
         os.kill(os.getpid(), which)
         assert asked == [True]
-        assert "Once more to stop at once" in capsys.readouterr().err
+        assert "Ctrl-C again stops at once" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert asked == [True]

@@ -88,7 +88,7 @@ def test_a_resumed_study_says_what_lies_behind_it_once() -> None:
     events = sweeps_of(study)
     past = [number for number, event in enumerate(events, 1) if event["event"] == "done"][2]
     lines = shown(study, events, past=past)
-    assert lines[2] == "Going on where it was: 3 of 4 sweeps are done"
+    assert lines[2] == "Resuming: 3 of 4 sweeps are done"
     assert [line[:7] for line in lines if line.startswith("  [")] == ["  [4/4]"]
 
 

@@ -67,7 +67,7 @@ def test_when_patience_runs_out_the_journal_ends_in_a_whole_line_and_goes_on_lat
             del left[0]
 
     with no_file_above(3000):
-        with pytest.raises(StorageLost, match="cannot be written any more .File too large.*compare --resume"):
+        with pytest.raises(StorageLost, match="can no longer be written .File too large.*compare --resume"):
             write_on()
         with pytest.raises(StorageLost):
             recorder(events[0])
@@ -89,10 +89,10 @@ def test_a_journal_that_has_lost_finished_trials_is_refused(tmp_path: Path) -> N
     last = max(number for number, event in enumerate(events) if event["event"] == "end")
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
     (tmp_path / JOURNAL).write_bytes(b"".join(lines[:last]))
-    with pytest.raises(ValueError, match=r"journal.jsonl: knows \d+ finished trials, but trials.csv has 1 more"):
+    with pytest.raises(ValueError, match=r"journal.jsonl: has \d+ finished trials, but trials.csv has 1 more"):
         Recorder(STUDY, tmp_path)
     (tmp_path / JOURNAL).unlink()
-    with pytest.raises(ValueError, match="knows 0 finished trials"):
+    with pytest.raises(ValueError, match="has 0 finished trials"):
         Recorder(STUDY, tmp_path)
 
 

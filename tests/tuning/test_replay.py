@@ -1,4 +1,4 @@
-"""Resume: a sweep cut off after any event goes on exactly as if nothing had happened."""
+"""Resume: a sweep interrupted after any event continues exactly as without the interruption."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Compiles `kernels.c` when the package is built or installed, editable or not: hatchling calls it, nothing else does.
+"""Compiles `kernels.c` when the package is built or installed, editable or not; called by hatchling only.
 
-The compiler is a package (ziglang), so that a machine needs none of its own, and the same source gives the same
-instructions everywhere. Where that package cannot be had, the machine's own compiler is tried; without any, the package
-is built without the kernels, and torch's operations take their place.
+The compiler is a package (ziglang), so that a machine needs no compiler and the same source gives the same instructions
+everywhere. If the package cannot be fetched, the machine's own compiler is tried. Without either, the package is built
+without the kernels, and torch's operations are used instead.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ SOURCE, LIBRARY = FOLDER / "kernels.c", FOLDER / "libkernels.so"
 LAUNCHER = Path("hypertune", "launcher.py")
 ZIG = "ziglang>=0.17,<0.18"
 FETCH_S = 180
-"""Seconds after which the compiler's package is given up."""
+"""Seconds to wait for the compiler's package."""
 MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 OLDEST_GLIBC = "2.17"
 OPTIONS = ["-O3", "-shared", "-fPIC", "-s", "-Wall", "-Wextra"]
 
 
 class Kernels(BuildHookInterface[Any]):
-    """Adds the compiled kernels to what is built, and the module that the command starts with."""
+    """Adds the compiled kernels and the command's entry module to the build."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compiles them in the source tree, where an editable installation looks for them, too."""
+        """Compiles them in the source tree, where an editable installation looks for them as well."""
         launcher = {str(Path(self.root, LAUNCHER)): "hypertune_ray.py"}
         build_data["force_include"].update(launcher)
         build_data["force_include_editable"].update(launcher)
@@ -46,7 +46,7 @@ class Kernels(BuildHookInterface[Any]):
         if tag is None:
             self.app.display_warning(
                 "hypertune: built without its kernels, since there is neither the package ziglang nor a C compiler; "
-                "CNNs train at less than half the speed on a processor"
+                "CNNs train at less than half the speed on a CPU"
             )
             return
         build_data["artifacts"].append(str(LIBRARY))
@@ -58,10 +58,10 @@ def compile_kernels(root: Path) -> str | None:
     """Compiles the kernels below `root`.
 
     Returns:
-        The platforms that can run them, as the tag of a wheel names them; None if nothing here can compile them.
+        The platform tag of a wheel that contains them; None if no compiler is available.
     """
     source, library = root / SOURCE, root / LIBRARY
-    # Replaced in one step: another process may have the old one loaded.
+    # Replaced atomically: another process may have the old one loaded.
     new = library.with_name(f"{library.name}.{os.getpid()}")
     checksum = f"-DKERNELS_VERSION={zlib.crc32(source.read_bytes())}u"
     rest = [*OPTIONS, checksum, "-o", str(new), str(source)]
@@ -84,7 +84,7 @@ def compile_kernels(root: Path) -> str | None:
 
 @contextmanager
 def zig(folder: Path) -> Iterator[dict[str, str] | None]:
-    """The environment in which `python -m ziglang` runs, with all that it writes in `folder`; None without it."""
+    """The environment for `python -m ziglang`, which writes only into `folder`; None if it is not available."""
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "cache"), "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
     if importlib.util.find_spec("ziglang") is not None:
         yield {**os.environ, **caches}
@@ -95,8 +95,7 @@ def zig(folder: Path) -> Iterator[dict[str, str] | None]:
 
 
 def _fetched(folder: Path) -> bool:
-    """Whether the package could be installed into `folder`; not a requirement of the build, which could not go on
-    without it."""
+    """Whether the package could be installed into `folder`; it is optional, so it is not a build requirement."""
     uv = os.environ.get("UV") or shutil.which("uv")
     commands = [[sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--target", str(folder), ZIG]]
     if uv:
@@ -112,7 +111,7 @@ def _fetched(folder: Path) -> bool:
 
 
 def _zig_target() -> list[str]:
-    """Never this very processor: x86 ones of the last ten years, the first Macs with Arm, any other Arm."""
+    """A generic target, not this processor: x86 of the last ten years, the first Arm Macs, any other Arm."""
     target = ["-target", f"{MACHINE}-linux-gnu.{OLDEST_GLIBC}"] if sys.platform == "linux" else []
     if MACHINE == "x86_64":
         target.append("-mcpu=x86_64_v3")
@@ -127,7 +126,7 @@ def _own_target() -> list[str]:
 
 
 def _platform() -> str:
-    """The oldest that can run what zig compiles, as the tag of a wheel names it."""
+    """The platform tag of the oldest system that can run what zig compiles."""
     if sys.platform == "linux":
         return f"manylinux_{OLDEST_GLIBC.replace('.', '_')}_{MACHINE}"
     return next(sys_tags()).platform

@@ -23,14 +23,14 @@ Result = TypeVar("Result")
 LIBRARY = Path(__file__).with_name(LIBRARY_NAME)
 SOURCE = Path(__file__).with_name("kernels.c")
 FUNCTIONS = {"convolve_and_pool": (5, 7), "convolve_and_pool_backward": (7, 6)}
-"""How many pointers and how many numbers they take, in this order."""
+"""Number of pointers and of numbers that each function takes."""
 
 
 @functools.cache
 def available() -> bool:
-    """Whether this machine can run them: any with an Arm processor, and on x86 those with AVX2.
+    """Whether this machine can run them: any Arm processor, or x86 with AVX2.
 
-    Torch's own operations take their place where it cannot, or where `HYPERTUNE_KERNELS=0` switches them off.
+    Otherwise, or if `HYPERTUNE_KERNELS=0` disables them, torch's own operations are used.
     """
     if os.environ.get(SWITCH) == "0":
         return False
@@ -40,7 +40,7 @@ def available() -> bool:
         _library()
     except OSError as error:
         reason = f"the kernels cannot be used, so CNNs train at less than half the speed: {error}"
-        remedy = f"`uv sync --reinstall-package {DISTRIBUTION}` compiles them, {SWITCH}=0 does without and says nothing"
+        remedy = f"`uv sync --reinstall-package {DISTRIBUTION}` compiles them, {SWITCH}=0 silences this"
         warnings.warn(f"{reason}; {remedy}", stacklevel=2)
         return False
     return True
@@ -49,18 +49,18 @@ def available() -> bool:
 def convolve_and_pool(
     images: Tensor, weight: Tensor, bias: Tensor, padding: int, rectify: bool
 ) -> tuple[Tensor, Tensor]:
-    """3x3 convolution, 2x2 max-pooling and, if told so, ReLU.
+    """3x3 convolution, 2x2 max-pooling and optional ReLU.
 
     Args:
-        images: float32 [n, channels, height, width]; like all images and weights here in channels_last layout.
+        images: float32 [n, channels, height, width]; like all images and weights here, in channels_last layout.
         weight: float32 [filters, channels, 3, 3].
         bias: float32 [filters].
         padding: zeros on each side.
         rectify: whether negative values become zero.
 
     Returns:
-        The pooled images, float32 [n, filters, h, w], and, as uint8, which position of its square each value came from;
-        4 where rectification left nothing of it.
+        The pooled images, float32 [n, filters, h, w], and as uint8 the position in its 2x2 square that each value came
+        from, or 4 if ReLU made it zero.
     """
     n, channels, height, width = images.shape
     filters = len(weight)
@@ -81,7 +81,7 @@ def convolve_and_pool(
 def convolve_and_pool_backward(
     gradient: Tensor, top: Tensor, images: Tensor, weight: Tensor, padding: int, *, of_images: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of the weights, the bias and, if told so, the images, given that of the pooled images."""
+    """Gradients of the weights, the bias and optionally the images, given the gradient of the pooled images."""
     _, channels, height, width = images.shape
     filters = len(weight)
 
@@ -104,7 +104,7 @@ def convolve_and_pool_backward(
 @functools.cache
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(LIBRARY))
-    # An editable installation may hold what was compiled before the source changed.
+    # In an editable installation the library may be older than its source.
     library.kernels_version.restype = ctypes.c_uint
     if library.kernels_version() != zlib.crc32(SOURCE.read_bytes()):
         raise OSError(f"{LIBRARY} was compiled from another version of {SOURCE.name}")
@@ -115,13 +115,13 @@ def _library() -> ctypes.CDLL:
 
 def _check(done: int) -> None:
     if not done:
-        raise MemoryError("a convolution has no memory for one image and its weights")
+        raise MemoryError("not enough memory to convolve one image")
 
 
 def _in_threads(run: Callable[..., Result], *tensors: Tensor) -> list[Result]:
-    """Calls `run` with the tensors' images shared out among as many threads as torch may use, without Python's lock.
+    """Calls `run` without Python's lock on the tensors' images, split among as many threads as torch may use.
 
-    The results come in the order of the images: the same number of threads gives the same sums.
+    The results are in the order of the images, so that the same number of threads gives the same sums.
     """
     threads = min(torch.get_num_threads(), len(tensors[0]))
     if threads <= 1:

@@ -1,4 +1,4 @@
-"""A convolution and the pooling behind it as one operation."""
+"""A convolution and the following pooling as one operation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypertune.training.kernels.calls import available, convolve_and_pool, convo
 
 
 class PooledConvolution(nn.Conv2d):
-    """A 3x3 convolution, 2x2 max-pooling and, if told so, ReLU: [n, channels, height, width] to half of both.
+    """A 3x3 convolution, 2x2 max-pooling and optional ReLU; halves height and width.
 
-    On a processor it takes a quarter of the time of one after the other: nothing unpooled is stored, and backward only
-    looks at the one position of each pooled square that has a gradient.
+    On a CPU it takes a quarter of the time of the separate operations: unpooled values are not stored, and backward
+    visits only the one position of each pooled square that has a gradient.
     """
 
     def __init__(self, channels: int, filters: int, *, padding: int, rectify: bool) -> None:
@@ -31,14 +31,14 @@ class PooledConvolution(nn.Conv2d):
         return out.relu_() if self.rectify else out
 
     def _by_kernels(self, x: Tensor) -> bool:
-        """Whether they can do it. What is wrong is left to torch, which says so; so is a graph that is being exported,
-        which must hold torch's own operations.
+        """Whether the kernels apply. Wrong input goes to torch, which reports it; so does a graph being exported,
+        which must consist of torch's own operations.
         """
         if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return False
         right = x.dim() == 4 and x.shape[1] == self.in_channels and min(x.shape[2:]) + 2 * int(self.padding[0]) >= 4
         tensors: tuple[Any, ...] = (x, self.weight, self.bias)
-        # No subclass: torch's own, as those that only pretend to hold numbers, have no memory to read.
+        # No subclasses of Tensor: some, such as torch's fake tensors, have no memory to read.
         plain = all(type(t) in (Tensor, nn.Parameter) and t.is_cpu and t.dtype == torch.float32 for t in tensors)
         return right and plain and not torch.is_autocast_enabled("cpu") and available()
 
@@ -46,7 +46,7 @@ class PooledConvolution(nn.Conv2d):
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, rectify: bool) -> Tensor:
-        # No copies of what is channels_last, as a loop's model and images are.
+        # Does not copy channels_last tensors, as a loop's model and images are.
         images, weight = (
             x.contiguous(memory_format=torch.channels_last),
             weight.contiguous(memory_format=torch.channels_last),
