@@ -139,6 +139,23 @@ def _basis(assessment: Assessment) -> str:
     )
 
 
+def _extended(assessment: Assessment) -> str:
+    """What was added after the study had begun; the guarantee covers it, since it covers any number of looks."""
+    extensions = assessment.records.extensions
+    if not extensions:
+        return ""
+    before, now = extensions[0]["before"], extensions[-1]["plan"]
+    added = [name for name in now["strategies"] if name not in before["strategies"]]
+    parts = [*([f"the strategies {listing(added)}"] if len(added) > 1 else [f"the strategy {name}" for name in added])]
+    if len(now["seeds"]) > len(before["seeds"]):
+        parts.append(f"seeds, from {len(before['seeds'])} to {len(now['seeds'])}")
+    if now["until_decided"] != before["until_decided"]:
+        parts.append("that it runs until decided" if now["until_decided"] else "a fixed number of seeds")
+    if now["margin"] != before["margin"]:
+        parts.append(f"a margin of {now['margin'] or 0:g} in place of {before['margin'] or 0:g}")
+    return f"After it had begun, this was added to the study: {listing(parts)}." if parts else ""
+
+
 def _speed(assessment: Assessment) -> str:
     """How long the strategies took to what the reference ends at: a description, not a test."""
     target = assessment.seconds

@@ -188,7 +188,7 @@ class Book:
         if event.get("before"):
             self.extensions.append({name: value for name, value in event.items() if name != "event"})
             # What was added has to be looked at, however the study had ended before.
-            self.looks = [{**look, "ended": False} for look in self.looks]
+            self.looks = [{**look, "ended": False, "before_extension": True} for look in self.looks]
 
     def _on_retrained(self, event: Event) -> None:
         if event.get("status") == "failed":

@@ -84,9 +84,12 @@ class Stages:
         return self._fresh(strategy, seed, make_trial) if self._goes_on() and strategy not in dropped else None
 
     def _look(self, ask: Ask, count: int, make_trial: MakeTrial) -> None:
-        """Asks the question after so many seeds, unless it has been asked."""
-        asked = max((look["seeds"] for look in self.recorder.book.looks), default=0)
-        if self._goes_on() and count > asked:
+        """Asks the question after so many seeds, unless it has been asked; of strategies that were added only once they
+        have run with all seeds that the question was asked of before."""
+        looks = self.recorder.book.looks
+        before = max((look["seeds"] for look in looks if look.get("before_extension")), default=0)
+        since = max((look["seeds"] for look in looks if not look.get("before_extension")), default=0)
+        if self._goes_on() and count > since and count >= before:
             self.emit({**ask(self.recorder.book.records()), "at": now()})
 
     def _sweep(self, strategy: str, seed: int) -> Sweep:
