@@ -40,7 +40,8 @@ def announcement(study: Study, out: Place) -> str:
     """What is going to happen, in one line."""
     size = extent(study)
     more = f", then {size.retrainings:,} retrainings" if size.retrainings else ""
-    return f"{study.name}: {study.outline()}: {_amount(size)}{more}; results go to {out}"
+    epoch = f"; {study.epoch()}" if study.epoch() else ""
+    return f"{study.name}: {study.outline()}: {_amount(size)}{more}{epoch}; results go to {out}"
 
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
@@ -52,7 +53,8 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     else:
         yield f"strategies: {', '.join(study.strategies)}"
         yield f"seeds: {', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
-    yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training"
+    epoch = f"; {study.epoch()}" if study.epoch() else ""
+    yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training{epoch}"
     yield f"in all: {_amount(size)}"
     if size.retrainings:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"

@@ -18,6 +18,7 @@ from hypertune.space.space import Space
 from hypertune.study.design import EPOCHS, Design, Factor
 from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
 from hypertune.study.hypotheses import Hypothesis, Parser
+from hypertune.study.metrics import column
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
@@ -38,7 +39,7 @@ class Study:
     """One sweep per strategy and seed."""
     budget: Budget
     metric: str
-    """Name of the reported number that the strategies optimise and the comparison judges."""
+    """Name of the reported number that the strategies optimise and the comparison judges; as the tables' column."""
     mode: Literal["min", "max"]
     training: Training
     space: Space
@@ -57,6 +58,7 @@ class Study:
     """What is kept of every trial besides the records."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", column(self.metric))
         if not NAME.fullmatch(self.name):
             raise ValueError(f"study.name: letters, digits, '.', '_' and '-' only, got {self.name!r}")
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
@@ -85,6 +87,12 @@ class Study:
         """What is compared, in words: `random, asha; 5 seeds; 200 epochs each`."""
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         return f"{', '.join(self.strategies)}; {seeds}; {self.budget} each"
+
+    def epoch(self) -> str:
+        """What counts as an epoch of a trainable of one's own; empty for the built-in ones."""
+        if self.training.dataset is not None:
+            return ""
+        return f"{self.training.time_attr} as reported counts" if self.training.time_attr else "one report is one epoch"
 
     def factors(self) -> tuple[Factor, ...]:
         """What the design varies; nothing without one."""

@@ -23,7 +23,7 @@ def batch_s(workers: int) -> float:
 
 
 class Batches:
-    """The epochs that running trials have been granted beyond the one each of them is in.
+    """The epochs that running trials have been granted beyond the next report of each of them.
 
     Args:
         workers: trials that can run at the same time.
@@ -33,19 +33,19 @@ class Batches:
     def __init__(self, workers: int, max_epochs: int) -> None:
         self._workers, self._max_epochs = workers, max_epochs
         self._ahead: dict[str, int] = {}
-        self._step = 1
+        self.step = 1
         """Epochs from one report to the next, the most that were seen."""
         self.under_way = 0
 
     def grant(self, trial_id: str, state: TrialState, *, decision: float, room: float) -> int:
-        """How many reports the trial may send together next; their epochs are charged from now on.
+        """How many reports the trial may send together next; the epochs of all but the first are charged from now on.
 
         Args:
             decision: the next epoch at which the scheduler may answer with anything else than to go on.
             room: epochs that may still be started, none of this trial's granted ones taken off.
         """
-        reports = max(1, int(self._epochs(state, decision, room) // self._step))
-        self._ahead[trial_id] = reports * self._step - 1
+        reports = max(1, int(self._epochs(state, decision, room) // self.step))
+        self._ahead[trial_id] = (reports - 1) * self.step
         self.under_way += self._ahead[trial_id]
         return reports
 
@@ -60,11 +60,19 @@ class Batches:
 
     def reported(self, trial_id: str, epochs: int) -> None:
         """That many of the granted ones have been trained."""
-        self._step = max(self._step, epochs)
+        self.step = max(self.step, epochs)
         ahead = self._ahead.get(trial_id)
         if ahead:
             self._ahead[trial_id] = max(ahead - epochs, 0)
             self.under_way += self._ahead[trial_id] - ahead
+
+    def in_flight(self, running: int) -> int:
+        """Epochs that so many running trials train now, and have been granted."""
+        return running * self.step + self.under_way
+
+    def most(self, trial_id: str, epochs: int, room: float) -> float:
+        """The last epoch that a running trial may report next: its training or the budget ends there."""
+        return min(self._max_epochs, epochs + room + self.step + self._ahead.get(trial_id, 0))
 
     def forget(self, trial_id: str) -> None:
         """What the trial has not trained of them it will not train."""

@@ -1,12 +1,11 @@
 """A sweep: one strategy run once with one seed, as a state machine that neither knows Ray's driver nor a clock.
 
 `tuning` drives it in real time, `simulation` in virtual time, and a resumed study by replaying its journal; what a
-strategy is told, what it is charged and when it has to stop is decided here and nowhere else.
-
-What a strategy learns: a scheduler compares trials by the metric **at** an epoch, as the papers of ASHA and HyperBand
-do; a searcher is told, at a trial's end, the **best** value over the trial's epochs, since that is what the comparison
-judges and what a checkpoint would keep. Failed and diverged trials are reported to both as errors. A scheduler may also
-ask for trials of its own, which go on from another trial's checkpoint (`Fork`); the searcher hears nothing of those.
+strategy is told, what it is charged and when it has to stop is decided here and nowhere else. A scheduler compares
+trials by the metric **at** an epoch, as the papers of ASHA and HyperBand do; a searcher is told, at a trial's end, the
+**best** value over its epochs, since that is what the comparison judges and what a checkpoint would keep. Failed and
+diverged trials are reported to both as errors. A scheduler may also ask for trials of its own, which go on from another
+trial's checkpoint (`Fork`); the searcher hears nothing of those.
 """
 
 from __future__ import annotations
@@ -71,10 +70,12 @@ class Sweep:
         """How many more epochs may be started now, those in flight taken off; infinite for other budgets."""
         budget = self.study.budget
         if budget.epochs is not None:
-            return budget.epochs - self.spent_epochs - len(self.running) - self.batches.under_way
-        if budget.seconds is not None and self.wall_s() >= budget.seconds:
-            return 0
-        return math.inf
+            return budget.epochs - self.spent_epochs - self.batches.in_flight(len(self.running))
+        return 0 if budget.seconds is not None and self.wall_s() >= budget.seconds else math.inf
+
+    def full(self) -> bool:
+        """Whether there is no room for another report."""
+        return self.room() < self.batches.step
 
     def suggest(self, view: View) -> tuple[str, Config] | None:
         """The next trial's id and configuration, or None if none is to be started now.
@@ -84,7 +85,7 @@ class Sweep:
         Raises:
             CheckpointMissing: if the parent of a fork has not saved itself.
         """
-        if self.closed or len(self.running) >= self.workers or self.room() < 1:
+        if self.closed or len(self.running) >= self.workers or self.full():
             return None
         fork = self.fork(view)
         if fork is None and self.promoted(view):
@@ -102,10 +103,10 @@ class Sweep:
         # A searcher that waits for results while nothing is running would wait for ever.
         if config == "FINISHED" or (config is None and not self.running):
             self.close(view)
-        if not isinstance(config, dict):
-            return None
-        self.start(trial_id, config)
-        return trial_id, config
+        if isinstance(config, dict):
+            self.start(trial_id, config)
+            return trial_id, config
+        return None
 
     def start(self, trial_id: str, config: Config, fork: Fork | None = None) -> None:
         """Takes a suggestion or a fork into the books: it counts as running from now on."""
@@ -116,8 +117,9 @@ class Sweep:
             state.epochs, state.train_s = saved.epoch, saved.elapsed_s
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
         self.running.add(trial_id)
-        facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
-        self._tell("trial", **self._who, trial_id=trial_id, config=config, **facts)
+        self._tell(
+            "trial", **self._who, trial_id=trial_id, config=config, **facts, wall_s=self.wall_s(), at=self.stamp()
+        )
 
     def fork(self, view: View) -> Fork | None:
         """The next trial that the scheduler wants to fork, the same until it has been added; None if it wants none."""
@@ -129,7 +131,7 @@ class Sweep:
         return self.trials[trial_id].origin
 
     def told(self, trial_id: str) -> dict[str, Any]:
-        """What a worker is told: the sweep's seed, the same for all, so that a configuration always gives one curve."""
+        """What a worker is told: the sweep's seed for all trials, so that a configuration always gives one curve."""
         return {"seed": self.seed}
 
     def added(self, trial: Trial, view: View) -> None:
@@ -138,14 +140,12 @@ class Sweep:
 
     def promoted(self, view: View) -> Any | None:
         """A paused trial that the scheduler wants to go on, or None."""
-        if not self.paused:
-            return None
-        trial = self._timed(self.scheduler.choose_trial_to_run, view)
+        trial = self._timed(self.scheduler.choose_trial_to_run, view) if self.paused else None
         return trial if trial and trial.trial_id in self.paused else None
 
     def choose(self, view: View) -> Any | None:
         """The trial to start next: a promoted one, which counts as running from now on, or None."""
-        if self.room() < 1 or len(self.running) >= self.workers or self.fork(view):
+        if self.full() or len(self.running) >= self.workers or self.fork(view):
             return None
         trial = self.promoted(view)
         if trial is not None:
@@ -178,12 +178,15 @@ class Sweep:
         if report.epoch <= state.epochs:
             # Trained again after a restart: recorded, charged and judged already.
             return PAUSE if state.status == "paused" and report.epoch == state.epochs else CONTINUE
+        most = self.batches.most(trial.trial_id, state.epochs, self.room())
+        if report.epoch > most:  # its own count jumps beyond what it may train: it is charged up to there
+            self.ended(trial, view, status="stopped", spent=max(int(most) - state.epochs, 0))
+            return STOP
         self._take_in(trial.trial_id, state, report)
-        if report.diverged(self.study.metric):
+        if report.diverged(self.study.metric, built_in=self.study.training.dataset is not None):
             return self._end(trial, "diverged", view)
-        epoch = report.epoch
-        result = {**report.metrics, "epoch": epoch, "training_iteration": epoch, "trial_id": trial.trial_id}
-        state.last = result
+        told = {"epoch": report.epoch, "training_iteration": report.epoch, "trial_id": trial.trial_id}
+        state.last = result = {**report.metrics, **told}
         decision = self._timed(self.scheduler.on_trial_result, view, trial, result)
         if state.origin is None:
             self._timed(self.searcher.on_trial_result, trial.trial_id, result)
@@ -217,30 +220,33 @@ class Sweep:
             self._tell("pause", trial_id=trial.trial_id, wall_s=self.wall_s())
             return decision
         # This trial's own next epoch is the one that has to fit: it still stands among the running ones.
-        if self.room() + (self.study.budget.epochs is not None) < 1:
+        if self.room() < (0 if self.study.budget.epochs else 1):
             return self._end(trial, "stopped", view)
         return CONTINUE
 
     def checkpointed(self, trial_id: str, path: str) -> None:
         """A trial's state has been saved at `path`; ignored if the trial is none of this sweep."""
-        state = self.trials.get(trial_id)
-        if state is None:
+        if (state := self.trials.get(trial_id)) is None:
             return
         if state.status in ("running", "paused"):
             self.saves.add(trial_id, Checkpoint(path, state.epochs, state.train_s))
         self._tell("checkpoint", trial_id=trial_id, path=path, epoch=state.epochs, elapsed_s=state.train_s)
 
-    def ended(self, trial: Trial, view: View) -> None:
+    def ended(self, trial: Trial, view: View, *, status: str = "", spent: int = 0) -> None:
         """A trial finished by itself, or was stopped from outside while paused or running."""
-        status = {"running": "completed", "paused": "stopped"}.get(self.trials[trial.trial_id].status)
-        if status:
-            self._end(trial, status, view)
+        state, within = self.trials[trial.trial_id], f" within the {spent} epochs that it may train" if spent else ""
+        status = status or {"running": "completed", "paused": "stopped"}.get(state.status, "")
+        if status and not state.reported:
+            self.failed(trial, f"reported nothing{within}", view, spent=max(spent, 1))
+        elif status:
+            self.spent_epochs += spent
+            self._end(trial, status, view, **({"spent": spent} if spent else {}))
 
-    def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
+    def failed(self, trial: Trial, error: str, view: View, *, spent: int = 1, **facts: Any) -> None:
         """A trial raised or its worker died for good; the epoch it was in is charged to the budget."""
         if self.trials[trial.trial_id].status in ("running", "paused"):
-            self.spent_epochs += 1
-            self._end(trial, "failed", view, error=error, spent=1, **facts)
+            self.spent_epochs += spent
+            self._end(trial, "failed", view, error=error, spent=spent, **facts)
 
     def _end(self, trial: Trial, status: str, view: View, **facts: Any) -> str:
         trial_id, state = trial.trial_id, self.trials[trial.trial_id]
@@ -252,12 +258,10 @@ class Sweep:
         self.batches.forget(trial_id)
         self._tell("end", trial_id=trial_id, status=status, at=self.stamp(), wall_s=self.wall_s(), **facts)
         lost = status in ("failed", "diverged") or state.best is None
-        if lost:
-            self._timed(self.scheduler.on_trial_error, view, trial)
-        elif was_running:
-            self._timed(self.scheduler.on_trial_complete, view, trial, state.last)
+        if lost or not was_running:
+            self._timed(self.scheduler.on_trial_error if lost else self.scheduler.on_trial_remove, view, trial)
         else:
-            self._timed(self.scheduler.on_trial_remove, view, trial)
+            self._timed(self.scheduler.on_trial_complete, view, trial, state.last)
         if state.origin is None:
             result = None if lost else {**state.last, self.study.metric: state.best}
             self._timed(self.searcher.on_trial_complete, trial_id, result, lost)
@@ -277,9 +281,7 @@ class Sweep:
 
     def drained(self, view: View) -> bool:
         """Whether nothing runs and nothing may be started any more."""
-        if self.running:
-            return False
-        return self.room() < 1 or (self.closed and self.promoted(view) is None)
+        return not self.running and (self.full() or (self.closed and self.promoted(view) is None))
 
     def finish(self) -> None:
         """Closes the ledger."""

@@ -9,7 +9,7 @@ from typing import Any
 from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies import registry
 from hypertune.strategies.checks import check_names, check_strategies
-from hypertune.study.study import Study
+from hypertune.study.study import Resources, Study
 from hypertune.tracking import tracker
 
 TrainableLike = type | Callable[..., Any]
@@ -28,6 +28,7 @@ def check(study: Study, trainable: TrainableLike) -> None:
     _check_hyperparameters(study, trainable)
     check_strategies(study)
     _check_checkpoints(study, trainable)
+    _check_resources(study, trainable)
 
 
 def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
@@ -35,14 +36,14 @@ def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
     check_config = getattr(trainable, "check_config", None)
     if check_config is None:
         return
-    for config in _corners(study.space):
+    for config in corners(study.space):
         try:
             check_config({**study.training.config, **config})
         except ValueError as error:
             raise ValueError(f"space or training.config: {error}") from None
 
 
-def _corners(space: Space) -> Iterator[Config]:
+def corners(space: Space) -> Iterator[Config]:
     """Configurations that between them have every option of every choice, and every domain at both ends."""
     options = [len(p.domain.options) for p in space.parameters() if isinstance(p.domain, Categorical)]
     for turn in range(max([2, *options])):
@@ -69,6 +70,33 @@ def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
             )
 
 
+def _check_resources(study: Study, trainable: TrainableLike) -> None:
+    """Refuses `[resources]` beside what the trainable asks for itself, unless both are the same."""
+    if not asks_itself(trainable):
+        return
+    own, default = getattr(trainable, "_resources", None), Resources()
+    totals = getattr(own, "required_resources", {})
+    asked = (study.resources.cpus_per_trial, study.resources.gpus_per_trial)
+    if asked not in (
+        (default.cpus_per_trial, default.gpus_per_trial),
+        (totals.get("CPU", 0), totals.get("GPU", 0)),
+    ):
+        raise ValueError(f"resources: {BOTH_ASK}")
+
+
+def asks_itself(trainable: Any) -> bool:
+    """Whether the trainable says what a trial needs: by `tune.with_resources`, or as a class."""
+    if not inspect.isclass(trainable):
+        return getattr(trainable, "_resources", None) is not None
+    from ray.tune import Trainable
+
+    own = getattr(trainable, "default_resource_request", Trainable.default_resource_request)
+    return getattr(own, "__func__", own) is not Trainable.default_resource_request.__func__  # type: ignore[attr-defined]
+
+
+BOTH_ASK = "the trainable asks for its own (tune.with_resources or default_resource_request); leave one of the two out"
+
+
 def _check_data(study: Study, trainable: TrainableLike) -> None:
     needs_data = getattr(trainable, "needs_data", False)
     if study.training.steps_per_epoch is not None and not needs_data:
@@ -76,6 +104,8 @@ def _check_data(study: Study, trainable: TrainableLike) -> None:
             f"training.steps_per_epoch: is for the built-in models; {study.training.trainable} decides itself what an "
             "epoch is, and reports one"
         )
+    if study.training.time_attr is not None and needs_data:
+        raise ValueError("training.time_attr: is for a trainable of your own; the built-in models report their epochs")
     for key in ("image_size", "channels", "test_fraction"):
         if getattr(study.training, key) is not None and not needs_data:
             raise ValueError(

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hypertune.records.failures import one_line
 from hypertune.sweep.retraining import Retraining
-from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Checkpoint, Report
+from hypertune.sweep.sweep import STOP, Sweep
+from hypertune.sweep.trial import Checkpoint, MetricMissing, Report, StudyError
 from hypertune.tuning.housekeeping import stop_soon
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
@@ -38,19 +39,19 @@ class Begun:
 
 
 class Hope:
-    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons."""
+    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons.
 
-    def __init__(self, after: int) -> None:
-        self._left = after
+    Attributes:
+        found: whether a trial has reported the metric: from then on failures are the trials' own.
+    """
 
-    def found(self) -> None:
-        """A trial has reported something: from now on failures are the trials' own."""
-        self._left = 0
+    def __init__(self, after: int, *, found: bool = False) -> None:
+        self._left, self.found = after, found
 
     def lost(self) -> bool:
         """A trial has failed; whether it was the last one that might."""
         self._left -= 1
-        return self._left == 0
+        return self._left == 0 and not self.found
 
 
 StartStage = Callable[[MakeTrial], Begun | None]
@@ -62,20 +63,22 @@ class Queue:
 
     Args:
         stages: what starts each stage.
+        metric: the study's.
         constants: `[training.config]`, handed to every trial.
         told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
-        give_up_after: trials that may fail before one has reported anything; 0 for any number.
+        hope: that one of the trials succeeds.
     """
 
     def __init__(
         self,
         stages: Iterable[StartStage],
         *,
+        metric: str,
         constants: Mapping[str, Any],
         told: Mapping[str, Any],
-        give_up_after: int = 0,
+        hope: Hope,
     ) -> None:
-        self._stages = deque(stages)
+        self._stages, self.metric = deque(stages), metric
         self._constants, self._told = constants, told
         self._under_way: deque[Any] = deque()
         self._trials: dict[str, Any] = {}
@@ -85,7 +88,7 @@ class Queue:
         self.fatal: str | None = None
         self.gave_up = False
         """Whether the study was ended since every trial failed."""
-        self._hope = Hope(give_up_after)
+        self._hope = hope
         self._stopping = False
 
     @property
@@ -161,9 +164,23 @@ class Queue:
             self.current.added(trial, self.view)
 
     def report(self, trial: Any, report: Report) -> str:
+        """Takes in a report and says how the trial goes on; a report that lacks the metric ends its trial alone, unless
+        no trial has ever reported it."""
         assert self.current is not None
-        self._hope.found()
-        return self.current.report(trial, report, self.view)
+        try:
+            decision = self.current.report(trial, report, self.view)
+        except MetricMissing as error:
+            if self._hope.found:
+                held = one_line(", ".join(sorted(report.metrics))) or "nothing"
+                self.failed(trial.trial_id, f"a report lacks {self.metric}; it holds {held}")
+            else:
+                self.abort(str(error))
+            return STOP
+        except StudyError as error:
+            self.abort(str(error))
+            return STOP
+        self._hope.found = True
+        return decision
 
     def grant(self, trial_id: str) -> int:
         """How many reports a running trial may send together next."""
@@ -183,18 +200,22 @@ class Queue:
         if result and FAILURE in result:
             self.failed(trial_id, result[FAILURE], traceback=result[TRACEBACK], log=result.get(LOG, ""))
             return
-        trial = self._trials.pop(trial_id)
-        assert self.current is not None
-        report = reported_by(result)
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return  # it failed with a report
+        report = reported_by(result, self.metric)
         if report is not None and self.fatal is None:
-            self._hope.found()
-            self.current.report(trial, report, self.view)
-        self.view.live.pop(trial_id, None)
-        self.current.ended(trial, self.view)
+            self.report(trial, report)
+        if self._trials.pop(trial_id, None) is not None:
+            assert self.current is not None
+            self.view.live.pop(trial_id, None)
+            self.current.ended(trial, self.view)
 
-    def failed(self, trial_id: str, error: str, **facts: str) -> None:
+    def failed(self, trial_id: str, error: str, **facts: Any) -> None:
         """A trial's own code raised, or its worker died too often; `facts` go to the journal."""
-        trial = self._trials.pop(trial_id)
+        trial = self._trials.pop(trial_id, None)
+        if trial is None:
+            return
         assert self.current is not None
         self.view.live.pop(trial_id, None)
         self.current.failed(trial, error, self.view, **facts)
