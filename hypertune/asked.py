@@ -196,22 +196,10 @@ def _check_trainable(trainable: Any) -> None:
     """Refuses what Ray Tune would refuse only once a trial starts."""
     if not callable(trainable):
         raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
-    if inspect.isclass(trainable):
-        from ray.tune import Trainable
+    from hypertune.tuning.checks import check_trainable
 
-        if not issubclass(trainable, Trainable):
-            raise ValueError(
-                f"trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
-            )
-        return
-    try:
-        inspect.signature(trainable).bind({})
-    except TypeError:
-        raise ValueError(
-            f"trainable: {_name_of(trainable)} has to take one argument, the configuration: def train(config)"
-        ) from None
-    except ValueError:
-        return  # a callable that Python knows no signature of
+    with as_arguments():
+        check_trainable(trainable, _name_of(trainable))
 
 
 def _with(resources: Resources, changes: Mapping[str, Any]) -> Resources:

@@ -23,12 +23,37 @@ def check(study: Study, trainable: TrainableLike) -> None:
         ValueError: one line naming the key and the remedy.
     """
     check_names(study)
+    check_trainable(trainable, study.training.trainable)
     tracker.check(study)
     _check_data(study, trainable)
     _check_hyperparameters(study, trainable)
     check_strategies(study)
     _check_checkpoints(study, trainable)
     _check_resources(study, trainable)
+
+
+def check_trainable(trainable: TrainableLike, name: str) -> None:
+    """Refuses what Ray Tune would refuse only once a trial starts.
+
+    Raises:
+        ValueError: one line naming the key and the remedy.
+    """
+    if inspect.isclass(trainable):
+        from ray.tune import Trainable  # whose import takes a second, and has been paid for by the class
+
+        if not issubclass(trainable, Trainable):
+            raise ValueError(
+                f"training.trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
+            )
+        return
+    try:
+        inspect.signature(trainable).bind({})
+    except TypeError:
+        raise ValueError(
+            f"training.trainable: {name} has to take one argument, the configuration: def train(config)"
+        ) from None
+    except ValueError:
+        return  # a callable that Python knows no signature of
 
 
 def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
