@@ -9,9 +9,11 @@ COLUMNS = frozenset(
         *("strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "train_s", "started_at", "ended_at"),
         *("node", "device", "error", "epoch", "elapsed_s", "wall_s", "retrain_seed", "event"),
         *("best_config", "trials", "busy_s", "utilisation", "time_to_target_s", "mean_rank", "p_best", "verdict"),
+        *("first_started_at", "runs", "lost", "low", "high", "sd", "seconds", "on_front", "recommended"),
+        *("config", "schedule", "traceback", "log"),
     }
 )
-"""Columns that the tables have whatever is reported."""
+"""Columns of the tables, and keys of other files, that are there whatever is reported."""
 CONFIG = "config/"
 
 

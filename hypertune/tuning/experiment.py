@@ -200,7 +200,8 @@ def _check_sendable(worker: Any) -> None:
         size, most = len(cloudpickle.dumps(worker)), most_captured()
     except Exception as error:
         raise ValueError(
-            f"trainable: captures what cannot be sent to another process ({one_line(str(error))}); make it inside"
+            f"trainable: captures what cannot be sent to another process ({one_line(str(error))}); make it "
+            "inside the trainable"
         ) from error
     if size > most:
         raise ValueError(

@@ -32,8 +32,11 @@ class Placement:
     def __init__(self, study: Study, trainable: Any) -> None:
         self._request, self._plain = own_request(trainable), placed(study.resources)
         self._resources = study.resources
-        samples = [self.of({**study.training.config, **config}) for config in corners(study.space)]
-        self._samples = [request for i, request in enumerate(samples) if request not in samples[:i]]
+        self._samples: list[PlacementGroupFactory] = []
+        for config in corners(study.space) if self._request else ():
+            request = self.of({**study.training.config, **config})
+            if request not in self._samples:
+                self._samples.append(request)
         self.varies = len(self._samples) > 1
 
     def of(self, config: Mapping[str, Any] | None) -> PlacementGroupFactory:
