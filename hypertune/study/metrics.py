@@ -10,6 +10,7 @@ COLUMNS = frozenset(
         *("node", "device", "error", "epoch", "elapsed_s", "wall_s", "retrain_seed", "event"),
         *("best_config", "trials", "busy_s", "utilisation", "time_to_target_s", "mean_rank", "p_best", "verdict"),
         *("first_started_at", "runs", "lost", "low", "high", "sd", "seconds", "on_front", "recommended"),
+        *("time to target", "mean rank", "p(best)", "wall-clock", "busy", "best configuration"),
         *("config", "schedule", "traceback", "log"),
     }
 )
