@@ -25,8 +25,8 @@ from hypertune.tuning.seeding import seed_trial
 
 FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune_log"
 """Keys of the result that tells of a trial's error."""
-MACHINERY = (str(Path(ray.__file__).parent), __file__)
-"""Where the files lie whose frames say nothing of an error in a trainable."""
+MACHINERY = (str(Path(ray.__file__).parent), str(Path(__file__).parent))
+"""Folders of the files whose frames say nothing of an error in a trainable."""
 RESERVED = "hypertune"
 """Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
 

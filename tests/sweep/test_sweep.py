@@ -106,10 +106,24 @@ def test_trials_that_report_nothing_have_failed_and_end_the_budget(budget: Budge
     assert runner.sweep.spent_epochs == budget.amount
 
 
-@pytest.mark.parametrize("steps", [[100], [10**12], [3, 6, 9, 12], [1, 10**12], [2, 4, 8, 16], [5, 10, 15, 20, 25]])
+STEPS = [[100], [10**12], [3, 6, 9, 12], [1, 10**12], [2, 4, 8, 16], [5, 10, 15, 20, 25], []]
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=str)
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_trainable_that_counts_in_jumps_never_overspends(steps: list[int], workers: int) -> None:
-    """Each trial reports these epochs of its own count, then ends."""
+    runner = jumping(steps, workers)
+    book = runner.book()
+    spent = book.sweeps["random", 0]["epochs"]
+    assert 40 >= runner.sweep.spent_epochs == spent > 40 - 20
+    table = book.trials_table()
+    assert table["epochs"].max() <= 20
+    assert set(table["status"]) <= {"completed", "stopped", "failed"}
+    assert (table.loc[table["epochs"] == 0, "status"] == "failed").all()
+
+
+def jumping(steps: list[int], workers: int) -> Runner:
+    """A sweep whose trials each report these epochs of their own count, then end."""
     training = Training(trainable="mine:train", time_attr="epoch", max_epochs=20)
     runner = Runner(make_study(training=training, budget=Budget(epochs=40)), "random", workers=workers)
     runner.sweep.begin()
@@ -122,13 +136,7 @@ def test_a_trainable_that_counts_in_jumps_never_overspends(steps: list[int], wor
             else:
                 runner.sweep.ended(runner.trials[name], runner)
         runner.start_trials()
-    book = runner.book()
-    spent = book.sweeps["random", 0]["epochs"]
-    assert 40 >= runner.sweep.spent_epochs == spent > 40 - max(20, steps[0])
-    table = book.trials_table()
-    assert table["epochs"].max() <= 20
-    assert set(table["status"]) <= {"completed", "stopped", "failed"}
-    assert (table.loc[table["epochs"] == 0, "status"] == "failed").all()
+    return runner
 
 
 def test_an_epoch_trained_again_is_neither_recorded_nor_charged() -> None:
