@@ -159,6 +159,11 @@ def test_trainables_get_the_resources_that_they_ask_for(tmp_path: Path) -> None:
         study(tmp_path / "many", tune.with_resources(train, {"cpu": 64}))
 
 
+class Unmade(tune.Trainable):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        raise RuntimeError("cannot be made")
+
+
 def simple(config: dict[str, Any]) -> None:
     tune.report({"loss": config["lr"]})
 
@@ -191,4 +196,6 @@ def test_ray_stays_usable_after_studies_that_fail(
         monkeypatch.setattr(experiment, "most_captured", lambda: 10**12)
         with pytest.raises(ValueError, match="nothing has been run$"):
             study(tmp_path / "large", large)
+        (error,) = study(tmp_path / "unmade", Unmade, budget={"trials": 1}).trials["error"]
+        assert error.startswith("RuntimeError: cannot be made (as its worker was made), ")
     assert study(tmp_path / "good", simple).trials["status"].tolist() == ["completed"] * 4
