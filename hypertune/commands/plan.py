@@ -29,11 +29,13 @@ class Way:
         out: where the results go.
         data_dir: where the data sets lie already.
         address: the cluster to join; None where Ray starts on this machine.
+        asks_itself: whether the trainable says what a trial needs, instead of `[resources]`.
     """
 
     out: Place
     data_dir: Path | None = None
     address: str | None = None
+    asks_itself: bool = False
 
 
 def announcement(study: Study, out: Place) -> str:
@@ -60,8 +62,11 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
     yield f"search space: {_space(study)}"
     yield from _data(study, way.data_dir)
-    yield f"workers: {_workers(study, way.address)}"
-    yield f"resources of a trial: {_resources(study)}"
+    if way.asks_itself:
+        yield "workers and resources of a trial: as the trainable asks for"
+    else:
+        yield f"workers: {_workers(study, way.address)}"
+        yield f"resources of a trial: {_resources(study)}"
     yield f"would be written to {way.out}: {', '.join(OUTPUTS)}"
 
 

@@ -15,9 +15,6 @@ from hypertune.tuning import ray_internals
 NODE_DIED = "its node has died"
 """What Ray says in the error of an actor that went with its node."""
 
-NOT_MADE = "raised in its creation task"
-"""What Ray says in the error of an actor whose class has raised; the error itself is the last line."""
-
 
 class WorkerLost(RayActorError):
     """A worker was lost in a way for which Ray has an error of its own; its message says which."""
@@ -102,8 +99,6 @@ class Faults(Callback):
         if trial_id in self._short_of_memory:
             self._short_of_memory.discard(trial_id)
             return "Ray killed the worker process since its node ran out of memory"
-        if error is not None and NOT_MADE in str(error):
-            return f"{str(error).strip().splitlines()[-1].strip()} (as its worker was made)"
         if error is not None and not str(error).startswith("The actor"):
             return f"{type(error).__name__}: {one_line(str(error))}"
         return "the worker process died"
