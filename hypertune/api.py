@@ -47,6 +47,7 @@ def compare(
     metric: str | None = None,
     mode: Literal["min", "max"] | None = None,
     max_epochs: int | None = None,
+    time_attr: str | None = None,
     give_up_after: int | None = None,
     margin: float | None = None,
     until_decided: bool | None = None,
@@ -82,8 +83,11 @@ def compare(
             full trainings' worth of epochs.
         metric, mode: the reported number to optimise, and whether to `"max"` or `"min"` it.
         max_epochs: epochs (reports) of a full training; by default 10. A trial that trains longer is stopped there.
+        time_attr: the reported whole number that says how far a training is, e.g. `"epoch"`; by default the reports
+            are counted, whatever they hold.
         give_up_after: end the study if this many trials fail before any trial reports; by default 10, 0 for never.
-        resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`.
+        resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`; not where the trainable asks for its own,
+            by `tune.with_resources` or `default_resource_request`.
         options: strategy name to its options; `hypertune strategies` lists them.
         name: name of the study; by default that of the trainable.
         out: output folder, or its URL on shared storage (`s3://bucket/path`); by default a new one under
@@ -111,9 +115,9 @@ def compare(
         _check_call(data_dir, progress, {"address": address, "dashboard_host": dashboard_host, "resume": resume})
         given = {
             "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
-            "max_epochs": max_epochs, "give_up_after": give_up_after, "resources": resources, "options": options,
-            "name": name, "margin": margin, "until_decided": until_decided, "max_seeds": max_seeds,
-            "max_seconds": max_seconds,
+            "max_epochs": max_epochs, "time_attr": time_attr, "give_up_after": give_up_after, "resources": resources,
+            "options": options, "name": name, "margin": margin, "until_decided": until_decided,
+            "max_seeds": max_seeds, "max_seconds": max_seconds,
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
         changed = space is not None or any(value is not None for value in given.values())
@@ -240,6 +244,7 @@ def _essence(study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "mode": study.mode,
         "max_epochs": study.training.max_epochs,
+        "time_attr": study.training.time_attr,
         "space": study.space.parameters(),
         "options": {name: tomlable(options) for name, options in study.options.items()},
     }
@@ -277,7 +282,8 @@ def _display(study: Study, place: Place, *, shown: bool) -> AbstractContextManag
         return nullcontext()
     from hypertune.tuning.display import Progress, target_here
 
-    return Progress(study, target_here(), title=f"{study.name}: {study.outline()}; results go to {place}")
+    epoch = f"; {study.epoch()}" if study.epoch() else ""
+    return Progress(study, target_here(), title=f"{study.name}: {study.outline()}{epoch}; results go to {place}")
 
 
 def _closing(result: Result) -> Iterator[str]:

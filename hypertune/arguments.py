@@ -141,6 +141,15 @@ def _max_epochs(value: Any) -> int:
     return number
 
 
+def _time_attr(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(
+            "time_attr: the name of the reported number that says how far a training is, e.g. "
+            f'time_attr="epoch"; without it reports are counted; got {shortened(value)}'
+        )
+    return value
+
+
 def _resources(value: Any) -> dict[str, Any]:
     example = 'resources={"cpus_per_trial": 1, "gpus_per_trial": 0}'
     if isinstance(value, Resources):
@@ -242,6 +251,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "metric": _metric,
     "mode": _mode,
     "max_epochs": _max_epochs,
+    "time_attr": _time_attr,
     "give_up_after": _give_up_after,
     "margin": _margin,
     "until_decided": _until_decided,

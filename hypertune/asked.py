@@ -40,6 +40,7 @@ ELSEWHERE = {
     "direction": 'mode="min" or mode="max"',
     "n_trials": 'budget={"trials": 20}',
     "stop": "max_epochs=...",
+    "fidelity": 'time_attr="epoch", the reported number that says how far a training is',
     "seed": "seeds=[0]",
     "epochs": "max_epochs=... for one training, budget=... for a sweep",
     "trials": 'budget={"trials": 20}',
@@ -122,6 +123,11 @@ def study_of(
         ValueError: one line that names the argument and the remedy.
     """
     values = {key: READERS[key](value) for key, value in given.items() if value is not None}
+    if {"cpus_per_trial", "gpus_per_trial"} & set(values.get("resources", ())):
+        from hypertune.tuning.checks import BOTH_ASK, asks_itself
+
+        if asks_itself(trainable):
+            raise ValueError(f"resources: {BOTH_ASK}")
     if study is None:
         return _own(trainable, space, _ended(values, False))
     changed = _existing(study)
@@ -183,7 +189,7 @@ def _existing(study: Any) -> Study:
 
 
 def _replaced(study: Study, values: dict[str, Any]) -> Study:
-    training = {"max_epochs": values.pop("max_epochs")} if "max_epochs" in values else {}
+    training = {name: values.pop(name) for name in ("max_epochs", "time_attr") if name in values}
     if "resources" in values:
         values["resources"] = _with(study.resources, values["resources"])
     if "options" in values:
@@ -214,12 +220,13 @@ def _own(trainable: Any, space: Any, values: dict[str, Any]) -> Study:
         "budget": Budget(epochs=FULL_TRAININGS * max_epochs),
         "options": {},
     }
+    training = Training(trainable=_path_of(trainable), max_epochs=max_epochs, time_attr=values.pop("time_attr", None))
     asked = values.pop("resources", None) or _resources_of(trainable)
     fields = {**defaults, **values}
     check_options(fields["options"], fields["strategies"])
     return Study(
         **fields,
-        training=Training(trainable=_path_of(trainable), max_epochs=max_epochs),
+        training=training,
         space=read_space(space),
         resources=_with(Resources(), asked),
     )
@@ -229,20 +236,10 @@ def _check_trainable(trainable: Any) -> None:
     """Rejects a trainable that Ray Tune would reject only when a trial starts."""
     if not callable(trainable):
         raise ValueError(f"trainable: a function or class as tune.Tuner takes it, got {shortened(trainable)}")
-    if inspect.isclass(trainable):
-        from ray.tune import Trainable
+    from hypertune.tuning.checks import check_trainable
 
-        if not issubclass(trainable, Trainable):
-            raise ValueError(f"trainable: the class {trainable.__name__} must be derived from ray.tune.Trainable")
-        return
-    try:
-        inspect.signature(trainable).bind({})
-    except TypeError:
-        raise ValueError(
-            f"trainable: {_name_of(trainable)} must take one argument, the configuration: def train(config)"
-        ) from None
-    except ValueError:
-        return  # a callable without a signature that Python can read
+    with as_arguments():
+        check_trainable(trainable, _name_of(trainable))
 
 
 def _with(resources: Resources, changes: Mapping[str, Any]) -> Resources:
@@ -266,10 +263,10 @@ def _path_of(trainable: Any) -> str:
 
 
 def _resources_of(trainable: Any) -> dict[str, float]:
-    """The resources that `tune.with_resources` attached to the trainable."""
+    """What `tune.with_resources` asks for, all bundles together, where it is the same for all trials."""
     asked = getattr(trainable, "_resources", None)
     asked = getattr(asked, "required_resources", asked)
     if not isinstance(asked, Mapping):
         return {}
-    amounts = {key.lower(): amount for key, amount in asked.items()}
-    return {"cpus_per_trial": amounts.get("cpu", 0), "gpus_per_trial": amounts.get("gpu", 0)}
+    cpus, gpus = asked.get("CPU", 0), asked.get("GPU", 0)
+    return {"cpus_per_trial": cpus, "gpus_per_trial": gpus} if cpus or gpus else {}

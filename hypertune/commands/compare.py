@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def compare(arguments: argparse.Namespace) -> int:
 def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
     """Prints the plan, after the same checks that a real run starts with."""
     from hypertune.training.registry import resolve
-    from hypertune.tuning.checks import check
+    from hypertune.tuning.checks import asks_itself, check
 
     if resumes:
         rows = records.read(way.out).sweeps
@@ -58,10 +59,11 @@ def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
         finished = {key for key, done in begun.items() if done}
         lines = left_lines(study, way.out, finished, set(begun))
     else:
-        check(study, resolve(study.training.trainable))
+        trainable = resolve(study.training.trainable)
+        check(study, trainable)
         if isinstance(way.out, Path):
             folder.check_free(way.out)
-        lines = plan_lines(study, way)
+        lines = plan_lines(study, dataclasses.replace(way, asks_itself=asks_itself(trainable)))
     for line in lines:
         print(line)
     return DONE

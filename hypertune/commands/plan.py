@@ -29,18 +29,21 @@ class Way:
         out: where the results go.
         data_dir: folder that already has the data sets.
         address: the cluster to join; None where Ray starts on this machine.
+        asks_itself: whether the trainable says what a trial needs, instead of `[resources]`.
     """
 
     out: Place
     data_dir: Path | None = None
     address: str | None = None
+    asks_itself: bool = False
 
 
 def announcement(study: Study, out: Place) -> str:
     """One line that says what is about to run."""
     size = extent(study)
     more = f", then {size.retrainings:,} retrainings" if size.retrainings else ""
-    return f"{study.name}: {study.outline()}: {_amount(size)}{more}; results go to {out}"
+    epoch = f"; {study.epoch()}" if study.epoch() else ""
+    return f"{study.name}: {study.outline()}: {_amount(size)}{more}{epoch}; results go to {out}"
 
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
@@ -52,14 +55,18 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     else:
         yield f"strategies: {', '.join(study.strategies)}"
         yield f"seeds: {', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
-    yield f"budget: {study.budget} per sweep, a full training has {study.training.max_epochs} epochs"
+    epoch = f"; {study.epoch()}" if study.epoch() else ""
+    yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training{epoch}"
     yield f"in all: {_amount(size)}"
     if size.retrainings:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
     yield f"search space: {_space(study)}"
     yield from _data(study, way.data_dir)
-    yield f"workers: {_workers(study, way.address)}"
-    yield f"resources of a trial: {_resources(study)}"
+    if way.asks_itself:
+        yield "workers and resources of a trial: as the trainable asks for"
+    else:
+        yield f"workers: {_workers(study, way.address)}"
+        yield f"resources of a trial: {_resources(study)}"
     yield f"would be written to {way.out}: {', '.join(OUTPUTS)}"
 
 

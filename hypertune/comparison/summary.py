@@ -41,7 +41,13 @@ def hyperparameters(records: Records) -> list[str]:
     """The columns of `experiment_summary` that say what a configuration is."""
     if records.study.design is not None:
         return [factor.name for factor in records.study.factors()]
-    return ["strategy", "epochs", *(p.key for p in records.study.space.parameters())]
+    return ["strategy", "epochs", *(_called(p.key, records) for p in records.study.space.parameters())]
+
+
+def _called(name: str, records: Records) -> str:
+    """A hyperparameter's column: its name, unless the summary has another column of that name."""
+    own = ("strategy", "epochs", "runs", "low", "high", "sd", "lost", *COSTS, records.study.metric)
+    return f"config/{name}" if name in own else name
 
 
 def _cells(records: Records) -> pd.DataFrame:
@@ -77,7 +83,7 @@ def _trials(records: Records) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "first_started_at": trials["started_at"], "strategy": trials["strategy"], "epochs": trials["epochs"],
-            **{str(name).removeprefix("config/"): column for name, column in config.items()},
+            **{_called(str(name).removeprefix("config/"), records): column for name, column in config.items()},
             "runs": 1, "lost": lost, metric: trials[metric].astype(float), "low": math.nan, "high": math.nan,
             "sd": math.nan, SECONDS: trials["train_s"].astype(float),
             PARAMETERS: trials["trial_id"].map(weights(records)).astype(float),

@@ -48,6 +48,7 @@ def strategy_sentences(assessment: Assessment) -> list[str]:
             _against_random,
             _more_seeds,
             _basis,
+            _extended,
             _speed,
             _optimism,
             _found_nothing,

@@ -41,6 +41,12 @@ def kind_of(error: str) -> str:
     return error
 
 
+def one_line(text: str, most: int = 500) -> str:
+    """A message of several lines as one, of at most so many characters."""
+    line = " | ".join(part for raw in text.splitlines() if (part := " ".join(raw.split())))
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
 class Failures:
     """Counts failures by kind from the journal's events."""
 

@@ -180,7 +180,8 @@ def _upper_range(curves: pd.DataFrame, metric: str) -> list[float] | None:
 def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     """The value of every trial in the order in which the sweeps tried them, one panel per strategy."""
     metric = records.study.metric
-    trials = records.trials.assign(number=records.trials.groupby(["strategy", "seed"], sort=False).cumcount() + 1)
+    trials = records.trials
+    number = trials.groupby(["strategy", "seed"], sort=False).cumcount() + 1
     trials = trials[np.isfinite(trials[metric].astype(float))]
     trials = trials[even_choice(len(trials))]
     names = [name for name in records.study.strategies if (trials["strategy"] == name).any()]
@@ -194,7 +195,7 @@ def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
             if rows.empty:
                 continue
             chart.add_scatter(
-                x=rows["number"], y=rows[metric], mode="markers", name=status, legendgroup=status, row=row, col=col,
+                x=number[rows.index], y=rows[metric], mode="markers", name=status, legendgroup=status, row=row, col=col,
                 customdata=[[plain(t)] for t in rows["trial_id"]],
                 marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7, "line": line},
                 hovertemplate="%{customdata[0]}: %{y}<extra></extra>",

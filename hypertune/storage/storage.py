@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 Place = str | Path
 """A folder on this machine, or the URL of one on shared storage."""
@@ -33,10 +33,13 @@ def as_place(text: str) -> Place:
     """Converts text to a place: a URL stays text, since `Path` would turn `s3://` into `s3:/`.
 
     Raises:
-        ValueError: for a URL that contains credentials.
+        ValueError: for a URL that holds credentials, or names another machine's folder.
     """
-    if text.startswith("file://"):
-        return Path(urlsplit(text).path)
+    if text.startswith("file:/"):
+        parts = urlsplit(text)
+        if parts.netloc not in ("", "localhost"):
+            raise ValueError(f"{text}: names a machine, {parts.netloc}; of a folder of this one write file:///FOLDER")
+        return Path(unquote(parts.path))
     return Storage(text).url if is_url(text) else Path(text).expanduser()
 
 

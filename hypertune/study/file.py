@@ -66,6 +66,9 @@ class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """Seed of both splits; the same for all sweeps, so that they are judged on the same images."""
     max_epochs: Positive = 10
     """Epochs of a full training."""
+    time_attr: str | None = None
+    """The number reported by your own trainable that says how far it is, as in Ray Tune's schedulers; without, each
+    report is one epoch."""
     steps_per_epoch: Positive | None = None
     """Batches per epoch of the built-in models; by default one pass over the training data."""
     config: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from hypertune.space.space import Space
 from hypertune.study.design import EPOCHS, Design, Factor
 from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
 from hypertune.study.hypotheses import Hypothesis, Parser
+from hypertune.study.metrics import column
 
 UNTIL_DECIDED = "until decided"
 """In place of a number of seeds: as many as it takes, and at most `max_seeds`."""
@@ -43,7 +44,7 @@ class Study:
     """One sweep per strategy and seed; with `until_decided` those that there may be at most."""
     budget: Budget
     metric: str
-    """Name of the reported number that the strategies optimise and the comparison judges."""
+    """Name of the reported number that the strategies optimise and the comparison judges; as the tables' column."""
     mode: Literal["min", "max"]
     training: Training
     space: Space
@@ -69,6 +70,7 @@ class Study:
     """What is logged of every trial besides the records."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", column(self.metric))
         if not NAME.fullmatch(self.name):
             raise ValueError(f"study.name: letters, digits, '.', '_' and '-' only, got {self.name!r}")
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
@@ -115,6 +117,12 @@ class Study:
         if margin is None:
             margin = MARGIN_OF_ACCURACY if self.metric.rsplit("/")[-1].endswith("accuracy") else 0.0
         return margin or None
+
+    def epoch(self) -> str:
+        """What counts as an epoch of a trainable of one's own; empty for the built-in ones."""
+        if self.training.dataset is not None:
+            return ""
+        return f"{self.training.time_attr} as reported counts" if self.training.time_attr else "one report is one epoch"
 
     def factors(self) -> tuple[Factor, ...]:
         """The factors of the design; empty without one."""

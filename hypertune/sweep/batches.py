@@ -23,7 +23,7 @@ def batch_s(workers: int) -> float:
 
 
 class Batches:
-    """The epochs granted to running trials beyond their current one.
+    """The epochs that running trials have been granted beyond the next report of each of them.
 
     Args:
         workers: trials that can run at the same time.
@@ -33,19 +33,19 @@ class Batches:
     def __init__(self, workers: int, max_epochs: int) -> None:
         self._workers, self._max_epochs = workers, max_epochs
         self._ahead: dict[str, int] = {}
-        self._step = 1
-        """The largest number of epochs seen from one report to the next."""
+        self.step = 1
+        """Epochs from one report to the next, the most that were seen."""
         self.under_way = 0
 
     def grant(self, trial_id: str, state: TrialState, *, decision: float, room: float) -> int:
-        """The number of reports that the trial may send together next; their epochs are charged now.
+        """How many reports the trial may send together next; the epochs of all but the first are charged from now on.
 
         Args:
             decision: the next epoch at which the scheduler may answer with anything but CONTINUE.
             room: epochs that may still be started, before subtracting those granted to this trial.
         """
-        reports = max(1, int(self._epochs(state, decision, room) // self._step))
-        self._ahead[trial_id] = reports * self._step - 1
+        reports = max(1, int(self._epochs(state, decision, room) // self.step))
+        self._ahead[trial_id] = (reports - 1) * self.step
         self.under_way += self._ahead[trial_id]
         return reports
 
@@ -59,12 +59,20 @@ class Batches:
         return float(min(decision - state.epochs, self._max_epochs - state.epochs, quick, share))
 
     def reported(self, trial_id: str, epochs: int) -> None:
-        """Subtracts granted epochs that have been trained."""
-        self._step = max(self._step, epochs)
+        """That many of the granted ones have been trained."""
+        self.step = max(self.step, epochs)
         ahead = self._ahead.get(trial_id)
         if ahead:
             self._ahead[trial_id] = max(ahead - epochs, 0)
             self.under_way += self._ahead[trial_id] - ahead
+
+    def in_flight(self, running: int) -> int:
+        """Epochs that so many running trials train now, and have been granted."""
+        return running * self.step + self.under_way
+
+    def most(self, trial_id: str, epochs: int, room: float) -> float:
+        """The last epoch that a running trial may report next: its training or the budget ends there."""
+        return min(self._max_epochs, epochs + room + self.step + self._ahead.get(trial_id, 0))
 
     def forget(self, trial_id: str) -> None:
         """Drops the remaining granted epochs of a trial that has ended."""

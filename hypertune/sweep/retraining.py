@@ -97,7 +97,10 @@ class Retraining:
         return STOP if report.epoch >= self._jobs[trial.trial_id].incumbent.epochs else CONTINUE
 
     def ended(self, trial: Trial, view: View) -> None:
-        self._tell(trial.trial_id, "completed")
+        if trial.trial_id in self._last:
+            self._tell(trial.trial_id, "completed")
+        else:
+            self.failed(trial, "reported nothing", view)
 
     def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
         self._tell(trial.trial_id, "failed", error=error, **facts)

@@ -1,12 +1,11 @@
 """A sweep: one strategy run once with one seed, as a state machine independent of Ray's driver and of clocks.
 
-`tuning` drives it in real time, `simulation` in virtual time, and a resume by replaying the journal. Only this module
-decides what a strategy is told, what it is charged, and when it has to stop.
-
-A scheduler compares trials by the metric **at** an epoch, as in the papers of ASHA and HyperBand. A searcher receives,
-at a trial's end, the **best** value over the trial's epochs, since the comparison judges that value and a checkpoint
-would keep it. Failed and diverged trials are reported to both as errors. A scheduler may also ask for trials that
-start from another trial's checkpoint (`Fork`); the searcher is not told of those.
+`tuning` drives it in real time, `simulation` in virtual time, and a resumed study by replaying its journal; what a
+strategy is told, what it is charged and when it has to stop is decided here and nowhere else. A scheduler compares
+trials by the metric **at** an epoch, as the papers of ASHA and HyperBand do; a searcher is told, at a trial's end, the
+**best** value over its epochs, since that is what the comparison judges and what a checkpoint would keep. Failed and
+diverged trials are reported to both as errors. A scheduler may also ask for trials of its own, which go on from another
+trial's checkpoint (`Fork`); the searcher hears nothing of those.
 """
 
 from __future__ import annotations
@@ -71,10 +70,12 @@ class Sweep:
         """Epochs that may still be started, less those in flight; infinite for other budgets."""
         budget = self.study.budget
         if budget.epochs is not None:
-            return budget.epochs - self.spent_epochs - len(self.running) - self.batches.under_way
-        if budget.seconds is not None and self.wall_s() >= budget.seconds:
-            return 0
-        return math.inf
+            return budget.epochs - self.spent_epochs - self.batches.in_flight(len(self.running))
+        return 0 if budget.seconds is not None and self.wall_s() >= budget.seconds else math.inf
+
+    def full(self) -> bool:
+        """Whether there is no room for another report."""
+        return self.room() < self.batches.step
 
     def suggest(self, view: View) -> tuple[str, Config] | None:
         """The id and configuration of the next trial, or None if none should start now.
@@ -85,7 +86,7 @@ class Sweep:
         Raises:
             CheckpointMissing: if the parent of a fork left no checkpoint.
         """
-        if self.closed or len(self.running) >= self.workers or self.room() < 1:
+        if self.closed or len(self.running) >= self.workers or self.full():
             return None
         fork = self.fork(view)
         if fork is None and self.promoted(view):
@@ -103,10 +104,10 @@ class Sweep:
         # A searcher that waits for results while nothing is running would wait forever.
         if config == "FINISHED" or (config is None and not self.running):
             self.close(view)
-        if not isinstance(config, dict):
-            return None
-        self.start(trial_id, config)
-        return trial_id, config
+        if isinstance(config, dict):
+            self.start(trial_id, config)
+            return trial_id, config
+        return None
 
     def start(self, trial_id: str, config: Config, fork: Fork | None = None) -> None:
         """Registers a suggestion or a fork, which counts as running from now on."""
@@ -117,8 +118,9 @@ class Sweep:
             state.epochs, state.train_s = saved.epoch, saved.elapsed_s
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
         self.running.add(trial_id)
-        facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
-        self._tell("trial", **self._who, trial_id=trial_id, config=config, **facts)
+        self._tell(
+            "trial", **self._who, trial_id=trial_id, config=config, **facts, wall_s=self.wall_s(), at=self.stamp()
+        )
 
     def fork(self, view: View) -> Fork | None:
         """The next fork that the scheduler asks for, the same one until it has been added; None if there is none."""
@@ -130,23 +132,21 @@ class Sweep:
         return self.trials[trial_id].origin
 
     def told(self, trial_id: str) -> dict[str, Any]:
-        """Settings for a worker: the sweep's seed, the same for all trials, so that a configuration has one curve."""
+        """What a worker is told: the sweep's seed for all trials, so that a configuration always gives one curve."""
         return {"seed": self.seed}
 
     def added(self, trial: Trial, view: View) -> None:
         """Tells the scheduler that the driver has created a suggested trial."""
         self._timed(self.scheduler.on_trial_add, view, trial)
 
-    def promoted(self, view: View) -> Trial | None:
-        """A paused trial that the scheduler promotes, or None."""
-        if not self.paused:
-            return None
-        trial = self._timed(self.scheduler.choose_trial_to_run, view)
+    def promoted(self, view: View) -> Any | None:
+        """A paused trial that the scheduler wants to go on, or None."""
+        trial = self._timed(self.scheduler.choose_trial_to_run, view) if self.paused else None
         return trial if trial and trial.trial_id in self.paused else None
 
-    def choose(self, view: View) -> Trial | None:
-        """The promoted trial to start next, which then counts as running, or None."""
-        if self.room() < 1 or len(self.running) >= self.workers or self.fork(view):
+    def choose(self, view: View) -> Any | None:
+        """The trial to start next: a promoted one, which counts as running from now on, or None."""
+        if self.full() or len(self.running) >= self.workers or self.fork(view):
             return None
         trial = self.promoted(view)
         if trial is not None:
@@ -179,12 +179,15 @@ class Sweep:
         if report.epoch <= state.epochs:
             # Trained again after a restart, so already recorded, charged and judged.
             return PAUSE if state.status == "paused" and report.epoch == state.epochs else CONTINUE
+        most = self.batches.most(trial.trial_id, state.epochs, self.room())
+        if report.epoch > most:  # its own count jumps beyond what it may train: it is charged up to there
+            self.ended(trial, view, status="stopped", spent=max(int(most) - state.epochs, 0))
+            return STOP
         self._take_in(trial.trial_id, state, report)
-        if report.diverged(self.study.metric):
+        if report.diverged(self.study.metric, built_in=self.study.training.dataset is not None):
             return self._end(trial, "diverged", view)
-        epoch = report.epoch
-        result = {**report.metrics, "epoch": epoch, "training_iteration": epoch, "trial_id": trial.trial_id}
-        state.last = result
+        told = {"epoch": report.epoch, "training_iteration": report.epoch, "trial_id": trial.trial_id}
+        state.last = result = {**report.metrics, **told}
         decision = self._timed(self.scheduler.on_trial_result, view, trial, result)
         if state.origin is None:
             self._timed(self.searcher.on_trial_result, trial.trial_id, result)
@@ -217,31 +220,34 @@ class Sweep:
             state.status = "paused"
             self._tell("pause", trial_id=trial.trial_id, wall_s=self.wall_s())
             return decision
-        # This trial still counts as running, so its own next epoch is the one that must fit.
-        if self.room() + (self.study.budget.epochs is not None) < 1:
+        # This trial's own next epoch is the one that has to fit: it still stands among the running ones.
+        if self.room() < (0 if self.study.budget.epochs else 1):
             return self._end(trial, "stopped", view)
         return CONTINUE
 
     def checkpointed(self, trial_id: str, path: str) -> None:
-        """Notes that a trial's state was saved at `path`; ignores trials of other sweeps."""
-        state = self.trials.get(trial_id)
-        if state is None:
+        """A trial's state has been saved at `path`; ignored if the trial is none of this sweep."""
+        if (state := self.trials.get(trial_id)) is None:
             return
         if state.status in ("running", "paused"):
             self.saves.add(trial_id, Checkpoint(path, state.epochs, state.train_s))
         self._tell("checkpoint", trial_id=trial_id, path=path, epoch=state.epochs, elapsed_s=state.train_s)
 
-    def ended(self, trial: Trial, view: View) -> None:
-        """Ends a trial that finished by itself, or was stopped from outside while paused or running."""
-        status = {"running": "completed", "paused": "stopped"}.get(self.trials[trial.trial_id].status)
-        if status:
-            self._end(trial, status, view)
+    def ended(self, trial: Trial, view: View, *, status: str = "", spent: int = 0) -> None:
+        """A trial finished by itself, or was stopped from outside while paused or running."""
+        state, within = self.trials[trial.trial_id], f" within the {spent} epochs that it may train" if spent else ""
+        status = status or {"running": "completed", "paused": "stopped"}.get(state.status, "")
+        if status and not state.reported:
+            self.failed(trial, f"reported nothing{within}", view, spent=max(spent, 1))
+        elif status:
+            self.spent_epochs += spent
+            self._end(trial, status, view, **({"spent": spent} if spent else {}))
 
-    def failed(self, trial: Trial, error: str, view: View, **facts: Any) -> None:
-        """Ends a trial that raised or whose worker died for good; its current epoch is charged to the budget."""
+    def failed(self, trial: Trial, error: str, view: View, *, spent: int = 1, **facts: Any) -> None:
+        """A trial raised or its worker died for good; the epoch it was in is charged to the budget."""
         if self.trials[trial.trial_id].status in ("running", "paused"):
-            self.spent_epochs += 1
-            self._end(trial, "failed", view, error=error, spent=1, **facts)
+            self.spent_epochs += spent
+            self._end(trial, "failed", view, error=error, spent=spent, **facts)
 
     def _end(self, trial: Trial, status: str, view: View, **facts: Any) -> str:
         trial_id, state = trial.trial_id, self.trials[trial.trial_id]
@@ -253,12 +259,10 @@ class Sweep:
         self.batches.forget(trial_id)
         self._tell("end", trial_id=trial_id, status=status, at=self.stamp(), wall_s=self.wall_s(), **facts)
         lost = status in ("failed", "diverged") or state.best is None
-        if lost:
-            self._timed(self.scheduler.on_trial_error, view, trial)
-        elif was_running:
-            self._timed(self.scheduler.on_trial_complete, view, trial, state.last)
+        if lost or not was_running:
+            self._timed(self.scheduler.on_trial_error if lost else self.scheduler.on_trial_remove, view, trial)
         else:
-            self._timed(self.scheduler.on_trial_remove, view, trial)
+            self._timed(self.scheduler.on_trial_complete, view, trial, state.last)
         if state.origin is None:
             result = None if lost else {**state.last, self.study.metric: state.best}
             self._timed(self.searcher.on_trial_complete, trial_id, result, lost)
@@ -277,10 +281,8 @@ class Sweep:
                 self._timed(close, view)
 
     def drained(self, view: View) -> bool:
-        """Whether nothing is running and nothing may be started any more."""
-        if self.running:
-            return False
-        return self.room() < 1 or (self.closed and self.promoted(view) is None)
+        """Whether nothing runs and nothing may be started any more."""
+        return not self.running and (self.full() or (self.closed and self.promoted(view) is None))
 
     def finish(self) -> None:
         """Closes the ledger."""

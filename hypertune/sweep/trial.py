@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hypertune.records.failures import one_line
 from hypertune.space.space import Config
 
 
@@ -91,6 +93,11 @@ class TrialState:
     status: str = "running"
     """`running`, `paused`, or one of the final statuses."""
 
+    @property
+    def reported(self) -> bool:
+        """Whether it has reported anything itself."""
+        return self.epochs > (self.origin.epoch if self.origin else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -109,11 +116,13 @@ class Report:
             MetricMissing: if the metric is not reported.
         """
         if metric not in self.metrics:
-            known = ", ".join(sorted(self.metrics)) or "nothing"
-            raise MetricMissing(f"study.metric: {metric!r} is not reported; the trainable reports {known}")
+            known = one_line(", ".join(sorted(self.metrics))) or "nothing"
+            close = difflib.get_close_matches(metric, self.metrics, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise MetricMissing(f"study.metric: {metric!r} is not reported{hint}; the trainable reports {known}")
         return float(self.metrics[metric])
 
-    def diverged(self, metric: str) -> bool:
-        """Whether the metric or any reported loss is not a finite number."""
-        losses = [name for name in self.metrics if name.endswith("loss")]
+    def diverged(self, metric: str, *, built_in: bool = False) -> bool:
+        """Whether the metric is not a finite number, or, of a built-in trainable, the loss it trains on."""
+        losses = ("train_loss",) if built_in and "train_loss" in self.metrics else ()
         return not all(math.isfinite(self.metrics[name]) for name in (metric, *losses))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ FLUSH_S = 5.0
 """Minimal seconds between two writes for a running trial; each is a database transaction."""
 STATES = {"completed": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "diverged": "FAILED"}
 LONGEST = 6000
-"""Maximal length of a parameter in MLflow."""
+"""Characters of a parameter that MLflow takes."""
+LONGEST_NAME = 250
 
 
 class MLflow:
@@ -42,8 +44,9 @@ class MLflow:
 
         self._run(trial_id)
         now = int(time.time() * 1000)
-        # MLflow's SQLite store rejects infinity; the status shows that a trial diverged.
-        self._waiting[trial_id] += [Metric(k, v, now, epoch) for k, v in metrics.items() if not math.isinf(v)]
+        # MLflow's SQLite store takes no infinity; a diverged trial is told by its status.
+        finite = {_name(name): value for name, value in metrics.items() if not math.isinf(value)}
+        self._waiting[trial_id] += [Metric(name, value, now, epoch) for name, value in finite.items()]
         if time.monotonic() >= self._due[trial_id]:
             self._flush(trial_id)
 
@@ -87,6 +90,12 @@ class MLflow:
             "study": self.facts.study.name,
         }
         run = self.client.create_run(self.experiment, run_name=trial_id, tags=tags)
-        params = [Param(name, str(value)[:LONGEST]) for name, value in self.facts.flat(trial_id).items()]
+        params = [Param(_name(name), str(value)[:LONGEST]) for name, value in self.facts.flat(trial_id).items()]
         self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
+
+
+def _name(name: str) -> str:
+    """A name as MLflow takes it, which is a path of letters, digits and few signs."""
+    parts = re.sub(r"[^\w.\- :/]", "_", name)[:LONGEST_NAME].split("/")
+    return "/".join(part for part in parts if part.strip(". ")) or "_"

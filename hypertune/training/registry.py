@@ -30,7 +30,10 @@ def resolve(name: str) -> Trainable:
     if ":" not in name:
         close = difflib.get_close_matches(name, plugins, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(plugins))}"
-        raise ValueError(f"training.trainable: unknown trainable {name!r}; {hint}, or give package.module:attribute")
+        raise ValueError(
+            f"training.trainable: unknown trainable {name!r}; {hint}, or give package.module:attribute; in "
+            "Python also the function or class itself, whatever name Ray Tune has registered it by"
+        )
     return _import(name)
 
 

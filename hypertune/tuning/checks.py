@@ -9,7 +9,7 @@ from typing import Any
 from hypertune.space.space import Categorical, Config, Space
 from hypertune.strategies import registry
 from hypertune.strategies.checks import check_names, check_strategies
-from hypertune.study.study import Study
+from hypertune.study.study import Resources, Study
 from hypertune.tracking import tracker
 
 TrainableLike = type | Callable[..., Any]
@@ -23,11 +23,37 @@ def check(study: Study, trainable: TrainableLike) -> None:
         ValueError: one line naming the key and the remedy.
     """
     check_names(study)
+    check_trainable(trainable, study.training.trainable)
     tracker.check(study)
     _check_data(study, trainable)
     _check_hyperparameters(study, trainable)
     check_strategies(study)
     _check_checkpoints(study, trainable)
+    _check_resources(study, trainable)
+
+
+def check_trainable(trainable: TrainableLike, name: str) -> None:
+    """Refuses what Ray Tune would refuse only once a trial starts.
+
+    Raises:
+        ValueError: one line naming the key and the remedy.
+    """
+    if inspect.isclass(trainable):
+        from ray.tune import Trainable  # whose import takes a second, and has been paid for by the class
+
+        if not issubclass(trainable, Trainable):
+            raise ValueError(
+                f"training.trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
+            )
+        return
+    try:
+        inspect.signature(trainable).bind({})
+    except TypeError:
+        raise ValueError(
+            f"training.trainable: {name} has to take one argument, the configuration: def train(config)"
+        ) from None
+    except ValueError:
+        return  # a callable that Python knows no signature of
 
 
 def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
@@ -35,15 +61,15 @@ def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
     check_config = getattr(trainable, "check_config", None)
     if check_config is None:
         return
-    for config in _corners(study.space):
+    for config in corners(study.space):
         try:
             check_config({**study.training.config, **config})
         except ValueError as error:
             raise ValueError(f"space or training.config: {error}") from None
 
 
-def _corners(space: Space) -> Iterator[Config]:
-    """Configurations that together cover every option of every choice and both ends of every domain."""
+def corners(space: Space) -> Iterator[Config]:
+    """Configurations that between them have every option of every choice, and every domain at both ends."""
     options = [len(p.domain.options) for p in space.parameters() if isinstance(p.domain, Categorical)]
     for turn in range(max([2, *options])):
         yield space.resolve(
@@ -69,6 +95,33 @@ def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
             )
 
 
+def _check_resources(study: Study, trainable: TrainableLike) -> None:
+    """Refuses `[resources]` beside what the trainable asks for itself, unless both are the same."""
+    if not asks_itself(trainable):
+        return
+    own, default = getattr(trainable, "_resources", None), Resources()
+    totals = getattr(own, "required_resources", {})
+    asked = (study.resources.cpus_per_trial, study.resources.gpus_per_trial)
+    if asked not in (
+        (default.cpus_per_trial, default.gpus_per_trial),
+        (totals.get("CPU", 0), totals.get("GPU", 0)),
+    ):
+        raise ValueError(f"resources: {BOTH_ASK}")
+
+
+def asks_itself(trainable: Any) -> bool:
+    """Whether the trainable says what a trial needs: by `tune.with_resources`, or as a class."""
+    if not inspect.isclass(trainable):
+        return getattr(trainable, "_resources", None) is not None
+    from ray.tune import Trainable
+
+    own = getattr(trainable, "default_resource_request", Trainable.default_resource_request)
+    return getattr(own, "__func__", own) is not Trainable.default_resource_request.__func__  # type: ignore[attr-defined]
+
+
+BOTH_ASK = "the trainable asks for its own (tune.with_resources or default_resource_request); leave one of the two out"
+
+
 def _check_data(study: Study, trainable: TrainableLike) -> None:
     needs_data = getattr(trainable, "needs_data", False)
     if study.training.steps_per_epoch is not None and not needs_data:
@@ -76,6 +129,8 @@ def _check_data(study: Study, trainable: TrainableLike) -> None:
             f"training.steps_per_epoch: only for the built-in models; {study.training.trainable} defines its own "
             "epochs; leave it out"
         )
+    if study.training.time_attr is not None and needs_data:
+        raise ValueError("training.time_attr: is for a trainable of your own; the built-in models report their epochs")
     for key in ("image_size", "channels", "test_fraction"):
         if getattr(study.training, key) is not None and not needs_data:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Checkpoint
@@ -35,10 +36,15 @@ NO_PLACE_S = 3.0
 
 
 class StudySearch(SearchAlgorithm):
-    """Hands out the queue's trials, after the warm-up trials."""
+    """Hands out the queue's trials, warm-up first.
 
-    def __init__(self, queue: Queue, warm: int) -> None:
-        self.queue = queue
+    Args:
+        warm: trials that only start a process.
+        place: what a trial of a configuration asks Ray for; of None, one that only starts a process.
+    """
+
+    def __init__(self, queue: Queue, warm: int, place: Callable[[Mapping[str, Any] | None], Any]) -> None:
+        self.queue, self._place = queue, place
         self._to_warm = warm
         self._warming: set[str] = set()
         self._spec: dict[str, Any] = {}
@@ -67,14 +73,15 @@ class StudySearch(SearchAlgorithm):
         return waiting
 
     def make_trial(self, trial_id: str, config: dict[str, Any], saved: Saved | None = None) -> Trial:
-        """Creates a Ray Tune trial, restored from `saved` if given."""
+        """A Ray Tune trial, to go on from `saved` if given."""
+        own = {name: value for name, value in config.items() if name != RESERVED}
         trial = Trial(
             self._spec["run"],
             config=config,
             trial_id=trial_id,
             experiment_tag=trial_id,
             evaluated_params={},
-            placement_group_factory=self._spec.get("resources_per_trial"),
+            placement_group_factory=self._place(own or None),
             checkpoint_config=self._spec.get("checkpoint_config"),
             restore_path=saved.path if saved else None,
             trial_name_creator=lambda trial: trial.trial_id,
@@ -136,11 +143,7 @@ class StudyScheduler(TrialScheduler):
             return str(
                 TrialScheduler.STOP if self._all_warm(tune_controller, trial.trial_id) else TrialScheduler.CONTINUE
             )
-        try:
-            return self.queue.report(trial, to_report(result))
-        except StudyError as error:
-            self.queue.abort(str(error))
-            return str(TrialScheduler.STOP)
+        return self.queue.report(trial, to_report(result, self.queue.metric))
 
     def _all_warm(self, tune_controller: Any, trial_id: str) -> bool:
         """Whether every worker is up, except those that the cluster cannot start.

@@ -73,6 +73,7 @@ class Connected:
     workers: int
     trainable: Any
     data: Any
+    placement: Any
 
 
 def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Outcome:
@@ -112,7 +113,11 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
             url = connect.connect(circumstances.address, circumstances.dashboard_host, metadata=_job_metadata(study))
             if work.storage is None:
                 connect.check_shared(work.folder)
-            return Connected(url, connect.workers(study.resources), *preparing.result())
+            trainable, data = preparing.result()
+            from hypertune.tuning.placement import Placement
+
+            placement = Placement(study, trainable)
+            return Connected(url, placement.workers(), trainable, data, placement)
         except BaseException:
             reading.stop()  # otherwise leaving the block would wait for the last image
             raise
@@ -147,7 +152,7 @@ def _run(
     from hypertune.tuning import experiment
     from hypertune.tuning.metrics import Publisher
     from hypertune.tuning.pruning import Pruner
-    from hypertune.tuning.queue import Queue
+    from hypertune.tuning.queue import Hope, Queue
     from hypertune.tuning.ray_internals import logs_folder
     from hypertune.tuning.stages import Stages
     from hypertune.tuning.watchdog import INTERRUPTED, end_process
@@ -161,7 +166,8 @@ def _run(
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
     asking = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place, ask=circumstances.ask)
     stages = asking.plan()
-    queue = Queue(stages, constants=study.training.config, told=_told(study), give_up_after=_patience(study, recorder))
+    hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
+    queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
     runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
 
@@ -176,7 +182,7 @@ def _run(
     ending = experiment.Ending(interrupted=False)
     try:
         if stages:
-            trained = experiment.Trained(connected.trainable, data, workers)
+            trained = experiment.Trained(connected.trainable, data, workers, connected.placement)
             ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck)
         if queue.gave_up:
             emit({"event": "gave_up", "at": now()})
@@ -208,16 +214,12 @@ def _plan_of(study: Study, recorder: Recorder) -> Event | None:
     return {"event": "planned", "plan": planned, **({"before": before} if before else {}), "at": now()}
 
 
-def _patience(study: Study, recorder: Recorder) -> int:
-    """How many trials may fail before any trial reports; unlimited once one has reported."""
-    reported = any(event["event"] == "epoch" for event in recorder.past)
-    return 0 if reported else study.give_up_after
-
-
 def _told(study: Study) -> dict[str, Any]:
     """Settings for every trial's worker, in addition to those of its stage."""
     threads = max(int(study.resources.cpus_per_trial), 1)
-    told: dict[str, Any] = {"max_epochs": study.training.max_epochs, "threads": threads}
+    told: dict[str, Any] = {"max_epochs": study.training.max_epochs, "threads": threads, "metric": study.metric}
+    if study.training.time_attr is not None:
+        told["time_attr"] = study.training.time_attr
     if study.training.steps_per_epoch is not None:
         told["steps_per_epoch"] = study.training.steps_per_epoch
     return told

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune import CheckpointConfig
 from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 
+from hypertune.records.failures import one_line
 from hypertune.storage.files import write_atomically
 from hypertune.storage.storage import RUN, Storage
 from hypertune.storage.workspace import tell_user
@@ -23,10 +24,10 @@ from hypertune.tuning.faults import Faults
 from hypertune.tuning.housekeeping import ForgetEnded
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
-from hypertune.tuning.placement import placed
+from hypertune.tuning.placement import Placement
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
-from hypertune.tuning.ray_internals import missing, release, without_telemetry
+from hypertune.tuning.ray_internals import missing, most_captured, release, without_telemetry
 from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
 
@@ -120,10 +121,10 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
     keep = reusable(trainable)
     worker = make_worker(trainable, name=study.name)
-    resources = study.resources
-    warm = _useful(study, workers) if keep else 0
-    search, faults = StudySearch(queue, warm), Faults(resources.epoch_timeout_s)
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours prints what happens and also handles SIGTERM
+    warm = _useful(study, workers) if keep and not trained.placement.varies else 0
+    _check_sendable(worker)
+    search, faults = StudySearch(queue, warm, trained.placement.of), Faults(study.resources.epoch_timeout_s)
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
     scheduler = StudyScheduler(queue, search, faults, workers, warm)
     trouble = None
     try:
@@ -136,7 +137,6 @@ def run(
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=keep,
-                resources_per_trial=placed(resources),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=NoReporter(),
                 callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
@@ -148,6 +148,7 @@ def run(
         let_go_of_ray()
         trouble = ray_died(str(watchdog.reason))
     except StudyError:
+        release(queue.view.controller)
         raise
     except Exception as error:
         release(queue.view.controller)
@@ -167,11 +168,13 @@ class Trained:
         trainable: a Ray Tune trainable, class or function.
         data: passed to it through Ray's object store, once per node and never copied per trial; None if it has its own.
         workers: trials that the cluster can run at the same time.
+        placement: what each trial asks Ray for.
     """
 
     trainable: Any
     data: Any
     workers: int
+    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,26 @@ class Ending:
     trouble: str | None = None
 
 
+def _check_sendable(worker: Any) -> None:
+    """Finds out before Ray does what cannot be sent to a worker: Ray tells of it late, and in other words.
+
+    Raises:
+        ValueError: if the trainable cannot be pickled, or captures more than Ray takes.
+    """
+    try:
+        size, most = len(cloudpickle.dumps(worker)), most_captured()
+    except Exception as error:
+        raise ValueError(
+            f"trainable: captures what cannot be sent to another process ({one_line(str(error))}); make it "
+            "inside the trainable"
+        ) from error
+    if size > most:
+        raise ValueError(
+            f"trainable: captures {size / 2**20:,.0f} MiB of data, where Ray sends {most / 2**20:.0f} at most; hand "
+            "them over with tune.with_parameters(train, data=data), as an argument of train(config, data)"
+        )
+
+
 def ray_died(what: str) -> str:
     """The message for a Ray that has died."""
     return f"Ray died while the study was running ({what}); everything reported so far has been recorded"
@@ -200,8 +223,7 @@ def _told(error: Exception, queue: Queue, kept: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-    return f"Ray Tune failed with {type(error).__name__}: {reason}"
+    return f"Ray Tune failed with {type(error).__name__}: {one_line(str(error)) or 'no reason given'}"
 
 
 def _useful(study: Study, workers: int) -> int:

@@ -9,6 +9,7 @@ from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from hypertune.records.failures import one_line
 from hypertune.tuning import ray_internals
 
 NODE_DIED = "its node has died"
@@ -99,5 +100,5 @@ class Faults(Callback):
             self._short_of_memory.discard(trial_id)
             return "Ray killed the worker process because its node ran out of memory"
         if error is not None and not str(error).startswith("The actor"):
-            return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+            return f"{type(error).__name__}: {one_line(str(error))}"
         return "the worker process died"

@@ -2,16 +2,102 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ray
 from ray.tune import PlacementGroupFactory
+from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.util.placement_group import placement_group
 
-from hypertune.study.study import Resources
-from hypertune.tuning.connect import fit
+from hypertune.records.failures import one_line
+from hypertune.study.study import Resources, Study
+from hypertune.sweep.trial import StudyError
+from hypertune.tuning.checks import asks_itself, corners
+from hypertune.tuning.connect import alive_nodes, fit, workers
+
+
+class Placement:
+    """What each trial of a study asks Ray for: as the trainable says itself, else as `[resources]` does.
+
+    Attributes:
+        varies: whether that depends on the configuration.
+
+    Raises:
+        StudyError: if the trainable cannot say it of a configuration of the study, then or later.
+    """
+
+    def __init__(self, study: Study, trainable: Any) -> None:
+        self._request, self._plain = own_request(trainable), placed(study.resources)
+        self._resources = study.resources
+        self._samples: list[PlacementGroupFactory] = []
+        for config in corners(study.space) if self._request else ():
+            request = self.of({**study.training.config, **config})
+            if request not in self._samples:
+                self._samples.append(request)
+        self.varies = len(self._samples) > 1
+
+    def of(self, config: Mapping[str, Any] | None) -> PlacementGroupFactory:
+        """What a trial of this configuration asks for; None is any, where it does not vary."""
+        if self._request is None:
+            return self._plain
+        if config is None:
+            return self._samples[0]
+        try:
+            asked = self._request(dict(config))
+        except Exception as error:
+            told = one_line(f"resources: what the trainable asks for fails for {dict(config)} with {error!r}")
+            raise StudyError(told) from error
+        if asked is None:
+            return self._plain
+        return asked if isinstance(asked, PlacementGroupFactory) else resource_dict_to_pg_factory(asked)
+
+    def workers(self) -> int:
+        """How many trials the cluster can run at the same time, the most where they ask for different amounts.
+
+        Raises:
+            ValueError: if one of them fits nowhere.
+        """
+        if self._request is None:
+            return workers(self._resources)
+        counts = [room_for(request.bundles, (node["Resources"] for node in alive_nodes())) for request in self._samples]
+        if 0 in counts:
+            bundles = self._samples[counts.index(0)].bundles
+            raise ValueError(f"resources: a trial asks for {bundles}, which the cluster does not have")
+        return max(counts)
+
+
+def own_request(trainable: Any) -> Callable[[dict[str, Any]], Any] | None:
+    """What the trainable says that a configuration needs; None if it says nothing."""
+    if not asks_itself(trainable):
+        return None
+    if inspect.isclass(trainable):
+        return trainable.default_resource_request  # type: ignore[attr-defined, no-any-return]
+    own: Any = trainable._resources
+    return own if callable(own) and not isinstance(own, PlacementGroupFactory) else lambda config: own
+
+
+def room_for(bundles: Iterable[Mapping[str, float]], nodes: Iterable[Mapping[str, float]]) -> int:
+    """How many trials that ask for these bundles fit on nodes with these resources, each bundle on one of them."""
+    free, asked = [dict(node) for node in nodes], [bundle for bundle in bundles if any(bundle.values())]
+    if not asked:
+        return max(1, int(sum(node.get("CPU", 0) for node in free)))
+    for count in itertools.count():
+        for bundle in asked:
+            if not _take(bundle, free):
+                return count
+    raise AssertionError("no cluster is infinite")
+
+
+def _take(bundle: Mapping[str, float], free: list[dict[str, float]]) -> bool:
+    for node in free:
+        if all(node.get(name, 0) >= amount - 1e-9 for name, amount in bundle.items()):
+            for name, amount in bundle.items():
+                node[name] = node.get(name, 0) - amount
+            return True
+    return False
 
 
 def placed(resources: Resources) -> PlacementGroupFactory:

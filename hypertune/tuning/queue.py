@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hypertune.records.failures import one_line
 from hypertune.sweep.retraining import Retraining
-from hypertune.sweep.sweep import Sweep
-from hypertune.sweep.trial import Checkpoint, Report, Trial, View
+from hypertune.sweep.sweep import STOP, Sweep
+from hypertune.sweep.trial import Checkpoint, MetricMissing, Report, StudyError, Trial, View
 from hypertune.tuning.housekeeping import stop_soon
 from hypertune.tuning.reports import reported_by
 from hypertune.tuning.view import SweepView
@@ -40,19 +41,19 @@ class Begun:
 
 
 class Hope:
-    """The hope that a trial succeeds, given up if the first `after` trials fail for any reason."""
+    """That a trial succeeds; given up where the first `after` trials have failed, whatever the reasons.
 
-    def __init__(self, after: int) -> None:
-        self._left = after
+    Attributes:
+        found: whether a trial has reported the metric: from then on failures are the trials' own.
+    """
 
-    def found(self) -> None:
-        """Notes that a trial has reported; from now on, failures do not end the study."""
-        self._left = 0
+    def __init__(self, after: int, *, found: bool = False) -> None:
+        self._left, self.found = after, found
 
     def lost(self) -> bool:
         """Notes a failed trial; returns whether the study should end."""
         self._left -= 1
-        return self._left == 0
+        return self._left == 0 and not self.found
 
 
 StartStage = Callable[[MakeTrial], Begun | None]
@@ -63,21 +64,23 @@ class Queue:
     """Runs stages in order; Ray Tune's side calls it with every event.
 
     Args:
-        stages: functions that start each stage.
-        constants: `[training.config]`, passed to every trial.
-        told: settings for every trial's worker under `config["hypertune"]`, besides those of its stage.
-        give_up_after: end the study if this many trials fail before any reports; 0 for never.
+        stages: what starts each stage.
+        metric: the study's.
+        constants: `[training.config]`, handed to every trial.
+        told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
+        hope: that one of the trials succeeds.
     """
 
     def __init__(
         self,
         stages: Iterable[StartStage],
         *,
+        metric: str,
         constants: Mapping[str, Any],
         told: Mapping[str, Any],
-        give_up_after: int = 0,
+        hope: Hope,
     ) -> None:
-        self._stages = deque(stages)
+        self._stages, self.metric = deque(stages), metric
         self._constants, self._told = constants, told
         self._under_way: deque[Trial] = deque()
         self._trials: dict[str, Trial] = {}
@@ -86,8 +89,8 @@ class Queue:
         self.view = SweepView()
         self.fatal: str | None = None
         self.gave_up = False
-        """Whether the study was ended because every trial failed."""
-        self._hope = Hope(give_up_after)
+        """Whether the study was ended since every trial failed."""
+        self._hope = hope
         self._stopping = False
 
     @property
@@ -162,10 +165,24 @@ class Queue:
             self._register(trial)
             self.current.added(trial, self.view)
 
-    def report(self, trial: Trial, report: Report) -> str:
+    def report(self, trial: Any, report: Report) -> str:
+        """Takes in a report and says how the trial goes on; a report that lacks the metric ends its trial alone, unless
+        no trial has ever reported it."""
         assert self.current is not None
-        self._hope.found()
-        return self.current.report(trial, report, self.view)
+        try:
+            decision = self.current.report(trial, report, self.view)
+        except MetricMissing as error:
+            if self._hope.found:
+                held = one_line(", ".join(sorted(report.metrics))) or "nothing"
+                self.failed(trial.trial_id, f"a report lacks {self.metric}; it holds {held}")
+            else:
+                self.abort(str(error))
+            return STOP
+        except StudyError as error:
+            self.abort(str(error))
+            return STOP
+        self._hope.found = True
+        return decision
 
     def grant(self, trial_id: str) -> int:
         """The number of reports that a running trial may send together next."""
@@ -185,18 +202,22 @@ class Queue:
         if result and FAILURE in result:
             self.failed(trial_id, result[FAILURE], traceback=result[TRACEBACK], log=result.get(LOG, ""))
             return
-        trial = self._trials.pop(trial_id)
-        assert self.current is not None
-        report = reported_by(result)
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return  # it failed with a report
+        report = reported_by(result, self.metric)
         if report is not None and self.fatal is None:
-            self._hope.found()
-            self.current.report(trial, report, self.view)
-        self.view.live.pop(trial_id, None)
-        self.current.ended(trial, self.view)
+            self.report(trial, report)
+        if self._trials.pop(trial_id, None) is not None:
+            assert self.current is not None
+            self.view.live.pop(trial_id, None)
+            self.current.ended(trial, self.view)
 
-    def failed(self, trial_id: str, error: str, **facts: str) -> None:
-        """Handles a trial whose code raised or whose worker died too often; `facts` go to the journal."""
-        trial = self._trials.pop(trial_id)
+    def failed(self, trial_id: str, error: str, **facts: Any) -> None:
+        """A trial's own code raised, or its worker died too often; `facts` go to the journal."""
+        trial = self._trials.pop(trial_id, None)
+        if trial is None:
+            return
         assert self.current is not None
         self.view.live.pop(trial_id, None)
         self.current.failed(trial, error, self.view, **facts)

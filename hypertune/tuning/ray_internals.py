@@ -46,8 +46,9 @@ NAMES = (
     Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
     Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),
     Name("ray._private.utils", "set_sigterm_handler", "SIGTERM while Ray starts exits with 15"),
-    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs instead of the container's"),
-    Name("ray._private.worker", "global_worker", "no dashboard, no live status, and the death of Ray goes unnoticed"),
+    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs, not the container's"),
+    Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
+    Name("ray.train._internal.session", "get_session", "reports of functions are not read"),
     Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),
     Name(CONTROLLER, "TuneController._actor_cache", "workers are restarted for every sweep"),
     Name(CONTROLLER, "TuneController._actor_manager", "lost workers of rarer kinds end the study"),
@@ -74,11 +75,8 @@ def missing() -> list[str]:
 
 
 def set_uv_hook(module: Any, enabled: bool) -> None:
-    """Sets the hook for `uv run` after Ray's import, when Ray no longer reads `RAY_ENABLE_UV_RUN_RUNTIME_ENV`.
-
-    Args:
-        module: `ray._private.ray_constants` from `sys.modules`.
-    """
+    """Ray reads `RAY_ENABLE_UV_RUN_RUNTIME_ENV` as it is imported; where it has been, what counts is the constant in
+    `module`, `ray._private.ray_constants` as `sys.modules` has it."""
     module.RAY_ENABLE_UV_RUN_RUNTIME_ENV = enabled
 
 
@@ -101,9 +99,8 @@ def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[Non
 def any_agent_port() -> Any:
     """A context in which the agent of a Ray started here takes any free port.
 
-    By default it takes one fixed port, as does the agent of every other Ray on this machine. Without the port it cannot
-    serve the dashboard: no logs, no jobs, no `hypertune top`. `ray start` has an option for it, `ray.init` has none
-    (Ray's issues 27736 and 37229).
+    It would take one fixed port, as the agent of every other Ray here does, and without it tell the dashboard nothing.
+    `ray start` has an option for it, `ray.init` has none (Ray's issues 27736 and 37229).
     """
     return replaced(
         "ray._private.parameter", "RayParams", lambda params: partial(params, dashboard_agent_listen_port=0)
@@ -111,11 +108,9 @@ def any_agent_port() -> Any:
 
 
 def in_a_group_of_its_own() -> Any:
-    """A context in which a Ray started here does not receive signals to this process's group.
-
-    `timeout`, shells and many batch systems send SIGTERM to the whole process group. Ray's processes would then end
-    before the study does. They still die with this process: Ray asks the kernel for that.
-    """
+    """A context in which a Ray that starts here is out of reach of signals to this process's group: `timeout`, a shell
+    and many a batch system send it SIGTERM. Ray's processes, which heed it, would be gone before the study has ended.
+    They still die when this process does: Ray asks the kernel for that."""
     return replaced("ray._private.services", "ConsolePopen", lambda popen: partial(popen, process_group=0))
 
 
@@ -136,24 +131,24 @@ def cpus_here() -> int:
     return int(count() or 1)
 
 
-# A running Ray -----------------------------------------------------------------------------------------------------
+def most_captured() -> int:
+    """Bytes that Ray sends of a trainable and what it captures."""
+    return int(getattr(import_module("ray._private.ray_constants"), "FUNCTION_SIZE_ERROR_THRESHOLD", 10**8))
+
+
+# A Ray that runs -----------------------------------------------------------------------------------------------------
 
 
 def node() -> Any | None:
-    """The node on this machine that this process has started or joined; None if there is none."""
-    import ray
-
-    worker = getattr(getattr(ray, "_private", None), "worker", None)
+    """The node that this process has started or joined; None where there is none on this machine."""
+    worker = getattr(getattr(import_module("ray"), "_private", None), "worker", None)
     return getattr(getattr(worker, "global_worker", None), "node", None)
 
 
 def dashboard() -> str | None:
     """The dashboard's `HOST:PORT`."""
-    address = getattr(node(), "webui_url", None)
-    if address:
-        return str(address)
     worker: Any = import_module("ray._private.worker")
-    known = getattr(worker, "get_dashboard_url", lambda: None)()
+    known = getattr(node(), "webui_url", None) or getattr(worker, "get_dashboard_url", lambda: None)()
     return str(known) if known else None
 
 
@@ -196,9 +191,7 @@ def without_snapshots(controller: Any) -> None:
 
 
 def ask_how_many_reports(controller: Any, granted: Callable[[Any, str], int], seconds: float) -> None:
-    """Lets a trial send several reports at once, since Ray waits on all trials again for every report.
-
-    Ray's own setting is one number for all trials and ignores the decisions of a scheduler in between.
+    """Lets a trial send several reports at once; Ray's own setting is one number for all trials.
 
     Args:
         granted: returns how many reports a trial may send, given the search algorithm and the trial's id. The algorithm
@@ -273,14 +266,24 @@ def release(controller: Any) -> None:
             continue
 
 
+# A worker's process --------------------------------------------------------------------------------------------------
+
+
+def reporting(read: Callable[[Any], dict[str, Any]], storage: Any) -> None:
+    """Lets a function trainable of this process report through `read`: Ray refuses tensors before anybody could turn
+    them into numbers. The first trial of a process is told of the folder that it works in, as all later ones are."""
+    session = import_module("ray.train._internal.session").get_session()
+    report = session.report
+    session.report = lambda metrics, checkpoint=None: report(read(metrics), checkpoint=checkpoint)
+    session.trial_info.logdir = storage.trial_working_directory
+
+
 # Ray Tune's trials ---------------------------------------------------------------------------------------------------
 
 
 def restore_from(trial: Any, checkpoint: Any, metrics: Mapping[str, Any]) -> None:
-    """Makes a trial start from a checkpoint on any storage, with its iterations and seconds.
-
-    Ray itself assumes a restore path on the local disk, and restarts the counts of a function trainable at zero.
-    """
+    """Makes a trial start from a checkpoint on any storage, with its iterations and seconds: Ray takes a restore path
+    for one on the local disk, and counts those of a function trainable from zero again."""
     result = trial._restore_checkpoint_result
     if result:
         result.checkpoint = checkpoint

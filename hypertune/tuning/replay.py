@@ -133,9 +133,10 @@ def _apply(sweep: Sweep, view: ReplayView, event: Event, make: Callable[[str, di
     elif kind == "closed":
         sweep.close(view)
     elif kind == "end" and event["status"] == "failed":
-        sweep.failed(trial, event.get("error", ""), view)
+        sweep.failed(trial, event.get("error", ""), view, spent=event.get("spent", 1))
     elif kind == "end":
-        sweep.ended(trial, view)
+        spent = event.get("spent", 0)
+        sweep.ended(trial, view, status=event["status"] if spent else "", spent=spent)
 
 
 def _fork(event: Event) -> Fork | None:

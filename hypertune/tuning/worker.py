@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import random
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -16,15 +14,19 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 from ray.tune.result import DONE
-from ray.tune.trainable import wrap_function
+from ray.tune.trainable import FunctionTrainable, wrap_function
 
+from hypertune.records.failures import one_line
 from hypertune.storage.patience import patiently
 from hypertune.tuning.printed import Printed, keep
+from hypertune.tuning.ray_internals import reporting
+from hypertune.tuning.reports import REPORT, Reader
+from hypertune.tuning.seeding import seed_trial
 
 FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune_log"
-"""Keys of a result that reports a trial's error."""
-MACHINERY = (str(Path(ray.__file__).parent), __file__)
-"""Folders of files whose stack frames are irrelevant to an error in a trainable."""
+"""Keys of the result that tells of a trial's error."""
+MACHINERY = (str(Path(ray.__file__).parent), str(Path(__file__).parent))
+"""Folders of the files whose frames say nothing of an error in a trainable."""
 RESERVED = "hypertune"
 """Key in a trial's configuration for the driver's settings; hidden from a user's trainable."""
 
@@ -44,11 +46,11 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
     Args:
         name: name of the study, shown by `ps` and Ray's dashboard.
     """
-    base = trainable if inspect.isclass(trainable) else wrap_function(trainable)
+    base: Any = trainable if inspect.isclass(trainable) else wrap_function(trainable)
     built_in = hasattr(base, "needs_data")
 
-    # Names with two underscores cannot collide with those of the wrapped class.
-    class Worker(base):  # type: ignore[misc, valid-type]
+    # Names with two underscores cannot collide with those of the class that is wrapped.
+    class Worker(base):
         __warming = False
         __usable = False
         """Whether the base class has been set up and can be reset for the next trial."""
@@ -56,10 +58,17 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         """Whether the base class sets itself up: its `reset_config` may call `self.setup`, or the other way round."""
         __failure: dict[str, str] | None = None
         __printed: Printed | None = None
-        """The printed output of the current trial; None if there is none."""
+        """What the trial that is trained has printed; None while there is none."""
+        __reader = Reader(built_in=built_in)
+        __result: dict[str, Any] = {}  # noqa: RUF012 -- replaced, never changed
+        """What a class trainable returned last, as it did."""
 
         def __repr__(self) -> str:
             return f"worker of {name or 'a study'}"  # a process trains many trials; its tasks have their names
+
+        @classmethod
+        def default_resource_request(cls, config: dict[str, Any]) -> None:
+            """Asked of the trainable itself by `placement`; Ray would not take both."""
 
         def setup(self, config: dict[str, Any], **parameters: Any) -> None:
             if self.__in_base:
@@ -85,7 +94,8 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
                 return
             self.__printed, self.__printer = Printed(), self.trial_id
             self.__printed.begin()
-            _seed_everything(int(told.get("seed", 0)))
+            self.__reader = Reader(built_in=built_in, metric=told.get("metric"), time_attr=told.get("time_attr"))
+            seed_trial(int(told.get("seed", 0)))
             if not built_in:
                 config = {key: value for key, value in config.items() if key != RESERVED}
                 self.config = config  # a function trainable is called with this attribute
@@ -101,13 +111,29 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             self.__discard()
             super().setup(config, **self.__parameters)
             self.__usable = True
+            if issubclass(base, FunctionTrainable):
+                # A report is read where it is made, so that an error in it shows the trainable's own line.
+                reporting(lambda result: self.__reader(result), self._storage)
 
         def step(self) -> Any:
             if self.__warming:
                 time.sleep(WARM_UP_STEP_S)
                 return {}
-            result = None if self.__failure else self.__guarded(super().step)
+            result = None if self.__failure else self.__guarded(self.__step)
             return {DONE: True, **self.__failure} if self.__failure else result
+
+        def __step(self) -> dict[str, Any]:
+            result: Any = super().step()
+            if not issubclass(base, FunctionTrainable):
+                result, self.__result = self.__reader(result), result
+            told = result.get(REPORT)
+            if told is not None and told.epoch is None:
+                # Ray's count goes on from a checkpoint, and begins anew where a trial does.
+                result = {**result, REPORT: told._replace(epoch=self._iteration + 1)}
+            return dict(result)
+
+        def log_result(self, result: dict[str, Any]) -> None:
+            super().log_result({**self.__result, **{name: result[name] for name in result if name != REPORT}})
 
         def train_buffered(self, *limits: float) -> Any:
             """Trains several epochs and returns their results together, limited by number and by seconds.
@@ -171,15 +197,6 @@ def reusable(trainable: type[Trainable] | Callable[..., Any]) -> bool:
     return not inspect.isclass(trainable) or own is not Trainable.reset_config
 
 
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    # Only modules that the trainable has imported: importing numpy or torch here would cost every worker seconds.
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed % 2**32)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
-
-
 def _users_traceback(error: BaseException) -> str:
     """The traceback with the trainable's own causes, without the calling frames of Ray and of this file."""
     told = whole = traceback.TracebackException.from_exception(_raised(error))
@@ -201,5 +218,5 @@ def _raised(error: BaseException) -> BaseException:
 def _describe(error: BaseException) -> str:
     """`Type: message`, in one line."""
     error = _raised(error)
-    message = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {message[-1].strip()}" if message else type(error).__name__
+    message = one_line(str(error))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hypertune.commands.cli import main
+from hypertune.commands.plan import Way, plan_lines
 from hypertune.space.space import Space
 from hypertune.storage.files import JOURNAL
 from hypertune.study.extent import configurations, continuous, extent
@@ -132,3 +133,9 @@ def test_without_a_terminal_or_with_yes_nothing_is_asked(monkeypatch: pytest.Mon
     monkeypatch.setattr("builtins.input", lambda prompt: pytest.fail("asked"))
     assert plan.confirmed(large, yes=False)  # the tests have no terminal
     assert plan.confirmed(large, yes=True)
+
+
+def test_a_dry_run_tells_of_resources_that_the_trainable_asks_for() -> None:
+    plain, own = (list(plan_lines(make_study(), Way(Path("out"), asks_itself=asks))) for asks in (False, True))
+    assert "resources of a trial: 1 CPUs, 0 GPUs" in plain
+    assert "workers and resources of a trial: as the trainable asks for" in own

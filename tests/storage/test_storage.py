@@ -23,7 +23,10 @@ def stored(folder: Path, url: str) -> Storage:
 def test_a_url_stays_a_url_and_a_path_a_path() -> None:
     assert as_place("s3://bucket/study/") == "s3://bucket/study"
     assert as_place("hypertune-out/x") == Path("hypertune-out/x")
-    assert as_place("file:///tmp/x") == Path("/tmp/x")
+    for url in ("file:///tmp/a%20b", "file:/tmp/a b", "file://localhost/tmp/a%20b"):
+        assert as_place(url) == Path("/tmp/a b")
+    with pytest.raises(ValueError, match="^file://tmp/x: names a machine, tmp; "):
+        as_place("file://tmp/x")
     assert is_url("gs://bucket/x")
     assert not is_url(Path("s3:/bucket"))
 

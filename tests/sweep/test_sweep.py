@@ -64,13 +64,79 @@ def test_a_diverged_trial_is_stopped_and_the_searcher_goes_on(strategy: str) -> 
     assert table["epochs"].sum() == 40
 
 
-def test_a_non_finite_loss_is_divergence_even_where_the_metric_is_finite() -> None:
-    runner = Runner(make_study(), "random", workers=1)
+@pytest.mark.parametrize(
+    ("dataset", "name", "status"),
+    [
+        ("digits", "train_loss", "diverged"),  # of a built-in model
+        ("digits", "valid_loss", "running"),
+        (None, "train_loss", "running"),
+        (None, "test_loss", "running"),
+        (None, "acc", "diverged"),
+    ],
+)
+def test_the_metric_and_a_built_in_training_loss_alone_tell_of_divergence(
+    dataset: str | None, name: str, status: str
+) -> None:
+    training = Training(trainable="cnn" if dataset else "mine:train", dataset=dataset, max_epochs=9)
+    runner, trial = begun(training=training)
+    decision = runner.sweep.report(trial, Report(1, {"acc": 0.1, name: math.inf}, 1.0), runner)
+    assert decision == ("STOP" if status == "diverged" else "CONTINUE")
+    assert runner.sweep.trials[trial.trial_id].status == status
+
+
+def begun(**changes: Any) -> tuple[Runner, Any]:
+    """A sweep with one running trial, the only one that can run."""
+    runner = Runner(make_study(**changes), "random", workers=1)
     runner.sweep.begin()
     runner.start_trials()
     (trial,) = runner.trials.values()
-    assert runner.sweep.report(trial, Report(1, {"acc": 0.1, "valid_loss": math.inf}, 1.0), runner) == "STOP"
-    assert runner.sweep.trials[trial.trial_id].status == "diverged"
+    return runner, trial
+
+
+@pytest.mark.parametrize("budget", [Budget(epochs=12), Budget(trials=7)])
+def test_trials_that_report_nothing_have_failed_and_end_the_budget(budget: Budget) -> None:
+    runner, _ = begun(budget=budget)
+    while not runner.sweep.drained(runner):
+        for name in list(runner.sweep.running):
+            runner.sweep.ended(runner.trials[name], runner)
+        runner.start_trials()
+    table = runner.book().trials_table()
+    assert list(table["status"]) == ["failed"] * int(budget.amount)
+    assert set(table["error"]) == {"reported nothing"}
+    assert runner.sweep.spent_epochs == budget.amount
+
+
+STEPS = [[100], [10**12], [3, 6, 9, 12], [1, 10**12], [2, 4, 8, 16], [5, 10, 15, 20, 25], []]
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=str)
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_trainable_that_counts_in_jumps_never_overspends(steps: list[int], workers: int) -> None:
+    runner = jumping(steps, workers)
+    book = runner.book()
+    spent = book.sweeps["random", 0]["epochs"]
+    assert 40 >= runner.sweep.spent_epochs == spent > 40 - 20
+    table = book.trials_table()
+    assert table["epochs"].max() <= 20
+    assert set(table["status"]) <= {"completed", "stopped", "failed"}
+    assert (table.loc[table["epochs"] == 0, "status"] == "failed").all()
+
+
+def jumping(steps: list[int], workers: int) -> Runner:
+    """A sweep whose trials each report these epochs of their own count, then end."""
+    training = Training(trainable="mine:train", time_attr="epoch", max_epochs=20)
+    runner = Runner(make_study(training=training, budget=Budget(epochs=40)), "random", workers=workers)
+    runner.sweep.begin()
+    runner.start_trials()
+    while not runner.sweep.drained(runner):
+        for name in sorted(runner.sweep.running):
+            left = [step for step in steps if step > runner.sweep.trials[name].epochs]
+            if left:
+                runner.sweep.report(runner.trials[name], Report(left[0], {"acc": 0.5}, 1.0), runner)
+            else:
+                runner.sweep.ended(runner.trials[name], runner)
+        runner.start_trials()
+    return runner
 
 
 def test_an_epoch_trained_again_is_neither_recorded_nor_charged() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from ray import tune
 
 from hypertune.study.study import Resources
-from hypertune.tuning.placement import plain_places
+from hypertune.sweep.trial import StudyError
+from hypertune.tuning.placement import Placement, plain_places, room_for
+from tests.sweep.scripted import make_study
 
 
 def node(name: str, *, alive: bool = True, **resources: float) -> dict[str, Any]:
@@ -32,3 +36,66 @@ def test_trials_without_gpu_ask_for_nodes_without_gpu_in_turn(nodes: list[dict[s
 
 def test_a_node_has_as_many_places_as_trials_fit() -> None:
     assert plain_places([node("g", GPU=1), node("a", CPU=5)], Resources(cpus_per_trial=2)) == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("bundles", "nodes", "trials"),
+    [
+        ([{"CPU": 2.0}], [{"CPU": 5}, {"CPU": 3}], 3),
+        ([{"CPU": 1.0}, {"CPU": 1.0}], [{"CPU": 1}, {"CPU": 2}], 1),  # bundles may lie on several nodes
+        ([{"CPU": 1.0, "GPU": 0.5}], [{"CPU": 8, "GPU": 1}, {"CPU": 8}], 2),
+        ([{"CPU": 1.0, "license": 1.0}], [{"CPU": 8, "license": 3}], 3),
+        ([{"CPU": 4.0}], [{"CPU": 2}, {"CPU": 2}], 0),
+        ([{}], [{"CPU": 2}, {"CPU": 2}], 4),
+    ],
+)
+def test_as_many_trials_run_at_once_as_their_bundles_fit(
+    bundles: list[dict[str, float]], nodes: list[dict[str, float]], trials: int
+) -> None:
+    assert room_for(bundles, nodes) == trials
+
+
+def train(config: dict[str, Any]) -> None: ...
+
+
+class Plain(tune.Trainable): ...
+
+
+class Asking(tune.Trainable):
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": config["width"]}])
+
+
+def by_width(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    assert set(config) == {"lr", "width"}
+    return tune.PlacementGroupFactory([{"CPU": config["width"]}])
+
+
+CONFIG = {"lr": 0.1, "width": 3}
+
+
+@pytest.mark.parametrize(
+    ("trainable", "asked", "varies"),
+    [
+        (train, {"CPU": 2}, False),
+        (Plain, {"CPU": 2}, False),
+        (tune.with_resources(partial(train), {"cpu": 3, "gpu": 1}), {"CPU": 3, "GPU": 1}, False),
+        (tune.with_resources(partial(train), tune.PlacementGroupFactory([{"CPU": 1}] * 2)), {"CPU": 2}, False),
+        (tune.with_resources(partial(train), by_width), {"CPU": 3}, True),
+        (tune.with_resources(Plain, {"cpu": 4}), {"CPU": 4}, False),
+        (Asking, {"CPU": 3}, True),
+    ],
+)
+def test_a_trial_gets_what_the_trainable_asks_for(trainable: Any, asked: dict[str, float], varies: bool) -> None:
+    placement = Placement(make_study(resources=Resources(cpus_per_trial=2)), trainable)
+    assert placement.of(CONFIG).required_resources == asked
+    assert placement.varies == varies
+
+
+def test_a_request_that_fails_is_told_in_one_line() -> None:
+    request = tune.with_resources(
+        partial(train), lambda config: tune.PlacementGroupFactory([{"CPU": config["no such"]}])
+    )
+    with pytest.raises(StudyError, match=r"^resources: what the trainable asks for fails for \{.*\} with KeyError"):
+        Placement(make_study(), request)

@@ -11,6 +11,7 @@ from hypertune.sweep.trial import StubTrial
 from hypertune.tuning.recording import as_recorded
 from hypertune.tuning.replay import replay
 from tests.sweep.scripted import SPACE, Runner, make_study
+from tests.sweep.test_sweep import STEPS, jumping
 
 STRATEGIES = ["random", "asha", "hyperband", "hyperopt", "optuna", "bayes", "hyperopt+asha", "pbt", "hyperopt+pb2"]
 
@@ -73,3 +74,12 @@ def test_a_constant_that_json_cannot_hold_is_the_same_again() -> None:
         warnings.simplefilter("error")
         unfinished, _ = replay(resumed.sweep, as_recorded(events[:3]), StubTrial)
     assert unfinished[0].trial.config["betas"] == (0.9, 0.999)
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=str)
+def test_what_trials_were_charged_for_besides_their_reports_is_charged_again(steps: list[int]) -> None:
+    runner = jumping(steps, 2)
+    before, again = runner.sweep, Runner(runner.study, "random", workers=2).sweep
+    assert replay(again, runner.events, StubTrial)[0] == []
+    assert again.spent_epochs == before.spent_epochs
+    assert [state.status for state in again.trials.values()] == [state.status for state in before.trials.values()]
