@@ -14,6 +14,7 @@ from hypertune.records.records import Event, read_provenance
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.space.space import Space
+from hypertune.space.values import is_data, key_text, text_of, to_toml
 from hypertune.storage.files import MODEL
 from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
@@ -143,6 +144,7 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         checks.check(study, found)
         return found, registry.load_data(study.training, circumstances.data_dir, reading)
 
+    study = study.replace(space=study.space.alive())
     with workspace(out, resume=circumstances.resume) as work:
         outcome = driver.run(study, work, prepare, circumstances)
         collect(work, MODEL)
@@ -209,8 +211,6 @@ def _stored_data_dir(place: Place) -> str | None:
 
 def _essence(study: Study) -> dict[str, Any]:
     """What a study cannot change half-way, by the argument it is."""
-    from hypertune.study.study import tomlable
-
     return {
         "strategies": study.strategies,
         "seeds": study.seeds,
@@ -218,9 +218,16 @@ def _essence(study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "mode": study.mode,
         "max_epochs": study.training.max_epochs,
-        "space": study.space.parameters(),
-        "options": {name: tomlable(options) for name, options in study.options.items()},
+        "space": [study.space.parameters(), study.space.sampled(), _constants(study.space)],
+        "options": {name: to_toml(dict(options)) for name, options in study.options.items()},
     }
+
+
+def _constants(space: Space) -> dict[str, Any]:
+    """What is the same for all trials, by its name; objects change their looks from one process to the next."""
+    searched = {parameter.name.split("/")[0] for parameter in space.parameters()}
+    constants = {key_text(name): entry for name, entry in space.entries.items() if key_text(name) not in searched}
+    return {name: text_of(entry) for name, entry in constants.items() if is_data(entry)}
 
 
 def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:

@@ -159,7 +159,7 @@ def read_space(value: Any) -> Space:
             f'space: hyperparameters by name, e.g. space={{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(value)}'
         )
     for name in value:
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str | int) or name == "":
             raise ValueError(
                 f'space: names are text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
             )

@@ -45,7 +45,7 @@ def find_best(facts: Records, folder: Path) -> Best | None:
         strategy=best["strategy"],
         seed=int(best["seed"]),
         trial_id=best["trial_id"],
-        config=facts.configs[best["trial_id"]],
+        config=facts.study.space.original(facts.configs[best["trial_id"]]),
         value=float(best[metric]),
         epoch=int(best["best_epoch"]),
         model_path=model_path if model_path.exists() else None,

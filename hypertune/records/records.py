@@ -16,9 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from hypertune.records.curves import Curves, columns_of, config_columns
+from hypertune.records.curves import Curves, config_columns
 from hypertune.records.failures import Failure, Failures, from_ledger
 from hypertune.records.lineage import Lineage, Schedule
+from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
@@ -118,10 +119,7 @@ class Book:
         row, metrics = self.trials[event["trial_id"]], event["metrics"]
         inherited, inherited_s = self.lineage.inherited(event["trial_id"])
         elapsed_s = event["elapsed_s"] - inherited_s
-        config = columns_of(event["config"]) if "config" in event else None
-        self.curves.append(
-            event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"], config=config
-        )
+        self.curves.append(event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"])
         sweep = self.sweeps[row["strategy"], row["seed"]]
         sweep["epochs"] += event["spent"]
         sweep["busy_s"] += max(elapsed_s - row["train_s"], 0.0)
@@ -175,13 +173,13 @@ class Book:
                 frame[name] = math.nan
         valid = [name for name in frame if name not in {*lead, *middle}]
         frame = frame[[*lead, *valid, *middle]].astype({"best_epoch": "Int64"})
-        return frame.join(config_columns(list(self.configs.values())))
+        return frame.join(config_columns(list(self.configs.values()), self.study.space))
 
     def curves_table(self) -> pd.DataFrame:
         """The rows of `curves.parquet`, metrics between `epoch` and `elapsed_s`."""
         trained = self.curves.trials
         lead = pd.DataFrame([self.trials[name] for name in trained], columns=["strategy", "seed", "trial_id"])
-        config = config_columns([self.configs[name] for name in trained])
+        config = config_columns([self.configs[name] for name in trained], self.study.space)
         return self.curves.table(lead, config, self.study.metric)
 
     def sweeps_table(self) -> pd.DataFrame:
@@ -266,7 +264,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
     """The tables of a finished study whose `sweeps/` was removed."""
     try:
         # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
-        dtypes = {"best_epoch": "Int64"}
+        dtypes: dict[str, Any] = {"best_epoch": "Int64", **cells_of(study.space).dtypes()}
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from hypertune.space.space import Space
+from hypertune.space.values import from_toml, to_toml
 from hypertune.study.design import EPOCHS, Design, Factor
 from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
 from hypertune.study.hypotheses import Hypothesis, Parser
@@ -78,7 +79,7 @@ class Study:
         self.claims()
 
     def __repr__(self) -> str:
-        names = ", ".join(self.space.entries)
+        names = ", ".join(map(str, self.space.entries))
         return f"Study({self.name}: {self.outline()}; {self.mode} {self.metric} of {self.training.trainable}; {names})"
 
     def outline(self) -> str:
@@ -125,7 +126,7 @@ class Study:
         Raises:
             ValueError: one line that names the key and what would be right.
         """
-        file = convert({**tables, "space": tables.get("space", {})})
+        file = convert(_read_values({**tables, "space": tables.get("space", {})}))
         table, space = file.study, Space.parse(file.space)
         seeds = range(table.seeds) if isinstance(table.seeds, int) else table.seeds
         return Study(
@@ -160,13 +161,13 @@ class Study:
             tables["study"]["hypotheses"] = list(self.hypotheses)
         if self.design is not None:
             return {**tables, "design": _spell_out(self.design)}
-        return {**tables, "strategies": {name: dict(options) for name, options in self.options.items()}}
+        return {**tables, "strategies": {name: to_toml(dict(options)) for name, options in self.options.items()}}
 
     def to_toml(self) -> str:
-        """The resolved study as a study file; a constant that TOML cannot hold is written as its `repr`."""
+        """The resolved study as a study file; see `hypertune.space.values` for what TOML cannot hold."""
         import tomli_w
 
-        return tomli_w.dumps(tomlable(self.to_tables()))
+        return tomli_w.dumps(self.to_tables())
 
     def replace(self, **changes: Any) -> Study:
         """A copy with some fields changed and everything checked again."""
@@ -186,6 +187,19 @@ def plan(design: Design, space: Space) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"design: {error}") from None
     return {"strategies": (design.kind,), "options": {design.kind: design.options}, "budget": Budget(trials=cells)}
+
+
+def _read_values(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables with what `to_toml` has spelled as the values that it stands for; the space reads its own."""
+    read = {}
+    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ())):
+        table = tables.get(name)
+        if isinstance(table, dict):
+            try:
+                read[name] = {k: from_toml(v) if not keys or k in keys else v for k, v in table.items()}
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    return {**tables, **read}
 
 
 def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
@@ -261,13 +275,4 @@ def _find(source: str | Path) -> Path:
 
 def _spell_out(table: Struct) -> dict[str, Any]:
     values = ((name, getattr(table, name)) for name in table.__struct_fields__)
-    return {name: value for name, value in values if value is not None}
-
-
-def tomlable(value: Any) -> Any:
-    """The value as TOML can hold it; what it cannot hold becomes its `repr`."""
-    if isinstance(value, Mapping):
-        return {str(key): tomlable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [tomlable(entry) for entry in value]
-    return value if isinstance(value, bool | int | float | str) else repr(value)
+    return {name: to_toml(value) for name, value in values if value is not None}

@@ -117,7 +117,8 @@ class Sweep:
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
         self.running.add(trial_id)
         facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
-        self._tell("trial", **self._who, trial_id=trial_id, config=config, **facts)
+        told = self.study.space.recorded(config)
+        self._tell("trial", **self._who, trial_id=trial_id, config=told, **facts)
 
     def fork(self, view: View) -> Fork | None:
         """The next trial that the scheduler wants to fork, the same until it has been added; None if it wants none."""

@@ -63,7 +63,7 @@ class Queue:
     Args:
         stages: what starts each stage.
         constants: `[training.config]`, handed to every trial.
-        told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
+        told: what every trial's worker is told under `config[RESERVED]`, besides what its stage tells it.
         give_up_after: trials that may fail before one has reported anything; 0 for any number.
     """
 

@@ -25,8 +25,10 @@ FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune
 """Keys of the result that tells of a trial's error."""
 MACHINERY = (str(Path(ray.__file__).parent), __file__)
 """Where the files lie whose frames say nothing of an error in a trainable."""
-RESERVED = "hypertune"
+RESERVED = "__hypertune__"
 """Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
+BUILT_IN = "hypertune"
+"""What a built-in trainable finds it under."""
 
 WARM_UP = "warm_up"
 """What the ids of trials begin with that only start a process."""
@@ -37,9 +39,9 @@ WARM_UP_STEP_S = 0.05
 def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "") -> type[Trainable]:
     """Wraps a function or class trainable.
 
-    The worker takes `config["hypertune"]` out of the configuration: `warm_up` makes a trial that only starts the
+    The worker takes `RESERVED` out of the configuration: `warm_up` makes a trial that only starts the
     process, `seed` seeds Python's, numpy's and torch's global generators, so that a user's own trainable repeats. A
-    built-in trainable (one with `kind`) is handed the key, since it reads its seed and horizon there.
+    built-in trainable (one with `kind`) is handed it as `config["hypertune"]`: it reads its seed and horizon there.
 
     Args:
         name: the study's, by which `ps` and Ray's dashboard call the worker.
@@ -86,8 +88,10 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             self.__printed, self.__printer = Printed(), self.trial_id
             self.__printed.begin()
             _seed_everything(int(told.get("seed", 0)))
-            if not built_in:
-                config = {key: value for key, value in config.items() if key != RESERVED}
+            config = {key: value for key, value in config.items() if key != RESERVED}
+            if built_in:
+                config[BUILT_IN] = told
+            else:
                 self.config = config  # a function trainable is called with this attribute
             self.__in_base = True
             try:
