@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,13 @@ import pandas as pd
 
 from hypertune.records.curves import Curves, config_columns
 from hypertune.records.failures import Failure, Failures, from_ledger
+from hypertune.records.journal import Event, read_journal
 from hypertune.records.lineage import Lineage, Schedule
+from hypertune.records.schema import CURVES, check_provenance, check_tables
 from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
-
-Event = dict[str, Any]
-"""One line of the journal; `event` names its kind: sweep, resumed, trial, epoch, pause, unpause, checkpoint, end,
-closed, done, retrained."""
 
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """What records are read from."""
@@ -236,28 +234,10 @@ def _read(folder: Path) -> Records:
     provenance = read_provenance(folder / "provenance.json")
     if (folder / JOURNAL).is_file():
         book = Book(study)
-        for event in read_journal(folder / JOURNAL):
-            book.apply(event)
+        for _ in read_journal(folder / JOURNAL, book.apply):
+            pass
         return book.records(provenance)
     return _read_tables(folder, study, provenance)
-
-
-def read_journal(path: Path) -> Iterator[Event]:
-    """The events of a journal in order; a last line cut off by a kill is left out.
-
-    Raises:
-        ValueError: if a line other than the last is damaged.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-                event["event"]
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{path}: line {number} is damaged") from None
-            yield event
 
 
 def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> Records:
@@ -267,11 +247,12 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
         dtypes: dict[str, Any] = {"best_epoch": "Int64", **cells_of(study.space).dtypes()}
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
         curves = pd.read_parquet(folder / "curves.parquet")
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ValueError(f"{folder}: trials.csv or curves.parquet cannot be read ({reason})") from None
-    if "trial_id" not in trials or "trial_id" not in curves:
-        raise ValueError(f"{folder}: trials.csv or curves.parquet lacks the column trial_id")
+    check_tables(folder, trials, curves, study.metric)
+    if curves.empty:
+        curves = curves.reindex(columns=[*CURVES, study.metric])
     if "error" not in trials and "device" in trials:  # written by version 0.1
         trials.insert(list(trials.columns).index("device") + 1, "error", None)
     if "sweeps" not in provenance:
@@ -290,8 +271,9 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{path}: is no JSON; remove it to go on without it") from None
     if not isinstance(provenance, dict):
         raise ValueError(f"{path}: holds no table; remove it to go on without it")
+    check_provenance(path, provenance)
     return provenance

@@ -82,7 +82,7 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     out = work.folder
     lock = folder.claim(out, study, resume=circumstances.resume)
     try:
-        recorder = Recorder(study, out)
+        recorder = Recorder(study, out, work.storage.path if work.storage else None)
         try:
             connected = _connect(study, work, prepare, circumstances)
             return _run(study, work, connected, recorder, circumstances)
@@ -148,13 +148,13 @@ def _run(
     retrains = bool(getattr(connected.trainable, "needs_data", False))
     storage = work.storage
     reached = storage.filesystem if storage else None
-    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
+    runs = experiment.runs_of(out, storage)
+    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied, runs=runs.path)
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
     stages = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place).plan()
     queue = Queue(stages, constants=study.training.config, told=_told(study), give_up_after=_patience(study, recorder))
-    runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
 
     def stuck(reason: str) -> None:

@@ -53,7 +53,11 @@ SPACES: dict[str, dict[Any, Any]] = {
         "a": tune.choice([lambda x: x, lambda x: 2 * x]),
         "b": tune.choice([partial(max, 1), partial(max, 2)]),
     },
-    "numpy": {"a": tune.choice([*np.arange(8, 65, 8)]), "b": np.float32(0.5), "c": tune.choice([np.True_, np.str_("x")])},
+    "numpy": {
+        "a": tune.choice([*np.arange(8, 65, 8)]),
+        "b": np.float32(0.5),
+        "c": tune.choice([np.True_, np.str_("x")]),
+    },
     "arrays": {"a": tune.choice([np.arange(2), np.arange(3.0)]), "b": np.eye(2), "c": [np.int64(1), np.arange(2)]},
     "keys": {"a": {1: tune.uniform(0, 1), "2": "b"}, 3: tune.uniform(0, 1), "b": {2: "x", None: 1}},
     "domains in lists": {
