@@ -14,11 +14,11 @@ from hypertune.records.records import Event, read_provenance
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.space.space import Space
-from hypertune.space.values import is_data, key_text, text_of, to_toml
 from hypertune.storage.files import MODEL
 from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
 from hypertune.study.file import Budget, Resources
+from hypertune.study.rules import changed, options_of, rules
 from hypertune.study.study import Study
 from hypertune.tuning.driver import Circumstances
 
@@ -106,8 +106,8 @@ def compare(
             "name": name,
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
-        changed = space is not None or any(value is not None for value in given.values())
-        trained = _check(asked, trainable, changed=changed, own=study is None or options is not None)
+        altered = space is not None or any(value is not None for value in given.values())
+        trained = _check(asked, trainable, changed=altered, own=study is None or options is not None)
         from hypertune.records import folder
 
         place = place if place is not None else folder.default(asked)
@@ -195,11 +195,10 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
         if not (folder / "study.toml").is_file():
             raise ValueError(f"resume: {place} holds no study to go on with; leave resume out to begin one there")
         stored = Study.load(folder / "study.toml")
-    base = stored if study is None and (trainable is None or space is None) else study
-    asked = study_of(base, trainable, space, given)
-    changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
-    if changes:
-        raise ValueError(f"{changes[0]}: {place} holds a study with another; leave it out, resume goes on as it was")
+    asked = study_of(stored if study is None else study, trainable, space, given)
+    different = _difference(stored, asked) or _other_trainable(stored, trainable)
+    if different:
+        raise ValueError(f"{different}; {place} holds that study: leave it out, resume goes on as it was")
     return asked
 
 
@@ -209,25 +208,19 @@ def _stored_data_dir(place: Place) -> str | None:
         return read_provenance(folder / "provenance.json").get("data_dir")
 
 
-def _essence(study: Study) -> dict[str, Any]:
-    """What a study cannot change half-way, by the argument it is."""
-    return {
-        "strategies": study.strategies,
-        "seeds": study.seeds,
-        "budget": study.budget,
-        "metric": study.metric,
-        "mode": study.mode,
-        "max_epochs": study.training.max_epochs,
-        "space": [study.space.parameters(), study.space.sampled(), _constants(study.space)],
-        "options": {name: to_toml(dict(options)) for name, options in study.options.items()},
-    }
+def _difference(stored: Study, asked: Study) -> str | None:
+    """What of the study is asked for otherwise than it is stored."""
+    for name in ("strategies", "seeds"):
+        if getattr(stored, name) != getattr(asked, name):
+            return f"{name}: is {list(getattr(stored, name))} there, not {list(getattr(asked, name))}"
+    if options_of(stored) != options_of(asked):
+        return "options: are others there"
+    return changed(rules(stored), rules(asked))
 
 
-def _constants(space: Space) -> dict[str, Any]:
-    """What is the same for all trials, by its name; objects change their looks from one process to the next."""
-    searched = {parameter.name.split("/")[0] for parameter in space.parameters()}
-    constants = {key_text(name): entry for name, entry in space.entries.items() if key_text(name) not in searched}
-    return {name: text_of(entry) for name, entry in constants.items() if is_data(entry)}
+def _other_trainable(stored: Study, trainable: Any) -> str | None:
+    name, own = getattr(trainable, "__qualname__", None), stored.training.trainable.rpartition(":")[2]
+    return f"trainable: is {own} there, not {name}" if name and own and name != own else None
 
 
 def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hypertune.study.file import Budget, Logging
+from hypertune.study.file import MOST_SEEDS, Budget, Logging
 from hypertune.study.study import Study
 
 OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
@@ -21,8 +21,8 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
         if not changes["strategies"]:
             raise ValueError("--strategies: names none; give e.g. random,hyperopt+asha")
     if arguments.seeds is not None:
-        if arguments.seeds < 1:
-            raise ValueError(f"--seeds: at least 1, got {arguments.seeds}")
+        if not 1 <= arguments.seeds <= MOST_SEEDS:
+            raise ValueError(f"--seeds: at least 1 and at most {MOST_SEEDS:,}, got {arguments.seeds}")
         changes["seeds"] = tuple(range(arguments.seeds))
     if arguments.budget is not None:
         changes["budget"] = parse_budget(arguments.budget)

@@ -244,13 +244,14 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
     """The tables of a finished study whose `sweeps/` was removed."""
     try:
         # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
-        dtypes: dict[str, Any] = {"best_epoch": "Int64", **cells_of(study.space).dtypes()}
+        dtypes: dict[str, Any] = cells_of(study.space).dtypes()
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ValueError(f"{folder}: trials.csv or curves.parquet cannot be read ({reason})") from None
-    check_tables(folder, trials, curves, study.metric)
+    check_tables(folder, trials, curves, study)
+    trials = trials.astype({"best_epoch": "Int64"})
     if curves.empty:
         curves = curves.reindex(columns=[*CURVES, study.metric])
     if "error" not in trials and "device" in trials:  # written by version 0.1

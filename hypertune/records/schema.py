@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from hypertune.study.study import Study
+
 STATUSES = ("running", "completed", "stopped", "failed", "diverged")
 TEXT, NUMBER = "text", "numbers"
 KEYS = {"strategy": TEXT, "seed": NUMBER, "trial_id": TEXT}
@@ -102,12 +104,13 @@ def check_provenance(path: Path, provenance: dict[str, Any]) -> None:
         raise ValueError(f"{path}: {field}: {what[0].lower()}{what[1:]}; {REMEDY}") from None
 
 
-def check_tables(folder: Path, trials: pd.DataFrame, curves: pd.DataFrame, metric: str) -> None:
+def check_tables(folder: Path, trials: pd.DataFrame, curves: pd.DataFrame, study: Study) -> None:
     """Checks names and kinds of columns, and that the curves are of trials that there are.
 
     Raises:
         ValueError: one line naming the file, the column and the remedy.
     """
+    metric = study.metric
     _check(folder / "trials.csv", trials, {**TRIALS, metric: NUMBER})
     _check(folder / "curves.parquet", curves, {**CURVES, metric: NUMBER} if len(curves) else {"trial_id": TEXT})
     path = folder / "trials.csv"
@@ -117,6 +120,13 @@ def check_tables(folder: Path, trials: pd.DataFrame, curves: pd.DataFrame, metri
     if trials["trial_id"].duplicated().any():
         twice = trials["trial_id"][trials["trial_id"].duplicated()].iloc[0]
         raise ValueError(f"{path}: column trial_id: {twice} is there twice; {REMEDY}")
+    for file, table in (("trials.csv", trials), ("curves.parquet", curves)):
+        for name, known in (("strategy", study.strategies), ("seed", study.seeds)):
+            others = set(table[name]) - set(known) if name in table else set()
+            if others:
+                raise ValueError(f"{folder / file}: column {name}: {min(others)!r} is not in study.toml; {REMEDY}")
+    if len(curves) and trials[metric].notna().any() and curves[metric].isna().all():
+        raise ValueError(f"{folder / 'curves.parquet'}: column {metric}: is empty; {REMEDY}")
     valued = trials[metric].notna() & trials["best_epoch"].isna()
     if valued.any():
         raise ValueError(f"{path}: column best_epoch: is empty for {trials['trial_id'][valued].iloc[0]}; {REMEDY}")
@@ -134,6 +144,8 @@ def _check(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> None:
             raise ValueError(f"{path}: has the column {name} twice; {REMEDY}")
         if len(table) and not _is(kind, column):
             raise ValueError(f"{path}: column {name}: should hold {kind}, holds {column.dtype}; {REMEDY}")
+        if name == "best_epoch" and not (column.dropna() % 1 == 0).all():
+            raise ValueError(f"{path}: column best_epoch: should hold whole numbers; {REMEDY}")
         if name in KEYS or name in ("status", "epochs", "epoch"):
             _check_filled(path, name, column, whole=kind == NUMBER)
 

@@ -34,9 +34,9 @@ class Design(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Of `one_at_a_time`: one level of every hyperparameter; by default the middle of each."""
     epochs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=2)] | None = None
     """Makes the number of epochs a factor with these levels, read off the curves of trials that train for the most."""
-    points: Annotated[int, Meta(ge=1)] = POINTS
+    points: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = POINTS
     """Levels of a continuous hyperparameter, evenly spread on its own scale."""
-    levels: Annotated[int, Meta(ge=1)] = LEVELS
+    levels: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = LEVELS
     """A stepped domain of at most this many levels is enumerated; a larger one gets `points` levels too."""
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from hypertune.study.hypotheses import Hypothesis, Parser
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -60,6 +61,13 @@ class Study:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"study.name: letters, digits, '.', '_' and '-' only, got {self.name!r}")
+        if len(self.name) > LONGEST_NAME:
+            raise ValueError(f"study.name: at most {LONGEST_NAME} characters, got {len(self.name):,}")
+        if not self.metric.strip() or not self.metric.isprintable() or len(self.metric) > LONGEST_NAME:
+            raise ValueError(
+                f"study.metric: the name of a reported number, on one line, of at most {LONGEST_NAME} characters, "
+                f"got {self.metric[:40]!r}"
+            )
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"study.{key}: each one once, got {list(values)}")
@@ -113,7 +121,10 @@ class Study:
         """
         path = _find(source)
         try:
-            return Study.parse(tomllib.loads(path.read_text(encoding="utf-8")))
+            # An editor on Windows may begin the file with a byte order mark.
+            return Study.parse(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        except RecursionError:
+            raise ValueError(f"{path}: tables or lists are nested too deeply") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
         except OSError as error:

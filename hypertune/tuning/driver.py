@@ -12,10 +12,11 @@ from typing import Any
 from hypertune.records import folder
 from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
-from hypertune.records.records import Event, Records
+from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.workspace import Workspace, tell_user
 from hypertune.strategies.checks import check_names
+from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
 from hypertune.tuning import connect
 from hypertune.tuning.reading import Reading
@@ -82,6 +83,8 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     out = work.folder
     lock = folder.claim(out, study, resume=circumstances.resume)
     try:
+        if circumstances.resume:
+            _check_unchanged(out, study)
         recorder = Recorder(study, out, work.storage.path if work.storage else None)
         try:
             connected = _connect(study, work, prepare, circumstances)
@@ -92,6 +95,20 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
         lock.release()
         if not (circumstances.resume or folder.holds_events(out)):
             folder.discard(out)
+
+
+def _check_unchanged(out: Path, study: Study) -> None:
+    """Checks that `study.toml` has not been edited since the study began.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    stored = read_provenance(out / "provenance.json").get("rules")
+    different = changed(rules(study), stored) if isinstance(stored, dict) else None
+    if different:
+        raise ValueError(
+            f"{out / 'study.toml'}: {different} as the study began; put it back, or begin a new study from that file"
+        )
 
 
 def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Connected:
@@ -126,6 +143,7 @@ def _run(
             "data_dir": str(circumstances.data_dir.resolve()) if circumstances.data_dir else None,
             "images": data.sizes() if data is not None else {},
             "notes": list(data.notes) if data is not None else [],
+            "rules": rules(study),
         },
     )
     write_provenance(out, provenance, recorder.book.records())
