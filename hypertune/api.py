@@ -19,6 +19,7 @@ from hypertune.storage.files import MODEL
 from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
 from hypertune.study.file import Budget, Resources
+from hypertune.study.rules import changed, options_of, rules
 from hypertune.study.study import Study
 from hypertune.tuning.driver import Circumstances
 
@@ -120,8 +121,8 @@ def compare(
             "max_seeds": max_seeds, "max_seconds": max_seconds,
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
-        changed = space is not None or any(value is not None for value in given.values())
-        trained = _check(asked, trainable, changed=changed, own=study is None or options is not None)
+        altered = space is not None or any(value is not None for value in given.values())
+        trained = _check(asked, trainable, changed=altered, own=study is None or options is not None)
         from hypertune.records import folder
 
         place = place if place is not None else folder.default(asked)
@@ -163,6 +164,7 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         from hypertune.comparison.asking import ask
 
         circumstances = dataclasses.replace(circumstances, ask=ask)
+    study = study.replace(space=study.space.alive())
     with workspace(out, resume=circumstances.resume) as work:
         outcome = driver.run(study, work, prepare, circumstances)
         collect(work, MODEL)
@@ -216,14 +218,12 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     adding = {name: value for name, value in given.items() if name in EXTENDING and value is not None}
     stored = added_to(stored, adding) if adding else stored
     given = {name: None if name in EXTENDING else value for name, value in given.items()}
-    base = stored if study is None and (trainable is None or space is None) else study
-    if base is None:
-        given |= {"strategies": stored.strategies, "seeds": stored.seeds}
-    asked = study_of(base, trainable, space, given)
-    asked = asked.replace(**{name: getattr(stored, name) for name in ENDING}) if asked is not stored else asked
-    changes = [key for key, value in _essence(asked).items() if value != _essence(stored)[key]]
-    if changes:
-        raise ValueError(f"{changes[0]}: the study in {place} has a different value; leave it out to resume")
+    asked = study_of(stored if study is None else study, trainable, space, given)
+    if adding:
+        asked = asked.replace(**{name: getattr(stored, name) for name in ENDING})
+    different = _difference(stored, asked) or _other_trainable(stored, trainable)
+    if different:
+        raise ValueError(f"{different}; {place} holds that study: leave it out to resume")
     return asked
 
 
@@ -233,21 +233,19 @@ def _stored_data_dir(place: Place) -> str | None:
         return read_provenance(folder / "provenance.json").get("data_dir")
 
 
-def _essence(study: Study) -> dict[str, Any]:
-    """Settings that cannot change half-way through a study, by the name of their argument."""
-    from hypertune.study.study import tomlable
+def _difference(stored: Study, asked: Study) -> str | None:
+    """What of the study is asked for otherwise than it is stored."""
+    for name in ("strategies", "seeds"):
+        if getattr(stored, name) != getattr(asked, name):
+            return f"{name}: is {list(getattr(stored, name))} there, not {list(getattr(asked, name))}"
+    if options_of(stored) != options_of(asked):
+        return "options: are others there"
+    return changed(rules(stored), rules(asked))
 
-    return {
-        "strategies": study.strategies,
-        "seeds": study.seeds,
-        "budget": study.budget,
-        "metric": study.metric,
-        "mode": study.mode,
-        "max_epochs": study.training.max_epochs,
-        "time_attr": study.training.time_attr,
-        "space": study.space.parameters(),
-        "options": {name: tomlable(options) for name, options in study.options.items()},
-    }
+
+def _other_trainable(stored: Study, trainable: Any) -> str | None:
+    name, own = getattr(trainable, "__qualname__", None), stored.training.trainable.rpartition(":")[2]
+    return f"trainable: is {own} there, not {name}" if name and own and name != own else None
 
 
 def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:

@@ -17,7 +17,7 @@ import msgspec
 
 from hypertune.space.domains import NUMERIC_KINDS
 from hypertune.space.space import Space
-from hypertune.study.file import Budget, Resources
+from hypertune.study.file import MOST_SEEDS, Budget, Resources
 from hypertune.study.study import FEWEST_TO_DECIDE, NAME
 
 
@@ -46,8 +46,8 @@ def _seeds(value: Any) -> tuple[int, ...]:
         raise ValueError(f"seeds: {example}, got {shortened(value)}")
     number = _integer(value)
     if number is not None:
-        if number < 1:
-            raise ValueError(f"seeds: {example}, at least 1, got {number}")
+        if not 1 <= number <= MOST_SEEDS:
+            raise ValueError(f"seeds: {example}, at least 1 and at most {MOST_SEEDS:,}, got {number}")
         return tuple(range(number))
     seeds = [(_integer(seed), seed) for seed in _items("seeds", value, example)]
     for seed, given in seeds:
@@ -196,7 +196,7 @@ def read_space(value: Any) -> Space:
             f'space: hyperparameters by name, e.g. space={{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(value)}'
         )
     for name in value:
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str | int) or name == "":
             raise ValueError(
                 f'space: names must be text, e.g. {{"lr": tune.loguniform(1e-4, 1e-1)}}, got {shortened(name)}'
             )

@@ -206,3 +206,11 @@ def test_text_from_a_study_is_escaped_in_a_notebook(folder: Path) -> None:
 
 def test_studies_show_themselves_in_short() -> None:
     assert len(repr(Study.load("digits_cnn"))) < 2000
+
+
+def test_a_resume_with_another_study_is_refused_naming_the_difference(folder: Path) -> None:
+    space = {"lr": tune.loguniform(1e-4, 0.5), "width": tune.randint(1, 21)}
+    assert "space: is another one there" in refused(out=folder, resume=True, space=space)
+    assert "budget: is " in refused(out=folder, resume=True, budget="trials=3")
+    assert "not 3 trials" in refused(out=folder, resume=True, budget="trials=3")
+    assert "mode: is max there, not min" in refused(out=folder, resume=True, mode="min")

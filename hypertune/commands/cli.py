@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +14,8 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from hypertune.commands.jobs import add_commands
 from hypertune.installed import check_alone
 
+LONGEST_ERROR = 500
+"""Characters."""
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
 
@@ -24,12 +28,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 partly failed, 2 wrong input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may have no dash and no letters of a user's names
     arguments = parser().parse_args(argv)
     try:
         check_alone()
         return int(arguments.command(arguments))
     except ValueError as error:
-        print(f"hypertune: {error}", file=sys.stderr)
+        print(f"hypertune: {_one_line(error)}", file=sys.stderr)
         return WRONG_INPUT
     except BrokenPipeError:
         # The reader of the pipe has exited, as in `hypertune export ... | head`.
@@ -41,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hypertune: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _one_line(error: ValueError) -> str:
+    """What is wrong, on one line that fits a screen, whatever names it quotes."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR // 2]} ... {text[-LONGEST_ERROR // 2 + 5 :]}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -162,6 +175,13 @@ def _add_planning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="start a very large study without asking")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"a finite number, got {text}")
+    return number
+
+
 def _place(text: str) -> Any:
     """A folder as a `Path`, or its URL as text."""
     from hypertune.storage.storage import as_place
@@ -202,7 +222,7 @@ def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
     add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, JSON or ONNX")
     add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
     _add_overrides(parser)
-    add("--target", metavar="VALUE", type=float, help="metric to reach (default: what random search ends with)")
+    add("--target", metavar="VALUE", type=_finite, help="metric to reach (default: what random search ends with)")
     add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="how to estimate the curve of a "
         "configuration that was not recorded: nearest one, mean of the five nearest, random forest, or the better of "
         "the first two (default: auto)")  # fmt: skip

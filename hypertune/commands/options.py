@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 
 from hypertune.study.extension import extended, more_seeds
-from hypertune.study.file import Budget, Logging
+from hypertune.study.file import MOST_SEEDS, Budget, Logging
 from hypertune.study.study import FEWEST_TO_DECIDE, MAX_SEEDS, Study
 
 OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
-MOST_SEEDS = 10_000
 EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds")
 """Options that a study which has begun takes, too."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.workspace import is_running
@@ -68,7 +68,7 @@ class Folder:
         if not (folder / "study.toml").is_file():
             what = "not an output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
             raise ValueError(f"{folder}: {what}; give a study's output folder, or http://HOST:8265 for a cluster")
-        self._folder, self._read = folder, 0
+        self._folder, self._read, self._lines = folder, 0, Lines(folder / JOURNAL)
         self._live = Live(Study.load(folder / "study.toml"))
 
     def look(self) -> tuple[list[tuple[Status, str]], bool]:
@@ -95,7 +95,9 @@ class Folder:
                 if not line.endswith(b"\n"):
                     break
                 self._read += len(line)
-                self._live(json.loads(line))
+                event = self._lines.event(line)
+                if event is not None:
+                    take_in(self._lines, event, self._live)
 
 
 def _finished(folder: Path) -> Status:

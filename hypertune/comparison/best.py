@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hypertune.records.lineage import Schedule
 from hypertune.records.records import Records, improves
+from hypertune.space.cells import Outside, cells_of, missing
 from hypertune.space.space import Config
 from hypertune.storage.files import MODEL
 
@@ -45,9 +47,22 @@ def find_best(facts: Records, folder: Path) -> Best | None:
         strategy=best["strategy"],
         seed=int(best["seed"]),
         trial_id=best["trial_id"],
-        config=facts.configs[best["trial_id"]],
+        config=_config(facts, best),
         value=float(best[metric]),
         epoch=int(best["best_epoch"]),
         model_path=model_path if model_path.exists() else None,
         schedule=facts.schedules.get(best["trial_id"], ()),
     )
+
+
+def _config(facts: Records, row: dict[Any, Any]) -> Config:
+    """The trial's configuration, from its row where tables are all there is."""
+    told, space = facts.configs.get(row["trial_id"]), facts.study.space
+    if told is not None:
+        return space.original(told)
+    cells = {str(name).removeprefix("config/"): row[name] for name in row if str(name).startswith("config/")}
+    try:
+        config: Config = cells_of(space).config({name: cell for name, cell in cells.items() if not missing(cell)})
+    except Outside:
+        return cells
+    return config

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.records.records import Records
+from hypertune.space.cells import Outside, cells_of, missing, option_label
 from hypertune.space.domains import Numeric
 from hypertune.space.space import Parameter
 
@@ -40,11 +41,19 @@ def _is_its_own_number(parameter: Parameter, column: pd.Series[Any] | None) -> b
 
 
 def _encode(row: dict[Any, Any], records: Records, parameters: tuple[Parameter, ...]) -> Mapping[str, float]:
-    config = records.configs.get(row["trial_id"])
-    if config is not None and records.study.space.contains(config):
-        return records.study.space.encode(config)
+    config, space = records.configs.get(row["trial_id"]), records.study.space
+    if config is not None and space.contains(config):
+        return space.encode(config)
     # Tables without a journal keep the whole configuration of incumbents only.
-    return {parameter.key: _number(parameter, row.get(f"config/{parameter.name}")) for parameter in parameters}
+    cells = {
+        name.removeprefix("config/"): cell
+        for name, cell in row.items()
+        if str(name).startswith("config/") and not missing(cell)
+    }
+    try:
+        return space.encode(cells_of(space).config(cells))
+    except Outside:
+        return {parameter.key: _number(parameter, row.get(f"config/{parameter.name}")) for parameter in parameters}
 
 
 def _number(parameter: Parameter, cell: Any) -> float:
@@ -67,6 +76,6 @@ def option_labels(parameter: Parameter) -> list[str]:
     if isinstance(parameter.domain, Numeric):
         return []
     return [
-        f"option {i}" if hasattr(option, "parameters") else str(option)
+        f"option {i}" if hasattr(option, "parameters") else option_label(option)
         for i, option in enumerate(parameter.domain.options, 1)
     ]

@@ -80,7 +80,7 @@ def setting(value: Any, digits: int = 3) -> str:
     """One hyperparameter's value to `digits` significant digits, e.g. `5.5e-4`."""
     if isinstance(value, bool) or not isinstance(value, float):
         return "none" if value is None else str(value)
-    if value != 0 and not 1e-2 <= abs(value) < 1e4:
+    if math.isfinite(value) and value != 0 and not 1e-2 <= abs(value) < 1e4:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return f"{value:.{digits}g}"

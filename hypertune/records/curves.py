@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections.abc import Mapping
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hypertune.space.space import flatten
+from hypertune.space.cells import cells_of, text_cell
+from hypertune.space.space import Space
 
 TIMES = ("elapsed_s", "wall_s")
 
@@ -24,7 +24,6 @@ class Curves:
         self._trial, self._epoch = array("q"), array("q")
         self._elapsed_s, self._wall_s = array("d"), array("d")
         self._metrics: dict[str, array[float]] = {}
-        self._configs: dict[int, Mapping[str, Any]] = {}
 
     def __len__(self) -> int:
         return len(self._epoch)
@@ -37,11 +36,8 @@ class Curves:
         *,
         elapsed_s: float,
         wall_s: float,
-        config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Appends one epoch of a trial; `config` gives its columns `config/<name>` if they differ from the trial's."""
-        if config is not None:
-            self._configs[len(self._epoch)] = config
+        """One epoch of a trial."""
         number = self._trials.get(trial_id)
         if number is None:
             number = self._trials[trial_id] = len(self._trials)
@@ -76,32 +72,20 @@ class Curves:
             return pd.DataFrame(columns=[*lead, "epoch", metric, *TIMES])
         trial = np.array(self._trial)
         lead, config = (part.take(trial).reset_index(drop=True) for part in (lead, config))
-        if self._configs:
-            config = pd.DataFrame([self._configs.get(i, row) for i, row in enumerate(config.to_dict("records"))])
         columns = {"epoch": self._epoch, **self._metrics, "elapsed_s": self._elapsed_s, "wall_s": self._wall_s}
         measured = pd.DataFrame({name: np.array(column) for name, column in columns.items()})
         return pd.concat([lead, measured, config], axis=1)
 
 
-def config_columns(configs: list[dict[str, Any]]) -> pd.DataFrame:
-    """Configurations as columns `config/<name>`, one row each; compound values such as lists become JSON text."""
-    frame = pd.DataFrame(configs)
-    if "object" in set(map(str, frame.dtypes)):
-        # Only for nested or compound values; otherwise a configuration is its own row.
-        return _uniform(pd.DataFrame([columns_of(config) for config in configs]))
-    return frame.add_prefix("config/")
+def config_columns(configs: list[dict[str, Any]], space: Space) -> pd.DataFrame:
+    """Recorded configurations as columns `config/<path>`, one row each; see `hypertune.space.cells`."""
+    frame, cells = pd.DataFrame(configs), cells_of(space)
+    if cells.simple and not {"object"} & set(map(str, frame.dtypes)):
+        return frame.add_prefix("config/")
+    return _uniform(pd.DataFrame([cells.row(config) for config in configs])).add_prefix("config/")
 
 
 def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
-    """Converts columns that mix text and numbers to text, since a Parquet column has one type."""
+    """Parquet has one type for each column: values that the space does not know of become text where they differ."""
     mixed = [name for name in frame if frame[name].dtype == object and frame[name].dropna().map(type).nunique() > 1]
-    return frame.assign(**{str(name): frame[name].map(str, na_action="ignore") for name in mixed})
-
-
-def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """One configuration as columns `config/<name>`."""
-    return {f"config/{k}": v if _plain(v) else json.dumps(v, default=repr) for k, v in flatten(config).items()}
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+    return frame.assign(**{str(name): frame[name].map(text_cell, na_action="ignore") for name in mixed})

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hypertune.records.curves import Curves, columns_of, config_columns
+from hypertune.records.curves import Curves, config_columns
 from hypertune.records.failures import Failure, Failures, from_ledger
+from hypertune.records.journal import Event, read_journal
 from hypertune.records.lineage import Lineage, Schedule
+from hypertune.records.schema import CURVES, check_provenance, check_tables
+from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
-
-Event = dict[str, Any]
-"""One line of the journal; `event` names its kind: sweep, resumed, trial, epoch, pause, unpause, checkpoint, end,
-closed, done, retrained."""
 
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """The files from which records are read."""
@@ -139,10 +138,7 @@ class Book:
         row, metrics = self.trials[event["trial_id"]], event["metrics"]
         inherited, inherited_s = self.lineage.inherited(event["trial_id"])
         elapsed_s = event["elapsed_s"] - inherited_s
-        config = columns_of(event["config"]) if "config" in event else None
-        self.curves.append(
-            event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"], config=config
-        )
+        self.curves.append(event["trial_id"], event["epoch"], metrics, elapsed_s=elapsed_s, wall_s=event["wall_s"])
         sweep = self.sweeps[row["strategy"], row["seed"]]
         sweep["epochs"] += event["spent"]
         sweep["busy_s"] += max(elapsed_s - row["train_s"], 0.0)
@@ -206,13 +202,13 @@ class Book:
                 frame[name] = math.nan
         valid = [name for name in frame if name not in {*lead, *middle}]
         frame = frame[[*lead, *valid, *middle]].astype({"best_epoch": "Int64"})
-        return frame.join(config_columns(list(self.configs.values())))
+        return frame.join(config_columns(list(self.configs.values()), self.study.space))
 
     def curves_table(self) -> pd.DataFrame:
         """The rows of `curves.parquet`, metrics between `epoch` and `elapsed_s`."""
         trained = self.curves.trials
         lead = pd.DataFrame([self.trials[name] for name in trained], columns=["strategy", "seed", "trial_id"])
-        config = config_columns([self.configs[name] for name in trained])
+        config = config_columns([self.configs[name] for name in trained], self.study.space)
         return self.curves.table(lead, config, self.study.metric)
 
     def sweeps_table(self) -> pd.DataFrame:
@@ -271,42 +267,26 @@ def _read(folder: Path) -> Records:
     provenance = read_provenance(folder / "provenance.json")
     if (folder / JOURNAL).is_file():
         book = Book(study)
-        for event in read_journal(folder / JOURNAL):
-            book.apply(event)
+        for _ in read_journal(folder / JOURNAL, book.apply):
+            pass
         return book.records(provenance)
     return _read_tables(folder, study, provenance)
-
-
-def read_journal(path: Path) -> Iterator[Event]:
-    """Yields the events of a journal in order, without a last line that was cut off by a kill.
-
-    Raises:
-        ValueError: if a line other than the last is damaged.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-                event["event"]
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{path}: line {number} is damaged") from None
-            yield event
 
 
 def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> Records:
     """Reads the tables of a finished study whose `sweeps/` was removed."""
     try:
-        # "None" and "NA" may be options of a choice; only an empty field is a missing value.
-        dtypes = {"best_epoch": "Int64"}
+        # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
+        dtypes: dict[str, Any] = cells_of(study.space).dtypes()
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
         curves = pd.read_parquet(folder / "curves.parquet")
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ValueError(f"{folder}: trials.csv or curves.parquet cannot be read ({reason})") from None
-    if "trial_id" not in trials or "trial_id" not in curves:
-        raise ValueError(f"{folder}: trials.csv or curves.parquet lacks the column trial_id")
+    check_tables(folder, trials, curves, study)
+    trials = trials.astype({"best_epoch": "Int64"})
+    if curves.empty:
+        curves = curves.reindex(columns=[*CURVES, study.metric])
     if "error" not in trials and "device" in trials:  # written by version 0.1
         trials.insert(list(trials.columns).index("device") + 1, "error", None)
     if "sweeps" not in provenance:
@@ -327,8 +307,9 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{path}: not valid JSON; remove it to continue without it") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path}: is no JSON; remove it to go on without it") from None
     if not isinstance(provenance, dict):
-        raise ValueError(f"{path}: not a JSON object; remove it to continue without it")
+        raise ValueError(f"{path}: holds no table; remove it to go on without it")
+    check_provenance(path, provenance)
     return provenance

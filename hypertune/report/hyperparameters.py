@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.encoding import encoded
+from hypertune.comparison.importance import importances
 from hypertune.records.records import Records
 from hypertune.report.marks import even_choice
 from hypertune.report.scales import Scale, scale
 from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain
 
 MOST_LINES = 1000
+MOST_AXES = 20
+"""Hyperparameters of a figure: of more, the most important ones, or the first ones where nothing is known."""
+MOST_TICKS = 40
 ABSENT = -0.12
 """Where a line passes an axis whose hyperparameter is not active in that trial: below it."""
 
@@ -38,7 +42,7 @@ def parallel(records: Records) -> go.Figure | None:
     trials = trials[np.isfinite(trials[metric].astype(float))]
     if trials.empty:
         return None
-    axes = scales(records, numbers)
+    axes = _drawn(records, scales(records, numbers))
     score = _score_scale(trials, metric)
     columns = [_spread(axis, axis.unit(numbers.loc[trials.index, key])) for key, axis in axes.items()]
     values = np.maximum(score.unit(trials[metric]), -0.06)
@@ -48,6 +52,15 @@ def parallel(records: Records) -> go.Figure | None:
         _draw(chart, lines[chosen][:MOST_LINES], name, line)
     _axes(chart, [*axes.values(), score])
     return chart
+
+
+def _drawn(records: Records, axes: dict[str, Scale]) -> dict[str, Scale]:
+    """Those of the axes that a figure has room for, in their order."""
+    if len(axes) <= MOST_AXES:
+        return axes
+    order = [key for key in importances(records)["hyperparameter"] if key in axes]
+    chosen = set([*order, *(key for key in axes if key not in order)][:MOST_AXES])
+    return {key: axis for key, axis in axes.items() if key in chosen}
 
 
 def _score_scale(trials: pd.DataFrame, metric: str) -> Scale:
@@ -88,12 +101,19 @@ def _draw(chart: go.Figure, lines: NDArray[np.float64], name: str, line: dict[st
 
 
 def _axes(chart: go.Figure, axes: list[Scale]) -> None:
-    for place, axis in enumerate(axes):
-        chart.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"width": 1.5})
-        for at, text in axis.ticks():
-            chart.add_annotation(
-                x=place, y=float(axis.unit(at)), text=text, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
-            )
+    # All at once: plotly checks all shapes again for each one that is added.
+    label = {"showarrow": False, "xanchor": "left", "xshift": 4, "font": {"size": 11}}
+    chart.update_layout(
+        shapes=[
+            {"type": "line", "x0": place, "x1": place, "y0": 0, "y1": 1, "line": {"width": 1.5}}
+            for place in range(len(axes))
+        ],
+        annotations=[
+            {"x": place, "y": float(axis.unit(at)), "text": text, **label}
+            for place, axis in enumerate(axes)
+            for at, text in axis.ticks()[:MOST_TICKS]
+        ],
+    )
     titles = {"tickvals": list(range(len(axes))), "ticktext": [f"{axis.title}" for axis in axes], "side": "top"}
     chart.update_xaxes(range=[-0.15, len(axes) - 1 + 0.35], showgrid=False, **titles)
     chart.update_yaxes(range=[-0.16, 1.06], visible=False)
@@ -188,7 +208,7 @@ def _fields(axes: dict[str, Scale]) -> dict[str, Any]:
 def scatter(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     """The value of every trial over each number that is searched, on its own scale; None if there is none."""
     numbers, metric = encoded(records), records.study.metric
-    axes = {key: axis for key, axis in scales(records, numbers).items() if not axis.options}
+    axes = _drawn(records, {key: axis for key, axis in scales(records, numbers).items() if not axis.options})
     trials = records.trials.set_index("trial_id")
     trials = trials[np.isfinite(trials[metric].astype(float))]
     trials = trials[even_choice(len(trials))]

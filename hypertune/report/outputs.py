@@ -7,6 +7,7 @@ from typing import Any
 
 from hypertune.comparison.best import Best, find_best
 from hypertune.records.records import Records
+from hypertune.space.values import to_toml
 from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study
 
@@ -28,8 +29,6 @@ def write_outputs(facts: Records, folder: Path) -> None:
 def _best_toml(study: Study, best: Best) -> str:
     import tomli_w
 
-    from hypertune.study.study import tomlable
-
     facts = {
         "strategy": best.strategy, "seed": best.seed, "trial_id": best.trial_id, "epoch": best.epoch,
         study.metric: best.value,
@@ -38,4 +37,4 @@ def _best_toml(study: Study, best: Best) -> str:
     tables: dict[str, Any] = {"config": {**constants, **best.config}}
     if best.schedule:
         tables["schedule"] = [{"from_epoch": at, "config": {**constants, **config}} for at, config in best.schedule]
-    return tomli_w.dumps(tomlable({**facts, **tables}))
+    return tomli_w.dumps(to_toml({**facts, **tables}))

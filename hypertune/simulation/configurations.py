@@ -12,16 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hypertune.simulation.columns import CONFIG
-from hypertune.space.domains import Numeric
-from hypertune.space.space import Categorical, Config, Space, flatten
+from hypertune.space.cells import Outside, cells_of, missing
+from hypertune.space.space import Config, flatten
+from hypertune.space.values import key_text
 from hypertune.study.study import Study
 
 OUTSIDE = "outside the search space"
 OTHER = "recorded with other constants than [training.config]"
-
-
-class Outside(Exception):
-    """A recorded configuration is not in the space."""
 
 
 def read_configs(
@@ -45,14 +42,14 @@ def read_configs(
     _check_names(firsts, names, constants, study, source)
     configs: dict[str, tuple[int, Config]] = {}
     config_of = np.full(len(firsts), -1, dtype=np.int64)
-    left_out = {OTHER: 0, OUTSIDE: 0}
+    left_out, cells = {OTHER: 0, OUTSIDE: 0}, cells_of(study.space)
     for r, row in enumerate(firsts[[CONFIG + name for name in names]].itertuples(index=False, name=None)):
-        flat = {name: value for name, value in zip(names, row, strict=True) if not _missing(value)}
+        flat = {name: value for name, value in zip(names, row, strict=True) if not missing(value)}
         if not all(_same(value, flat.get(name)) for name, value in constants.items()):
             left_out[OTHER] += 1
             continue
         try:
-            config = config_from(study.space, flat)
+            config = cells.config(flat)
         except Outside:
             left_out[OUTSIDE] += 1
             continue
@@ -77,63 +74,12 @@ def _check_names(
             )
     for name in names:
         inside = name in constants or any(name == s or name.startswith(f"{s}/") for s in searched)
-        if not inside and name.split("/")[0] not in study.space.entries and firsts[CONFIG + name].nunique() > 1:
+        entries = map(key_text, study.space.entries)
+        if not inside and name.split("/")[0] not in entries and firsts[CONFIG + name].nunique() > 1:
             raise ValueError(
                 f"{source}: {CONFIG}{name} varies but is not in the study; search it in [space], "
                 f"or choose one value in [training.config]"
             )
-
-
-def config_from(space: Space, flat: Mapping[str, Any], path: str = "") -> Config:
-    """The configuration of `space` with the columns `flat` (path to value, without missing values).
-
-    Raises:
-        Outside: if there is no such configuration.
-    """
-    return {name: _entry(entry, flat, path + name) for name, entry in space.entries.items()}
-
-
-def _entry(entry: Any, flat: Mapping[str, Any], path: str) -> Any:
-    if isinstance(entry, Space):
-        return config_from(entry, flat, f"{path}/")
-    if isinstance(entry, Numeric):
-        return _number(entry, flat.get(path))
-    if isinstance(entry, Categorical):
-        return _option(entry, flat, path)
-    if path in flat and not _same(entry, flat[path]):
-        raise Outside
-    return entry
-
-
-def _number(domain: Numeric, value: Any) -> float:
-    if value is None or isinstance(value, str | bool):
-        raise Outside
-    number = domain.cast(float(value))
-    # Tables often store 32-bit floats, which may round a value at a bound to just outside it.
-    if not math.isclose(number, value, rel_tol=1e-6, abs_tol=1e-12):
-        raise Outside
-    return number
-
-
-def _option(domain: Categorical, flat: Mapping[str, Any], path: str) -> Any:
-    below = {name for name in flat if name.startswith(f"{path}/")}
-    for option in domain.options:
-        if not isinstance(option, Space):
-            if not below and _same(option, flat.get(path)):
-                return option
-            continue
-        try:
-            config = config_from(option, flat, f"{path}/")
-        except Outside:
-            continue
-        held = {name for name, value in flatten(config, f"{path}/").items() if value is not None}
-        if below <= held and path not in flat:
-            return config
-    raise Outside
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def _same(constant: Any, value: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
@@ -20,6 +22,18 @@ NUMERIC_KINDS = {
     "qlograndint": ("low", "high", "q"),
 }
 
+KINDS = (*NUMERIC_KINDS, "choice", "grid_search")
+"""Names of domains in a study file."""
+EXAMPLES = {
+    **dict.fromkeys(NUMERIC_KINDS, "[1, 10]"),
+    **{kind: "[2, 10, 2]" for kind, names in NUMERIC_KINDS.items() if len(names) == 3},
+    "choice": '["a", "b"]',
+    "grid_search": "[1, 2, 4]",
+}
+
+LARGEST = 1e300
+"""A bound may be no larger: beyond it the width of a domain is infinite."""
+
 
 def _derived() -> Any:
     return field(init=False, repr=False, compare=False)
@@ -29,7 +43,8 @@ def _derived() -> Any:
 class Numeric:
     """A numeric domain, e.g. `Numeric("loguniform", (1e-4, 3e-3))`; `args` are Ray Tune's own arguments.
 
-    `randint` and `lograndint` exclude the upper bound, `qrandint` and `qlograndint` include it, as in Ray Tune.
+    `randint` and `lograndint` exclude the upper bound, `qrandint` and `qlograndint` include it unless q is 1, as in Ray
+    Tune. Where q does not divide a bound, the values end at the last multiple inside.
 
     Raises:
         ValueError: if the arguments do not make a domain.
@@ -57,17 +72,34 @@ class Numeric:
         if len(self.args) != len(names):
             raise ValueError(f"{shape}, got {list(self.args)}")
         for value in self.args:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
                 raise ValueError(f"{shape}, all finite numbers, got {value!r}")
             if self.integer and not isinstance(value, int):
                 raise ValueError(f"{shape}, all integers, got {value!r}")
         self._set(step=self.args[2] if len(self.args) == 3 else 1 if self.integer else None)
         self._check_bounds(shape)
-        if self.normal:
-            self._set(low=-math.inf, high=math.inf, _warped=(-math.inf, math.inf))
-        else:
-            self._set(low=self.args[0], high=self.args[1] - (self.kind in ("randint", "lograndint")))
+        self._set(low=-math.inf, high=math.inf, _warped=(-math.inf, math.inf))
+        if not self.normal:
+            low, high = self._ends()
+            if low > high:
+                raise ValueError(f"{shape}: no value lies between {self.args[0]} and {self.args[1]}")
+            self._set(low=low, high=high)
             self._set(_warped=tuple(_warp(edge, self.log) for edge in self._edges()))
+
+    def _ends(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
+        low, high = self.args[:2]
+        if len(self.args) == 3 and self.step is not None and not (self.integer and self.step == 1):
+            # Ten times 0.1 is not 1.0, and yet 0.1 divides it.
+            multiples = max(math.ceil(low / self.step - 1e-9), int(self.log)), math.floor(high / self.step + 1e-9)
+            low, high = (self._exact(multiple * self.step) for multiple in multiples)
+        elif self.integer:
+            high = max(high - 1, low) if self.log else high - 1
+        return low, high
+
+    def _exact(self, value: float) -> float:
+        """The number as exactly the domain's type, without the tails such as 0.30000000000000004 of a multiple."""
+        return int(value) if self.integer else float(f"{value:.12g}" if self.step else value)
 
     def _set(self, **derived: Any) -> None:
         for name, value in derived.items():
@@ -78,17 +110,14 @@ class Numeric:
         if self.normal:
             if second <= 0:
                 raise ValueError(f"{shape} with sd > 0, got sd = {second}")
-        elif first >= second:
-            raise ValueError(f"{shape} with low < high, got low = {first}, high = {second}")
+        elif first > second:
+            raise ValueError(f"{shape} with low <= high, got low = {first}, high = {second}")
         if self.log and first <= 0:
             raise ValueError(f"{shape} with low > 0 since its scale is logarithmic, got low = {first}")
         if self.step is None or (self.integer and len(self.args) == 2):
             return
         if self.step <= 0:
             raise ValueError(f"{shape} with q > 0, got q = {self.step}")
-        for bound in () if self.normal else (first, second):
-            if not math.isclose(bound / self.step, round(bound / self.step), abs_tol=1e-9):
-                raise ValueError(f"{shape} with bounds that are multiples of q, got bound {bound} and q = {self.step}")
 
     @property
     def levels(self) -> int | None:
@@ -104,7 +133,6 @@ class Numeric:
             value = round(value / step) * step
         low, high = self.low, self.high
         value = low if value < low else high if value > high else value
-        # Rounding to the step leaves tails such as 0.30000000000000004, which are ugly in a table.
         return int(value) if self.integer else float(f"{value:.12g}" if step else value)
 
     def contains(self, value: object) -> bool:
@@ -126,7 +154,7 @@ class Numeric:
         if self.normal:
             return NormalDist(*self.args[:2]).cdf(value)
         low, high = self._warped
-        return min(max((_warp(value, self.log) - low) / (high - low), 0.0), 1.0)
+        return min(max((_warp(value, self.log) - low) / (high - low), 0.0), 1.0) if high > low else 0.5
 
     def _edges(self) -> tuple[float, float]:
         if self.step is None:
@@ -141,3 +169,12 @@ def _warp(value: float, log: bool) -> float:
 
 def _unwarp(value: float, log: bool) -> float:
     return math.exp(value) if log else value
+
+
+def refuse_misspelt(table: Mapping[str, Any], where: str) -> None:
+    """A table with one key that holds a list is a domain whose name is wrong, never a nested space."""
+    if len(table) == 1 and isinstance(next(iter(table.values())), list):
+        name = next(iter(table))
+        close = difflib.get_close_matches(name, KINDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(KINDS)}"
+        raise ValueError(f"{where}: unknown domain {name!r}; {hint} (a constant list belongs in [training.config])")

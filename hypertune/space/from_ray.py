@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ray import tune
 from ray.tune.search import sample
 
 from hypertune.space.domains import Numeric
-from hypertune.space.space import Categorical, Space
+from hypertune.space.sampled import Depends, Sampled
+from hypertune.space.space import Categorical, Space, as_option, gathered
+from hypertune.space.values import plain
 
 
-def to_ray(space: Space) -> dict[str, Any]:
-    """The space as a Ray Tune `param_space`; a `grid_search` becomes a choice, since Ray's searchers take no grids."""
-    return {name: _entry_to_ray(entry) for name, entry in space.entries.items()}
+def to_ray(space: Space) -> Any:
+    """The space as a Ray Tune `param_space`; a `grid_search` becomes a choice, as Ray's searchers take no grids."""
+    items = {name: _entry_to_ray(entry) for name, entry in space.entries.items()}
+    if space.form == "dict":
+        return items
+    values = list(items.values())
+    return values[0] if space.form == "value" else values if space.form == "list" else tuple(values)
 
 
-def from_ray(param_space: Mapping[str, Any], where: str = "space") -> Space:
-    """A Ray Tune `param_space` as a hypertune space; an entry that is not a domain stays a constant.
+def from_ray(param_space: Mapping[Any, Any], where: str = "space") -> Space:
+    """A Ray Tune `param_space` as a hypertune space; what is no domain stays a constant.
 
     Raises:
-        ValueError: for `tune.sample_from`, whose values no searcher can reason about, and for unknown samplers.
+        ValueError: for `tune.sample_from` that looks at other hyperparameters, and for unknown samplers.
     """
-    return Space({name: _entry_from_ray(value, f"{where}.{name}") for name, value in param_space.items()})
+    return Space({plain(name): _entry_from_ray(value, f"{where}.{name}") for name, value in param_space.items()})
 
 
 def _entry_to_ray(entry: Any) -> Any:
@@ -33,30 +40,57 @@ def _entry_to_ray(entry: Any) -> Any:
         return getattr(tune, entry.kind)(*entry.args)
     if isinstance(entry, Categorical):
         return tune.choice([_entry_to_ray(option) for option in entry.options])
+    if isinstance(entry, Sampled):
+        return tune.sample_from(entry.function)  # type: ignore[arg-type]
     return entry
 
 
 def _entry_from_ray(value: Any, where: str) -> Any:
     if isinstance(value, sample.Categorical):
-        return Categorical(tuple(_entry_from_ray(option, where) for option in value.categories))
-    if isinstance(value, sample.Float | sample.Integer):
+        return _choice(value.categories, where)
+    if isinstance(value, sample.Function):
+        return _sampled(value, where)
+    if isinstance(value, sample.Domain):
         try:
             return _numeric_from_ray(value)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
-    if isinstance(value, sample.Domain):
-        raise ValueError(
-            f"{where}: {type(value).__name__} (tune.sample_from) cannot be searched; use a domain such as tune.uniform"
-        )
     if isinstance(value, Mapping):
         if set(value) == {"grid_search"}:
-            options = tuple(_entry_from_ray(option, where) for option in value["grid_search"])
-            return Categorical(options, grid=True)
+            return _choice(value["grid_search"], where, grid=True)
         return from_ray(value, where)
-    return value
+    if type(value) in (list, tuple):
+        entries = [_entry_from_ray(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return gathered(entries, "list" if isinstance(value, list) else "tuple")
+    return plain(value)
+
+
+def _choice(options: Any, where: str, *, grid: bool = False) -> Categorical:
+    try:
+        return Categorical(
+            tuple(as_option(_entry_from_ray(option, f"{where}[{i}]")) for i, option in enumerate(options)), grid
+        )
+    except ValueError as error:
+        raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+
+
+def _sampled(value: Any, where: str) -> Sampled:
+    sampled = Sampled(value.func)
+    try:
+        sampled.draw(np.random.default_rng(0))
+    except Depends:
+        raise ValueError(
+            f"{where}: tune.sample_from looks at other hyperparameters, which is not supported; use a domain such as "
+            "tune.uniform, or work the value out inside the trainable"
+        ) from None
+    except Exception as error:  # noqa: BLE001 -- whatever the user's function raises
+        raise ValueError(f"{where}: the function of tune.sample_from raises {type(error).__name__}: {error}") from None
+    return sampled
 
 
 def _numeric_from_ray(domain: Any) -> Numeric:
+    if not isinstance(domain, sample.Float | sample.Integer):
+        raise ValueError(f"unknown domain {type(domain).__name__}; use one such as tune.uniform")
     sampler, q = domain.get_sampler(), None
     if isinstance(sampler, sample.Quantized):
         q = sampler.q

@@ -2,115 +2,80 @@
 
 The names and bounds of the domains are Ray Tune's (`uniform`, `loguniform`, `randint`, ...). The one primitive every
 searcher builds on is `Space.resolve`: it walks the space, asks a callback for each hyperparameter that is active, and
-returns a configuration with exact types. An option of a choice that is a table adds conditional hyperparameters.
+returns a configuration with exact types. An option of a choice that is a table, or a domain itself, brings conditional
+hyperparameters; domains inside of a list or tuple are hyperparameters named by their place, `layers/0`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from hypertune.space.domains import NUMERIC_KINDS, Numeric
+from hypertune.space import plan as plans
+from hypertune.space.choices import Categorical, Nested
+from hypertune.space.domains import EXAMPLES, KINDS, NUMERIC_KINDS, Numeric, refuse_misspelt
+from hypertune.space.plan import VALUE, Form, Parameter, Pick, Plan, Step
+from hypertune.space.sampled import Sampled
+from hypertune.space.values import (
+    SPELLINGS,
+    Named,
+    flatten,
+    from_key,
+    from_toml,
+    key_text,
+    live,
+    looked_up,
+    name_of,
+    plain,
+    spelling_of,
+    text_of,
+    to_toml,
+    toml_key,
+)  # fmt: skip
 
 Config = dict[str, Any]
 """A configuration: hyperparameter name to value, nested where the space is."""
 
-KINDS = (*NUMERIC_KINDS, "choice", "grid_search")
+SAMPLE_FROM = "sample_from"
+
+__all__ = ["Categorical", "Config", "Parameter", "Space", "flatten"]
 
 
-@dataclass(frozen=True, slots=True)
-class Categorical:
-    """A choice of options; an option that is a `Space` adds hyperparameters that exist only when it is chosen.
-
-    `grid` marks a `grid_search`: the `grid` searcher enumerates it, the others treat it as a choice.
-    """
-
-    options: tuple[Any, ...]
-    grid: bool = False
-
-    def __post_init__(self) -> None:
-        kind = "grid_search" if self.grid else "choice"
-        if not self.options:
-            raise ValueError(f"{kind} takes a list of at least one option, got an empty list")
-        seen: list[tuple[type, Any]] = []
-        for option in self.options:
-            if (type(option), option) in seen:
-                raise ValueError(f"{kind} takes distinct options, got {option!r} twice")
-            seen.append((type(option), option))
-
-    @property
-    def conditional(self) -> bool:
-        return any(isinstance(option, Space) and option.parameters() for option in self.options)
-
-    def index(self, value: object) -> int:
-        """The index of the option that the value of a configuration came from.
-
-        Raises:
-            ValueError: if no option matches.
-        """
-        for position, option in enumerate(self.options):
-            if option.contains(value) if isinstance(option, Space) else _same(option, value):
-                return position
-        raise ValueError(f"{value!r} is not one of the options {list(self.options)}")
-
-
-Domain = Numeric | Categorical
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One hyperparameter of a space.
+@dataclass(frozen=True, slots=True, eq=False)
+class Space(Nested):
+    """A search space: an ordered mapping of names to domains, constants and nested spaces.
 
     Attributes:
-        name: path inside a configuration, e.g. `optimizer/momentum`.
-        key: unique within the space, even if two options of a choice add parameters of the same name.
-        domain: its possible values.
-        parents: `(key, option index)` of the choices it depends on, outermost first; empty if always active.
+        entries: of a list or tuple its items by their number as text, "0", "1", ...
+        form: what its configurations are; a table but inside of another space.
+
+    Raises:
+        ValueError: if two hyperparameters have one name, such as `{"a/b": ..., "a": {"b": ...}}`.
     """
 
-    name: str
-    key: str
-    domain: Domain
-    parents: tuple[tuple[str, int], ...] = ()
-
-
-class _Step(NamedTuple):
-    """One entry of a space with its place in the whole space.
-
-    Attributes:
-        own: its name in its own table.
-        name: its path inside a configuration.
-        entry: a domain, a nested space, or a constant.
-        parameter: the hyperparameter of a domain, else None.
-        inner: the steps of a nested space, or of each option of a choice, None for an option that is not a space.
-    """
-
-    own: str
-    name: str
-    entry: Any
-    parameter: Parameter | None
-    inner: tuple[tuple[_Step, ...] | None, ...]
-
-
-Pick = Callable[[Parameter], float | int]
-"""Returns a number for a numeric parameter, and the option's index for a categorical one."""
-
-
-@dataclass(frozen=True, slots=True, eq=True)
-class Space:
-    """A search space: an ordered mapping of names to domains, constants and nested spaces."""
-
-    entries: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    # Shared by all walks over the space and computed once, since simulations resolve millions of configurations.
-    _plan: tuple[_Step, ...] = dataclasses.field(init=False, repr=False, compare=False)
-    _parameters: tuple[Parameter, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    entries: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
+    form: Form = "dict"
+    _plan: Plan = dataclasses.field(init=False, repr=False)
+    _parameters: tuple[Parameter, ...] = dataclasses.field(init=False, repr=False)
+    _plain: bool = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_plan", tuple(_steps(self, "", "", ())))
-        object.__setattr__(self, "_parameters", tuple(_parameters_of(self._plan)))
+        plan = Plan(self.form, tuple(_steps(self, "", "", ())))
+        plans.check_names(plan)
+        object.__setattr__(self, "_plan", plan)
+        object.__setattr__(self, "_parameters", tuple(plans.parameters_of(plan)))
+        object.__setattr__(self, "_plain", plans.is_plain(plan))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> str:
+        return f"{self.form} {text_of({toml_key(name): _entry_to_toml(entry) for name, entry in self.entries.items()})}"
 
     @staticmethod
     def parse(table: Mapping[str, Any], where: str = "space") -> Space:
@@ -119,66 +84,117 @@ class Space:
         Raises:
             ValueError: naming the key, what is wrong with it, and the remedy.
         """
-        return Space({name: _parse_entry(value, f"{where}.{name}") for name, value in table.items()})
+        return Space({from_key(name): _parse_entry(value, f"{where}.{name}") for name, value in table.items()})
 
-    def to_toml(self) -> Config:
-        """The table from which `parse` makes the same space."""
-        return {name: _entry_to_toml(entry) for name, entry in self.entries.items()}
+    def to_toml(self) -> Any:
+        """The table that `parse` reads back to the same space."""
+        if self.form == "dict":
+            return {toml_key(name): self._spelt(name, entry) for name, entry in self.entries.items()}
+        items = [_entry_to_toml(entry) for entry in self.entries.values()]
+        # A list as it is would go before all domains, and the order of hyperparameters decides what is drawn.
+        return items[0] if self.form == "value" else {self.form: items}
+
+    def _spelt(self, name: Any, entry: Any) -> Any:
+        # Alone with its list, or under the name of a domain, a constant would be read as a domain.
+        mistaken = name in (*KINDS, *SPELLINGS, SAMPLE_FROM) or (len(self.entries) == 1 and type(entry) is list)
+        return _as_literal(entry) if mistaken else _entry_to_toml(entry)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """All hyperparameters in order, each conditional one after the choice it depends on."""
+        """All hyperparameters in order, conditional ones after the choice they depend on.
+
+        Those that a function draws are not among them: see `sampled`.
+        """
         return self._parameters
+
+    def sampled(self) -> tuple[str, ...]:
+        """Paths of the hyperparameters that a function draws (`tune.sample_from`)."""
+        return tuple(plans.sampled_in(self._plan))
+
+    @property
+    def plan(self) -> Plan:
+        """What the walks over the space go by."""
+        return self._plan
+
+    @property
+    def searches(self) -> bool:
+        return bool(self._parameters) or bool(self.sampled())
 
     def resolve(self, pick: Pick) -> Config:
         """Builds a configuration by asking `pick` for every active hyperparameter, in order."""
-        return _resolve(self._plan, pick)
+        config: Config = plans.resolve(self._plan, pick)
+        return config
 
-    def encode(self, config: Mapping[str, Any]) -> dict[str, float | int]:
+    def encode(self, config: Any) -> dict[str, float | int]:
         """Parameter key to number (numeric) or option index (categorical), for the parameters active in `config`.
+
+        What a function has drawn is its own number. The configuration may be one as it was recorded.
 
         Raises:
             ValueError: if `config` is not in this space.
         """
-        return dict(_encode(self._plan, config))
+        return dict(plans.encode(self._plan, config))
 
     def contains(self, config: object) -> bool:
-        """Whether `config` has every name, with values of the exact types and inside the bounds."""
-        if not isinstance(config, Mapping) or set(config) != set(self.entries):
-            return False
-        return all(_entry_contains(entry, config[name]) for name, entry in self.entries.items())
+        """Whether `config` has all names, exact types and values inside the bounds."""
+        return plans.contains(self._plan, config)
+
+    def recorded(self, config: Config) -> Config:
+        """The configuration as it stands in the journal: plain values, tuples as lists, objects by their names."""
+        return config if self._plain else plans.record(self._plan, config)
+
+    def original(self, told: Config) -> Config:
+        """The configuration that was recorded as `told`: the options and constants themselves, as trials are given
+        them. An object that the space has by its name only stays a name, unless its module has been loaded."""
+        if self._plain or not self.contains(told):
+            return told
+        numbers = self.encode(told)
+        config: Config = looked_up(self.resolve(lambda parameter: numbers[parameter.key]))
+        return config
+
+    def alive(self) -> Space:
+        """The space with objects in place of their names, which are imported.
+
+        Raises:
+            ValueError: naming one that cannot be.
+        """
+        return Space({name: _alive(entry, key_text(name)) for name, entry in self.entries.items()}, self.form)
 
     @property
     def conditional(self) -> bool:
         return any(parameter.parents for parameter in self.parameters())
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flattens a nested configuration, joining names with `/` as in the columns `config/<name>`."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{name}/"))
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
-def _same(option: object, value: object) -> bool:
-    return type(option) is type(value) and bool(option == value)
+def _alive(entry: Any, where: str) -> Any:
+    try:
+        if isinstance(entry, Space):
+            return entry.alive()
+        if isinstance(entry, Categorical):
+            return Categorical(tuple(_alive(option, "") for option in entry.options), entry.grid)
+        return Sampled(live(entry.function)) if isinstance(entry, Sampled) else live(entry)
+    except ValueError as error:
+        raise ValueError(f"space.{where}: {error}" if where else str(error)) from None
 
 
 def _parse_entry(value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return _sequence(value, "list", where)
     if not isinstance(value, Mapping):
         return value
-    known = [key for key in value if key in KINDS]
+    spelling = spelling_of(value)
+    if spelling is not None:
+        form: Form | None = "tuple" if spelling == "tuple" else "list" if spelling == "list" else None
+        return _sequence(value[form], form, where) if form else _spelt(value, where)
+    known = [key for key in value if key in KINDS and not isinstance(value[key], Mapping)]
     if not known:
-        _refuse_misspelt_domain(value, where)
+        if isinstance(value.get(SAMPLE_FROM), str) and len(value) == 1:
+            return Sampled(Named(value[SAMPLE_FROM]))
+        refuse_misspelt(value, where)
         return Space.parse(value, where)
     if len(value) > 1:
         raise ValueError(f"{where}: give one domain per hyperparameter, got the keys {', '.join(value)}")
     kind, args = known[0], value[known[0]]
     if not isinstance(args, list):
-        raise ValueError(f"{where}: {kind} takes a list, e.g. {{ {kind} = {_EXAMPLES[kind]} }}, got {args!r}")
+        raise ValueError(f"{where}: {kind} takes a list, e.g. {{ {kind} = {EXAMPLES[kind]} }}, got {args!r}")
     try:
         return _make_domain(kind, args, where)
     except ValueError as error:
@@ -186,28 +202,45 @@ def _parse_entry(value: Any, where: str) -> Any:
         raise ValueError(message if message.startswith(where) else f"{where}: {message}") from None
 
 
-def _make_domain(kind: str, args: list[Any], where: str) -> Domain:
+def _spelt(value: Any, where: str) -> Any:
+    try:
+        return from_toml(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _sequence(items: list[Any], form: Form, where: str) -> Any:
+    """A list or tuple, as a space of its items where they search something."""
+    return gathered([_parse_entry(item, f"{where}[{i}]") for i, item in enumerate(items)], form)
+
+
+def gathered(entries: list[Any], form: Form) -> Any:
+    """A list or tuple of entries: a space where one of them searches something, else the constant it is."""
+    if any(isinstance(entry, Numeric | Categorical | Sampled) or _searches(entry) for entry in entries):
+        return Space({str(i): entry for i, entry in enumerate(entries)}, form)
+    values = [_constant(entry) for entry in entries]
+    return values if form == "list" else tuple(values)
+
+
+def _searches(entry: Any) -> bool:
+    return isinstance(entry, Space) and entry.searches
+
+
+def _constant(entry: Any) -> Any:
+    """A space of constants as the table that it is."""
+    return entry.resolve(lambda parameter: 0) if isinstance(entry, Space) else entry
+
+
+def as_option(entry: Any) -> Any:
+    """An entry as an option of a choice: a domain becomes a space of its own."""
+    return Space({VALUE: entry}, "value") if isinstance(entry, Numeric | Categorical | Sampled) else entry
+
+
+def _make_domain(kind: str, args: list[Any], where: str) -> Numeric | Categorical:
     if kind in NUMERIC_KINDS:
         return Numeric(kind, tuple(args))
-    options = (_parse_entry(option, f"{where}[{i}]") for i, option in enumerate(args))
+    options = (as_option(_parse_entry(option, f"{where}[{i}]")) for i, option in enumerate(args))
     return Categorical(tuple(options), grid=kind == "grid_search")
-
-
-def _refuse_misspelt_domain(table: Mapping[str, Any], where: str) -> None:
-    """A table with one key that holds a list is a domain whose name is wrong, never a nested space."""
-    if len(table) == 1 and isinstance(next(iter(table.values())), list):
-        name = next(iter(table))
-        close = difflib.get_close_matches(name, KINDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(KINDS)}"
-        raise ValueError(f"{where}: unknown domain {name!r}; {hint} (a constant list belongs in [training.config])")
-
-
-_EXAMPLES = {
-    **dict.fromkeys(NUMERIC_KINDS, "[1, 10]"),
-    **{kind: "[2, 10, 2]" for kind, names in NUMERIC_KINDS.items() if len(names) == 3},
-    "choice": '["a", "b"]',
-    "grid_search": "[1, 2, 4]",
-}
 
 
 def _entry_to_toml(entry: Any) -> Any:
@@ -217,68 +250,49 @@ def _entry_to_toml(entry: Any) -> Any:
         return {entry.kind: list(entry.args)}
     if isinstance(entry, Categorical):
         return {"grid_search" if entry.grid else "choice": [_entry_to_toml(option) for option in entry.options]}
-    return entry
+    if isinstance(entry, Sampled):
+        return {SAMPLE_FROM: str(name_of(entry.function))}
+    spelt = to_toml(entry)
+    return spelt if not isinstance(spelt, list | dict) or _reads_back(spelt, entry) else _as_literal(entry)
 
 
-def _steps(space: Space, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Iterator[_Step]:
+def _reads_back(spelt: Any, entry: Any) -> bool:
+    """Whether a constant's spelling is read as that constant, and not as a domain that it happens to look like."""
+    try:
+        again = _parse_entry(spelt, "")
+    except ValueError:
+        return False
+    return not isinstance(again, Space | Numeric | Categorical | Sampled) and text_of(again) == text_of(entry)
+
+
+def _as_literal(entry: Any) -> Any:
+    if isinstance(entry, Space | Numeric | Categorical | Sampled):
+        return _entry_to_toml(entry)
+    text = repr(plain(entry))
+    try:
+        return {"literal": text} if text_of(from_toml({"literal": text})) == text_of(entry) else to_toml(entry)
+    except ValueError:
+        return to_toml(entry)
+
+
+def _steps(space: Space, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Iterator[Step]:
     for own, entry in space.entries.items():
-        here, there = f"{name}{own}", f"{key}{own}"
+        # A domain among the options of a choice lies where the choice lies.
+        here = name.removesuffix("/") if space.form == "value" else f"{name}{key_text(own)}"
+        there = f"{key}{key_text(own)}"
         if isinstance(entry, Space):
-            yield _Step(own, here, entry, None, (tuple(_steps(entry, f"{here}/", f"{there}/", parents)),))
-        elif isinstance(entry, Numeric):
-            yield _Step(own, here, entry, Parameter(here, there, entry, parents), ())
+            yield Step(
+                own, here, entry, None, (Plan(entry.form, tuple(_steps(entry, f"{here}/", f"{there}/", parents))),)
+            )
         elif isinstance(entry, Categorical):
             inner = tuple(
-                tuple(_steps(option, f"{here}/", f"{there}[{i}]/", (*parents, (there, i))))
+                Plan(option.form, tuple(_steps(option, f"{here}/", f"{there}[{i}]/", (*parents, (there, i)))))
                 if isinstance(option, Space)
                 else None
                 for i, option in enumerate(entry.options)
             )
-            yield _Step(own, here, entry, Parameter(here, there, entry, parents), inner)
+            yield Step(own, here, entry, Parameter(here, there, entry, parents), inner)
+        elif isinstance(entry, Numeric | Sampled):
+            yield Step(own, here, entry, Parameter(here, there, entry, parents), ())  # type: ignore[arg-type]
         else:
-            yield _Step(own, here, entry, None, ())
-
-
-def _parameters_of(plan: Iterable[_Step]) -> Iterator[Parameter]:
-    for step in plan:
-        if step.parameter is not None:
-            yield step.parameter
-        for inner in step.inner:
-            yield from _parameters_of(inner or ())
-
-
-def _resolve(plan: tuple[_Step, ...], pick: Pick) -> Config:
-    config: Config = {}
-    for own, _, entry, parameter, inner in plan:
-        if parameter is None:
-            config[own] = _resolve(inner[0] or (), pick) if inner else entry
-        elif isinstance(entry, Numeric):
-            config[own] = entry.cast(pick(parameter))
-        else:
-            index = int(pick(parameter))
-            plan_of_option = inner[index]
-            config[own] = entry.options[index] if plan_of_option is None else _resolve(plan_of_option, pick)
-    return config
-
-
-def _encode(plan: tuple[_Step, ...], config: Mapping[str, Any]) -> Iterator[tuple[str, float | int]]:
-    for own, name, entry, parameter, inner in plan:
-        if own not in config:
-            raise ValueError(f"the configuration lacks {name}")
-        value = config[own]
-        if parameter is None:
-            yield from _encode(inner[0] or (), value) if inner else ()
-        elif isinstance(entry, Numeric):
-            yield parameter.key, value
-        else:
-            index = entry.index(value)
-            yield parameter.key, index
-            yield from _encode(inner[index] or (), value)
-
-
-def _entry_contains(entry: Any, value: object) -> bool:
-    if isinstance(entry, Space | Numeric):
-        return entry.contains(value)
-    if isinstance(entry, Categorical):
-        return any(_entry_contains(option, value) for option in entry.options)
-    return _same(entry, value)
+            yield Step(own, here, entry, None, ())

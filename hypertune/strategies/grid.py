@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from hypertune.space.space import Config, Space
 from hypertune.strategies.history import HistorySearcher
-from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.plugin import FEATURES, SAMPLED, searcher
 from hypertune.study.design import LEVELS, POINTS, Cells, Grid, OneAtATime
 
 
@@ -30,7 +30,7 @@ class DesignSearcher(HistorySearcher):
         return self.cells.config(int(self._order[number])) if number < self.cells.size else None
 
 
-@searcher(summary="grid search: every combination once, in random order", supports=FEATURES)
+@searcher(summary="grid search: every combination once, in random order", supports=FEATURES | {SAMPLED})
 def grid(
     space: Space,
     *,

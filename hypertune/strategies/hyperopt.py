@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 
 from hypertune.space.domains import Numeric
 from hypertune.space.space import Categorical, Config, Space
+from hypertune.space.values import key_text
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 
@@ -68,6 +69,7 @@ def _expression(space: Space, prefix: str) -> dict[str, Any]:
     """The space in hyperopt's terms; every label is a parameter's key."""
     expression: dict[str, Any] = {}
     for name, entry in space.entries.items():
+        name = key_text(name)
         key = prefix + name
         if isinstance(entry, Space):
             expression[name] = _expression(entry, f"{key}/")
@@ -96,6 +98,7 @@ def _numeric(key: str, domain: Numeric) -> Any:
         low = low if low > 0 else domain.low / 2
         low, high = float(np.log(low)), float(np.log(high))
     if domain.step is None:
+        high = max(high, low + 1e-9 * max(abs(low), 1.0))  # hyperopt takes no single value; ours are cast to it
         return (hpo.hp.loguniform if domain.log else hpo.hp.uniform)(key, low, high)
     return (hpo.hp.qloguniform if domain.log else hpo.hp.quniform)(key, low, high, domain.step)
 

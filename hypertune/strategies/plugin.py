@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FEATURES = frozenset({"integer", "log", "categorical", "conditional", "grid", "normal"})
 """Kinds of hyperparameters beyond plain bounded numbers, which a searcher may or may not support."""
 
+SAMPLED = "sampled"
+"""What a searcher supports besides that hands out what functions draw (`tune.sample_from`), without learning of it."""
+
 FIDELITIES = "fidelities"
 """The one thing a searcher can need: a scheduler that trains trials for different numbers of epochs."""
 
@@ -131,7 +134,7 @@ def searcher(
     Raises:
         ValueError: for a feature or need that hypertune does not know.
     """
-    _refuse_unknown("supports", supports, FEATURES)
+    _refuse_unknown("supports", supports, FEATURES | {SAMPLED})
     _refuse_unknown("needs", needs, {FIDELITIES})
 
     def wrap(make: Callable[..., Any]) -> SearcherPlugin:

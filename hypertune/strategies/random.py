@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from ray.tune.search import Searcher
 
+from hypertune.space.sampled import Sampled
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.history import HistorySearcher
-from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.plugin import FEATURES, SAMPLED, searcher
 
 
 def draw(space: Space, rng: np.random.Generator) -> Config:
@@ -15,6 +16,8 @@ def draw(space: Space, rng: np.random.Generator) -> Config:
 
     def pick(parameter: Parameter) -> float | int:
         domain = parameter.domain
+        if isinstance(domain, Sampled):
+            return domain.draw(rng)
         if isinstance(domain, Categorical):
             return int(rng.integers(len(domain.options)))
         return domain.from_unit(rng.random())
@@ -29,7 +32,7 @@ class RandomSearcher(HistorySearcher):
         return draw(self.space, rng)
 
 
-@searcher(summary="random search: independent draws, the baseline", supports=FEATURES)
+@searcher(summary="random search: independent draws, the baseline", supports=FEATURES | {SAMPLED})
 def random(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int) -> Searcher:
     """Independent draws from the space's own distributions; levels of an integer are equally likely."""
     return RandomSearcher(space, metric=metric, mode=mode, seed=seed)

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hypertune.space.space import Space
-from hypertune.strategies.plugin import FIDELITIES, SchedulerPlugin, SearcherPlugin, features
+from hypertune.strategies.plugin import FIDELITIES, SAMPLED, SchedulerPlugin, SearcherPlugin, features
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -127,6 +127,13 @@ def refusal(strategy: Strategy, space: Space | None = None) -> str | None:
     reason = _mismatch(strategy)
     if reason:
         return reason
+    sampled = space.sampled() if space else ()
+    if sampled and SAMPLED not in searcher.supports:
+        able = [name for name, plugin in searchers().items() if SAMPLED in plugin.supports]
+        return (
+            f"{strategy.name}: {strategy.searcher} cannot search {sampled[0]}, whose values a function draws "
+            f"(tune.sample_from); use {' or '.join(able)}, or a domain such as tune.uniform"
+        )
     for parameter in space.parameters() if space else ():
         for feature in features(parameter):
             if feature not in searcher.supports:

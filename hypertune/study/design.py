@@ -15,7 +15,9 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from hypertune.space.domains import Numeric
-from hypertune.space.space import Categorical, Config, Space
+from hypertune.space.sampled import Sampled
+from hypertune.space.space import Categorical, Config, Parameter, Space
+from hypertune.space.values import key_text
 
 MAX_SIZE = 1_000_000
 POINTS, LEVELS = 5, 10
@@ -31,11 +33,11 @@ class Design(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     baseline: dict[str, Any] | None = None
     """For `one_at_a_time`: one level of every hyperparameter; by default the middle one."""
     epochs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=2)] | None = None
-    """Makes the number of epochs a factor with these levels, read off the curves of full trainings."""
-    points: Annotated[int, Meta(ge=1)] = POINTS
+    """Makes the number of epochs a factor with these levels, read off the curves of trials that train for the most."""
+    points: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = POINTS
     """Levels of a continuous hyperparameter, evenly spread on its own scale."""
-    levels: Annotated[int, Meta(ge=1)] = LEVELS
-    """A stepped domain of at most this many levels is enumerated; a larger one gets `points` levels."""
+    levels: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = LEVELS
+    """A stepped domain of at most this many levels is enumerated; a larger one gets `points` levels too."""
 
     def __post_init__(self) -> None:
         if self.kind == "grid" and self.baseline is not None:
@@ -132,9 +134,8 @@ class Grid:
             )
 
     def config(self, index: int) -> Config:
-        """The configuration of that index; the first hyperparameter varies fastest."""
-        numbers = dict(self._digits(self.space, index, ""))
-        return self.space.resolve(lambda parameter: numbers[parameter.key])
+        """Configuration `index`; the first hyperparameter varies fastest."""
+        return _resolved(self.space, dict(self._digits(self.space, index, "")), index)
 
     def levels(self, key: str) -> tuple[Any, ...]:
         """The values of one hyperparameter, numbers in rising order."""
@@ -146,7 +147,7 @@ class Grid:
         if isinstance(entry, Numeric):
             return len(self._values[key])
         if isinstance(entry, Categorical):
-            return sum(self._count(option, f"{key}[{i}]/") for i, option in enumerate(entry.options))
+            return sum(self._count(entry.options[i], f"{key}[{i}]/") for i in entry.distinct())
         return 1
 
     def _digits(self, entry: object, index: int, key: str) -> Iterator[tuple[str, float | int]]:
@@ -157,7 +158,8 @@ class Grid:
         elif isinstance(entry, Numeric):
             yield key, self._values[key][index]
         elif isinstance(entry, Categorical):
-            for i, option in enumerate(entry.options):
+            for i in entry.distinct():
+                option = entry.options[i]
                 count = self._count(option, f"{key}[{i}]/")
                 if index < count:
                     yield key, i
@@ -196,7 +198,7 @@ class OneAtATime:
         if index:
             key, number = self._changes[index - 1]
             numbers[key] = number
-        return self.space.resolve(lambda parameter: numbers[parameter.key])
+        return _resolved(self.space, numbers, index)
 
     def levels(self, key: str) -> tuple[Any, ...]:
         """The values of one hyperparameter, numbers in rising order."""
@@ -210,6 +212,16 @@ class OneAtATime:
         for key in sorted(parameters.keys() ^ baseline.keys()):
             raise ValueError(f"baseline: {key} {wrong[key]}; give one value of {', '.join(parameters)}")
         return {key: _number_of(key, parameter.domain, baseline[key]) for key, parameter in parameters.items()}
+
+
+def _resolved(space: Space, numbers: Mapping[str, float | int], index: int) -> Config:
+    """The configuration of these numbers; what a function draws, it draws anew for each cell."""
+
+    def pick(parameter: Parameter) -> Any:
+        domain = parameter.domain
+        return domain.draw(np.random.default_rng(index)) if isinstance(domain, Sampled) else numbers[parameter.key]
+
+    return space.resolve(pick)
 
 
 def _number_of(key: str, domain: Numeric | Categorical, value: Any) -> float | int:
@@ -228,7 +240,7 @@ def _number_of(key: str, domain: Numeric | Categorical, value: Any) -> float | i
 def level_numbers(domain: Numeric | Categorical, points: int, levels: int) -> list[float]:
     """The domain's values on the grid: option indices, all levels, or quantiles including the bounds."""
     if isinstance(domain, Categorical):
-        return list(range(len(domain.options)))
+        return list(domain.distinct())
     if domain.levels is not None and domain.levels <= levels:
         assert domain.step is not None
         return [domain.cast(domain.low + i * domain.step) for i in range(domain.levels)]
@@ -248,4 +260,4 @@ def _named(space: Space, key: str, numbers: list[float]) -> tuple[Any, ...]:
 def _children(space: Space) -> Iterator[tuple[str, object]]:
     """Entries with their part of the key; that of a nested space ends with a slash."""
     for name, entry in space.entries.items():
-        yield f"{name}/" if isinstance(entry, Space) else name, entry
+        yield f"{key_text(name)}{'/' * isinstance(entry, Space)}", entry

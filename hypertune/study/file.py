@@ -13,7 +13,8 @@ from hypertune.study.design import Design
 
 Positive = Annotated[int, Meta(ge=1)]
 Amount = Annotated[float, Meta(gt=0)]
-Seed = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+MOST_SEEDS = 100_000
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -104,8 +105,10 @@ class StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
 
     name: str
     strategies: Annotated[list[str], Meta(min_length=1)] | None = None
-    seeds: Positive | Annotated[list[Seed], Meta(min_length=1)] | Literal["until decided"] = 1
-    max_seeds: Annotated[int, Meta(ge=3)] | None = None
+    seeds: (
+        Annotated[int, Meta(ge=1, le=MOST_SEEDS)] | Annotated[list[Seed], Meta(min_length=1)] | Literal["until decided"]
+    ) = 1
+    max_seeds: Annotated[int, Meta(ge=3, le=MOST_SEEDS)] | None = None
     max_seconds: Amount | None = None
     margin: Annotated[float, Meta(ge=0)] | None = None
     budget: Budget | None = None
@@ -138,6 +141,8 @@ def convert(tables: dict[str, Any]) -> StudyFile:
         file = msgspec.convert(tables, StudyFile)
     except msgspec.ValidationError as error:
         raise ValueError(explain(str(error))) from None
+    except OverflowError:
+        raise ValueError("study file: a number has more digits than any that can be meant") from None
     for key in ("strategies", "budget"):
         given = getattr(file.study, key) is not None
         if file.design is None and not given:

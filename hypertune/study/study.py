@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from hypertune.space.space import Space
+from hypertune.space.values import from_toml, to_toml
 from hypertune.study.design import EPOCHS, Design, Factor
 from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
 from hypertune.study.hypotheses import Hypothesis, Parser
@@ -27,6 +28,7 @@ FEWEST_TO_DECIDE = 3
 MARGIN_OF_ACCURACY = 0.005
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Allowed names of studies and strategies: safe as a folder name and in a report."""
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -73,6 +75,13 @@ class Study:
         object.__setattr__(self, "metric", column(self.metric))
         if not NAME.fullmatch(self.name):
             raise ValueError(f"study.name: letters, digits, '.', '_' and '-' only, got {self.name!r}")
+        if len(self.name) > LONGEST_NAME:
+            raise ValueError(f"study.name: at most {LONGEST_NAME} characters, got {len(self.name):,}")
+        if not self.metric.strip() or not self.metric.isprintable() or len(self.metric) > LONGEST_NAME:
+            raise ValueError(
+                f"study.metric: the name of a reported number, on one line, of at most {LONGEST_NAME} characters, "
+                f"got {self.metric[:40]!r}"
+            )
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"study.{key}: give each one once, got {list(values)}")
@@ -96,7 +105,7 @@ class Study:
         self.claims()
 
     def __repr__(self) -> str:
-        names = ", ".join(self.space.entries)
+        names = ", ".join(map(str, self.space.entries))
         return f"Study({self.name}: {self.outline()}; {self.mode} {self.metric} of {self.training.trainable}; {names})"
 
     def outline(self) -> str:
@@ -150,7 +159,10 @@ class Study:
         """
         path = _find(source)
         try:
-            return Study.parse(tomllib.loads(path.read_text(encoding="utf-8")))
+            # An editor on Windows may begin the file with a byte order mark.
+            return Study.parse(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        except RecursionError:
+            raise ValueError(f"{path}: tables or lists are nested too deeply") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
         except OSError as error:
@@ -163,7 +175,7 @@ class Study:
         Raises:
             ValueError: one line that names the key and the remedy.
         """
-        file = convert({**tables, "space": tables.get("space", {})})
+        file = convert(_read_values({**tables, "space": tables.get("space", {})}))
         table, space = file.study, Space.parse(file.space)
         until_decided = isinstance(table.seeds, str)
         if table.max_seeds is not None and not until_decided:
@@ -208,13 +220,13 @@ class Study:
             tables["study"]["hypotheses"] = list(self.hypotheses)
         if self.design is not None:
             return {**tables, "design": _spell_out(self.design)}
-        return {**tables, "strategies": {name: dict(options) for name, options in self.options.items()}}
+        return {**tables, "strategies": {name: to_toml(dict(options)) for name, options in self.options.items()}}
 
     def to_toml(self) -> str:
-        """The resolved study as a study file; a constant that TOML cannot hold is written as its `repr`."""
+        """The resolved study as a study file; see `hypertune.space.values` for what TOML cannot hold."""
         import tomli_w
 
-        return tomli_w.dumps(tomlable(self.to_tables()))
+        return tomli_w.dumps(self.to_tables())
 
     def replace(self, **changes: Any) -> Study:
         """A copy with some fields changed and everything checked again."""
@@ -234,6 +246,19 @@ def plan(design: Design, space: Space) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"design: {error}") from None
     return {"strategies": (design.kind,), "options": {design.kind: design.options}, "budget": Budget(trials=cells)}
+
+
+def _read_values(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables with what `to_toml` has spelled as the values that it stands for; the space reads its own."""
+    read = {}
+    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ())):
+        table = tables.get(name)
+        if isinstance(table, dict):
+            try:
+                read[name] = {k: from_toml(v) if not keys or k in keys else v for k, v in table.items()}
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    return {**tables, **read}
 
 
 def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
@@ -309,13 +334,4 @@ def _find(source: str | Path) -> Path:
 
 def _spell_out(table: Struct) -> dict[str, Any]:
     values = ((name, getattr(table, name)) for name in table.__struct_fields__)
-    return {name: value for name, value in values if value is not None}
-
-
-def tomlable(value: Any) -> Any:
-    """The value in types that TOML has; anything else becomes its `repr`."""
-    if isinstance(value, Mapping):
-        return {str(key): tomlable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [tomlable(entry) for entry in value]
-    return value if isinstance(value, bool | int | float | str) else repr(value)
+    return {name: to_toml(value) for name, value in values if value is not None}

@@ -118,9 +118,9 @@ class Sweep:
             state.epochs, state.train_s = saved.epoch, saved.elapsed_s
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
         self.running.add(trial_id)
-        self._tell(
-            "trial", **self._who, trial_id=trial_id, config=config, **facts, wall_s=self.wall_s(), at=self.stamp()
-        )
+        facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
+        told = self.study.space.recorded(config)
+        self._tell("trial", **self._who, trial_id=trial_id, config=told, **facts)
 
     def fork(self, view: View) -> Fork | None:
         """The next fork that the scheduler asks for, the same one until it has been added; None if there is none."""

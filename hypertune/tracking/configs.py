@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tomli_w
 
+from hypertune.space.values import to_toml
 from hypertune.storage.files import write_atomically
-from hypertune.study.study import tomlable
 from hypertune.tracking.facts import Facts
 
 
@@ -45,4 +45,4 @@ class ConfigFiles:
         # Unknown values are left out: TOML has no null, and 0 would be wrong.
         known = {name: row[name] for name in wanted if row.get(name) is not None}
         facts = {"trial_id": trial_id, "study": study.name, **known, "config": self.facts.config(trial_id)}
-        write_atomically(self.folder / f"{trial_id}.toml", tomli_w.dumps(tomlable(facts)))
+        write_atomically(self.folder / f"{trial_id}.toml", tomli_w.dumps(to_toml(facts)))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from hypertune.space.space import Categorical, Config, Space
+import numpy as np
+
+from hypertune.space.sampled import Sampled
+from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies import registry
 from hypertune.strategies.checks import check_names, check_strategies
 from hypertune.study.study import Resources, Study
@@ -61,7 +65,7 @@ def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
     check_config = getattr(trainable, "check_config", None)
     if check_config is None:
         return
-    for config in corners(study.space):
+    for config in corners(study.space.alive()):
         try:
             check_config({**study.training.config, **config})
         except ValueError as error:
@@ -71,12 +75,15 @@ def _check_hyperparameters(study: Study, trainable: TrainableLike) -> None:
 def corners(space: Space) -> Iterator[Config]:
     """Configurations that between them have every option of every choice, and every domain at both ends."""
     options = [len(p.domain.options) for p in space.parameters() if isinstance(p.domain, Categorical)]
+
+    def pick(parameter: Parameter, turn: int) -> Any:
+        domain = parameter.domain
+        if isinstance(domain, Sampled):
+            return domain.draw(np.random.default_rng(turn))
+        return turn % len(domain.options) if isinstance(domain, Categorical) else domain.from_unit(turn % 2)
+
     for turn in range(max([2, *options])):
-        yield space.resolve(
-            lambda p, turn=turn: (  # type: ignore[misc]
-                turn % len(p.domain.options) if isinstance(p.domain, Categorical) else p.domain.from_unit(turn % 2)
-            )
-        )
+        yield space.resolve(partial(pick, turn=turn))
 
 
 def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:

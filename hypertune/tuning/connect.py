@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from hypertune.tuning.ray_internals import (
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
+REACHABLE_S = 10.0
 ZERO = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 UV_HOOK = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
@@ -82,6 +84,7 @@ def connect(
     if ray.is_initialized():
         _tell_what_stays()
     else:
+        _check_reachable(address)
         try:
             with any_agent_port(), in_a_group_of_its_own(), our_sigterm():
                 ray.init(
@@ -136,6 +139,34 @@ def _no_ray(address: str | None, error: Exception) -> str:
         return f"--address {address}: no Ray cluster answers there ({reason})"
     logs = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "session_latest" / "logs"
     return f"Ray did not start on this machine ({reason}); its logs are in {logs}; trying again often helps"
+
+
+def _check_reachable(address: str | None) -> None:
+    """Finds out in seconds what Ray finds out in minutes.
+
+    Raises:
+        ValueError: for an address of Ray Client, and for one at which nothing listens.
+    """
+    given = address
+    if address == "auto":
+        given = os.environ.get("RAY_ADDRESS") or None
+    if given is None or given == "local":
+        return
+    named = f"--address {address}" + (f": RAY_ADDRESS={given}" if given != address else "")
+    if given.startswith("ray://"):
+        raise ValueError(
+            f"{named}: Ray Client is not supported, since Ray Tune does not run through it; give HOST:6379 on a "
+            "machine of the cluster, or send the study there: hypertune submit STUDY --address http://HOST:8265"
+        )
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdigit():
+        return  # whatever Ray makes of it
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE_S).close()
+    except socket.gaierror:
+        return  # a name that only Ray's own resolver may know
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"{named}: no Ray cluster answers there ({error})") from None
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 from hypertune.records import folder
 from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
-from hypertune.records.records import Event, Records
+from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.workspace import Workspace, tell_user
 from hypertune.strategies.checks import check_names
+from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
 from hypertune.tuning import connect
 from hypertune.tuning.reading import Reading
@@ -88,7 +89,9 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     out = work.folder
     lock = folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends)
     try:
-        recorder = Recorder(study, out)
+        if circumstances.resume:
+            _check_unchanged(out, study)
+        recorder = Recorder(study, out, work.storage.path if work.storage else None)
         try:
             connected = _connect(study, work, prepare, circumstances)
             return _run(study, work, connected, recorder, circumstances)
@@ -98,6 +101,20 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
         lock.release()
         if not (circumstances.resume or folder.holds_events(out)):
             folder.discard(out)
+
+
+def _check_unchanged(out: Path, study: Study) -> None:
+    """Checks that `study.toml` has not been edited since the study began.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    stored = read_provenance(out / "provenance.json").get("rules")
+    different = changed(rules(study), stored) if isinstance(stored, dict) else None
+    if different:
+        raise ValueError(
+            f"{out / 'study.toml'}: {different} as the study began; put it back, or begin a new study from that file"
+        )
 
 
 def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Connected:
@@ -136,6 +153,7 @@ def _run(
             "data_dir": str(circumstances.data_dir.resolve()) if circumstances.data_dir else None,
             "images": data.sizes() if data is not None else {},
             "notes": list(data.notes) if data is not None else [],
+            "rules": rules(study),
         },
     )
     write_provenance(out, provenance, recorder.book.records())
@@ -160,7 +178,8 @@ def _run(
     retrains = bool(getattr(connected.trainable, "needs_data", False))
     storage = work.storage
     reached = storage.filesystem if storage else None
-    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied)
+    runs = experiment.runs_of(out, storage)
+    pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied, runs=runs.path)
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
@@ -168,7 +187,6 @@ def _run(
     stages = asking.plan()
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
-    runs = experiment.runs_of(out, storage)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
 
     def stuck(reason: str) -> None:

@@ -104,11 +104,12 @@ class Pruner:
     Deleting never delays or ends the study: a checkpoint that cannot be deleted causes one warning and stays.
 
     Args:
-        past: events of earlier attempts, whose leftovers `tidy` deletes.
-        keep_best: whether to keep the checkpoint of the study's best trial; not needed if the winner is retrained.
-        filesystem: the `pyarrow.fs.FileSystem` of the paths; by default the local one.
-        told: waits until the journal's state at a given `time.monotonic()` is where a resume will read it; returns
-            whether it is. Until then, checkpoints named by an older journal must not be deleted.
+        past: events of earlier attempts; what they have left lying about is deleted by `tidy`.
+        keep_best: whether the checkpoint of the study's best trial is kept; not needed where the winner is retrained.
+        filesystem: a `pyarrow.fs.FileSystem` that the paths belong to; the local one by default.
+        runs: the folder of the study's runs; nothing that lies elsewhere is deleted or copied. Any, by default.
+        told: waits until the journal as it was at a moment (of `time.monotonic`) is where a resume will read it, and
+            says whether it is; a checkpoint that an older journal names must not go before.
     """
 
     def __init__(
@@ -118,11 +119,13 @@ class Pruner:
         *,
         keep_best: bool,
         filesystem: Any = None,
+        runs: str | None = None,
         told: Callable[[float], bool] = lambda since: True,
     ) -> None:
         from pyarrow.fs import LocalFileSystem
 
         self._study, self._fs = study, filesystem or LocalFileSystem()
+        self._runs, self._local = runs, isinstance(self._fs, LocalFileSystem)
         self.needed = Needed(study, keep_best=keep_best)
         self._on_disk: dict[str, set[str]] = {}
         """Checkpoint folders by trial."""
@@ -170,7 +173,11 @@ class Pruner:
         from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
         winner, self.needed = self.needed.winner, Needed(self._study, keep_best=False)
-        if winner is not None and self._fs.get_file_info(winner.path).type == FileType.Directory:
+        if (
+            winner is not None
+            and self._own(winner.path)
+            and self._fs.get_file_info(winner.path).type == FileType.Directory
+        ):
             folder.mkdir(parents=True, exist_ok=True)
             copy_files(winner.path, str(folder.resolve()), self._fs, LocalFileSystem())
 
@@ -207,9 +214,19 @@ class Pruner:
         if self._journal_told(decided):
             self._delete(path)
 
+    def _own(self, path: str) -> bool:
+        """Whether the path lies in one of the study's runs, wherever links lead."""
+        if self._runs is None:
+            return True
+        if self._local:
+            return Path(path).resolve().is_relative_to(Path(self._runs).resolve())
+        return path.startswith(f"{self._runs}/") and ".." not in path.split("/")
+
     def _delete(self, path: str) -> None:
         from pyarrow.fs import FileType
 
+        if not self._own(path):
+            return
         try:
             kind = self._fs.get_file_info(path).type
             if kind == FileType.Directory:

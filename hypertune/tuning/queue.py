@@ -67,7 +67,7 @@ class Queue:
         stages: what starts each stage.
         metric: the study's.
         constants: `[training.config]`, handed to every trial.
-        told: what every trial's worker is told under `config["hypertune"]`, besides what its stage tells it.
+        told: what every trial's worker is told under `config[RESERVED]`, besides what its stage tells it.
         hope: that one of the trials succeeds.
     """
 

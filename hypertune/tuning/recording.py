@@ -6,17 +6,22 @@ import csv
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypertune.records.records import FINAL_STATUSES, Book, Event, Records, read_journal
+from hypertune.records.journal import NUMBER, Event, read_journal
+from hypertune.records.records import FINAL_STATUSES, Book, Records
 from hypertune.storage.files import JOURNAL, write_atomically
 from hypertune.storage.patience import patiently
+from hypertune.storage.storage import RUN
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
 
+OWN = re.compile(rf"(?:.*/)?({JOURNAL.parent}/{RUN}\d+/.+)", re.DOTALL)
+"""A path in one of the study's own runs, and the part of it that is the same wherever the folder lies."""
 TABLES_SHARE = 0.02
 """Maximal share of the time spent rewriting the tables while the study runs."""
 TABLES_SECONDS = 1.0
@@ -29,19 +34,26 @@ class Recorder:
     Each event is flushed at once and survives a SIGKILL of this process; the tables lag by seconds. Events of an
     existing journal are read first, and new ones are appended.
 
-    If the storage fails (disk full, server down), the study waits until it is back; see `patience`.
+    Paths of checkpoints are written relative to the output folder, which may be moved or copied.
+
+    Args:
+        runs_in: path of the output folder as Ray tells of checkpoints, where it is not `folder`.
+
+    A storage that fails (no room, a server that is away) holds the study up until it is back; see `patience`.
 
     Raises:
         StorageLost: from any event, if the storage has failed for too long.
     """
 
-    def __init__(self, study: Study, folder: Path) -> None:
+    def __init__(self, study: Study, folder: Path, runs_in: str | None = None) -> None:
         self.folder, self.book = folder, Book(study)
         journal = folder / JOURNAL
         journal.parent.mkdir(parents=True, exist_ok=True)
-        self.past = _recover(journal)
+        self.past = _recover(journal, self.book.apply)
         for event in self.past:
-            self.book.apply(event)
+            if event["event"] == "checkpoint":
+                event["path"] = _found(event["path"], runs_in or str(folder.resolve()), journal)
+        self._number = len(self.past)
         _verify(folder, self.book)
         self._file = journal.open("ab", buffering=0)
         self._size = journal.stat().st_size
@@ -49,8 +61,9 @@ class Recorder:
         self._tables_due = 0.0
 
     def __call__(self, event: Event) -> None:
-        line = json.dumps(event, default=_plain).encode() + b"\n"
+        line = json.dumps({NUMBER: self._number + 1, **_kept(event)}, default=_plain).encode() + b"\n"
         self._patiently(lambda: self._append(line))
+        self._number += 1
         self._size += len(line)
         self.book.apply(event)
         if time.monotonic() >= self._tables_due:
@@ -97,11 +110,32 @@ class Recorder:
             self._file.close()
 
 
-def _recover(journal: Path) -> list[Event]:
-    """The events of an existing journal; removes a last line that was cut off by a kill."""
+def _kept(event: Event) -> Event:
+    """The event as it is written."""
+    own = OWN.fullmatch(event["path"]) if event["event"] == "checkpoint" else None
+    return {**event, "path": own[1]} if own else event
+
+
+def _found(path: str, folder: str, journal: Path) -> str:
+    """Where a checkpoint lies whose path stands in a journal; older ones have absolute paths.
+
+    Raises:
+        ValueError: if that is not among the study's own runs, which are deleted when nothing needs them any more.
+    """
+    own = OWN.fullmatch(path) if isinstance(path, str) else None
+    if own is None or ".." in own[1].split("/"):
+        raise ValueError(
+            f"{journal}: names a checkpoint outside of the study's own runs, {str(path)[:200]!r}; "
+            "remove that line, and the trial begins again"
+        )
+    return f"{folder}/{own[1]}"
+
+
+def _recover(journal: Path, apply: Callable[[Event], object]) -> list[Event]:
+    """The events of an existing journal; a last line that a kill cut off is removed from the file."""
     if not journal.exists():
         return []
-    events = list(read_journal(journal))
+    events = list(read_journal(journal, apply))
     content = journal.read_bytes()
     if content and not content.endswith(b"\n"):
         with journal.open("r+b") as file:
@@ -121,7 +155,13 @@ def _verify(folder: Path, book: Book) -> None:
     if not table.exists():
         return
     with table.open(encoding="utf-8", newline="") as file:
-        ended = {row["trial_id"] for row in csv.DictReader(file) if row["status"] in FINAL_STATUSES}
+        rows = csv.DictReader(file)
+        lacking = {"trial_id", "status"} - set(rows.fieldnames or ())
+        if lacking:
+            raise ValueError(
+                f"{table}: lacks the column {min(lacking)}; remove the file, it is written anew from the journal"
+            )
+        ended = {row["trial_id"] for row in rows if row["status"] in FINAL_STATUSES}
     known = {name for name, row in book.trials.items() if row["status"] in FINAL_STATUSES}
     if lost := ended - known:
         raise ValueError(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypertune.records.records import FINAL_STATUSES, Event
-from hypertune.space.space import Config
+from hypertune.space.space import Config, Space
+from hypertune.space.values import text_of
 from hypertune.sweep.sweep import Sweep
 from hypertune.sweep.trial import Fork, Report, StubTrial, StudyError, Trial
 from hypertune.tuning.recording import as_recorded
@@ -148,18 +149,26 @@ def _fork(event: Event) -> Fork | None:
 def _started_with(sweep: Sweep, view: ReplayView, trial_id: str, started: Fork | Config) -> Config:
     """The configuration that the trial was started with, which should be suggested again.
 
-    The suggested one has the original constants, such as tuples; the journal has them converted to JSON.
+    The one suggested again has values as they are, such as a tuple; in the journal they are as JSON can hold them.
     """
-    forked = isinstance(started, Fork)
-    again: Any = sweep.fork(view) if forked else sweep.searcher.suggest(trial_id)
-    if again == started or (not forked and as_recorded(again) == started):
-        config: Config = again.config if forked else again
+    space = sweep.study.space
+    if isinstance(started, Fork):
+        again, told, who = sweep.fork(view), started.config, "scheduler does not repeat its forks"
+        same = again is not None and (again.parent_id, again.epoch) == (started.parent_id, started.epoch)
+        config: Any = again.config if again is not None and same else None
+    else:
+        config, told, who = sweep.searcher.suggest(trial_id), started, "searcher does not repeat its suggestions"
+    if isinstance(config, dict) and _is_recorded_as(space, config, told):
         return config
-    who = "scheduler does not repeat its forks" if forked else "searcher does not repeat its suggestions"
     warnings.warn(
         f"{sweep.strategy}, seed {sweep.seed}: the {who}; "
         f"the sweep continues, but not exactly as it would have without the interruption",
         RuntimeWarning,
         stacklevel=2,
     )
-    return started.config if isinstance(started, Fork) else started
+    return space.original(told)
+
+
+def _is_recorded_as(space: Space, config: Config, told: Config) -> bool:
+    """Whether a configuration stands in a journal as `told`; version 0.1 wrote some values in another way."""
+    return text_of(as_recorded(space.recorded(config))) == text_of(told) or as_recorded(config) == told

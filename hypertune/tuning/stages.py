@@ -168,9 +168,12 @@ class Stages:
                 row["strategy"],
                 row["seed"],
                 row["trial_id"],
-                book.configs[row["trial_id"]],
+                self.study.space.original(book.configs[row["trial_id"]]),
                 row["best_epoch"],
-                book.lineage.schedule(row["trial_id"], book.configs),
+                [
+                    (epoch, self.study.space.original(config))
+                    for epoch, config in book.lineage.schedule(row["trial_id"], book.configs)
+                ],
             )
             for row in rows
         ]

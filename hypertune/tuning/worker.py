@@ -27,8 +27,10 @@ FAILURE, TRACEBACK, LOG = "hypertune_failure", "hypertune_traceback", "hypertune
 """Keys of the result that tells of a trial's error."""
 MACHINERY = (str(Path(ray.__file__).parent), str(Path(__file__).parent))
 """Folders of the files whose frames say nothing of an error in a trainable."""
-RESERVED = "hypertune"
-"""Key in a trial's configuration for the driver's settings; hidden from a user's trainable."""
+RESERVED = "__hypertune__"
+"""Key in a trial's configuration for what the driver tells the worker; a user's trainable never sees it."""
+BUILT_IN = "hypertune"
+"""What a built-in trainable finds it under."""
 
 WARM_UP = "warm_up"
 """Prefix of the ids of trials that only start a process."""
@@ -39,9 +41,9 @@ WARM_UP_STEP_S = 0.05
 def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "") -> type[Trainable]:
     """Wraps a function or class trainable.
 
-    The worker removes `config["hypertune"]` from the configuration. Its `warm_up` marks a trial that only starts the
-    process; its `seed` seeds Python's, numpy's and torch's global generators, so that a user's trainable is
-    reproducible. A built-in trainable (one with `kind`) keeps the key, since it reads its seed and horizon there.
+    The worker takes `RESERVED` out of the configuration: `warm_up` makes a trial that only starts the
+    process, `seed` seeds Python's, numpy's and torch's global generators, so that a user's own trainable repeats. A
+    built-in trainable (one with `kind`) is handed it as `config["hypertune"]`: it reads its seed and horizon there.
 
     Args:
         name: name of the study, shown by `ps` and Ray's dashboard.
@@ -96,8 +98,10 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             self.__printed.begin()
             self.__reader = Reader(built_in=built_in, metric=told.get("metric"), time_attr=told.get("time_attr"))
             seed_trial(int(told.get("seed", 0)))
-            if not built_in:
-                config = {key: value for key, value in config.items() if key != RESERVED}
+            config = {key: value for key, value in config.items() if key != RESERVED}
+            if built_in:
+                config[BUILT_IN] = told
+            else:
                 self.config = config  # a function trainable is called with this attribute
             self.__in_base = True
             try:

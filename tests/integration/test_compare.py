@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from ray import tune
 
-from hypertune import compare
+from hypertune import compare, load
+from hypertune.comparison.encoding import encoded
 from hypertune.sweep import batches
 from hypertune.tuning import housekeeping
 from tests.integration import trainables
@@ -50,6 +53,39 @@ def test_a_function_trainable_runs_unchanged_with_four_strategies(tmp_path: Path
         assert (tmp_path / "out" / name).stat().st_size > 0, name
     for ending in ("csv", "md", "json", "tex"):
         assert (tmp_path / "out" / f"comparison.{ending}").stat().st_size > 0, ending
+
+
+def test_values_of_every_kind_reach_the_trainable_the_records_and_a_resume(tmp_path: Path) -> None:
+    space = {
+        "depth": tune.choice([None, 3, "sqrt"]),
+        "colour": tune.choice(list(trainables.Colour)),
+        "width": tune.choice(np.arange(8, 65, 8)),  # type: ignore[arg-type]
+        "pair": tune.choice([(1, 2), (3, 4)]),
+        "array": np.arange(3),
+        "layers": [tune.randint(1, 9), "last"],
+        "dropout": tune.choice([0.0, tune.uniform(0.1, 0.5)]),
+        "hypertune": tune.choice([1, 1, 2]),
+    }
+    given = {"trainable": trainables.values_as_given, "space": space, "metric": "loss", "mode": "min", "max_epochs": 1}
+    out = tmp_path / "out"
+    result = run(out, **given, strategies=["random", "grid", "hyperopt"], budget={"trials": 8}, seeds=1)
+    assert set(result.trials["status"]) == {"completed"}
+    assert result.best.config["depth"] is None
+    assert isinstance(result.best.config["colour"], trainables.Colour)
+    journal = (out / "sweeps/journal.jsonl").read_text().splitlines(keepends=True)
+    last = max(i for i, line in enumerate(journal) if '"event": "trial"' in line)
+    (out / "sweeps/journal.jsonl").write_text("".join(journal[: last + 1]))
+    (out / "trials.csv").unlink()
+    resumed = compare(out=out, resume=True)  # by the study file alone, as the command line does
+    whole = load(out)
+    shutil.rmtree(out / "sweeps")
+    for other in (resumed, whole, load(out)):
+        assert other.best is not None
+        assert repr(other.best.config) == repr(result.best.config)
+        assert other.table["best_config"].tolist() == result.table["best_config"].tolist()
+        columns = [name for name in result.trials if name.startswith("config/")]
+        pd.testing.assert_frame_equal(other.trials[columns], result.trials[columns], check_dtype=False)
+        assert encoded(other.records).equals(encoded(result.records))
 
 
 def test_the_sweeps_of_a_study_share_their_processes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ray import tune
 
 
@@ -97,3 +99,19 @@ def hanging(config: dict[str, Any]) -> None:
             marker.touch()
             time.sleep(3600)
         tune.report({"score": score(config, step)})
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+def values_as_given(config: dict[str, Any]) -> None:
+    """Best without a depth; fails where a value is not what the space says."""
+    assert isinstance(config["colour"], Colour)
+    assert type(config["width"]) is int
+    assert isinstance(config["pair"], tuple)
+    assert isinstance(config["array"], np.ndarray)
+    assert 0 < config["layers"][0] < 9
+    assert config["hypertune"] in (1, 2)
+    tune.report({"loss": config["layers"][0] / 10 + (0.0 if config["depth"] is None else 1.0)})

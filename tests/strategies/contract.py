@@ -54,6 +54,20 @@ EVERY_DOMAIN = Space.parse(
     }
 )
 
+UNUSUAL = Space.parse(
+    {
+        "layers": [{"randint": [1, 9]}, {"choice": [1, {"uniform": [2.0, 3.0]}]}, "last"],
+        "pair": {"tuple": [{"uniform": [0.0, 1.0]}, 1]},
+        "dropout": {"choice": [0.0, {"uniform": [0.1, 0.5]}, {"literal": "None"}, {"tuple": [1, 2]}]},
+        "one": {"uniform": [2.0, 2.0]},
+        "one_level": {"randint": [3, 4]},
+        "one_log": {"loguniform": [2.0, 2.0]},
+        "uneven": {"qrandint": [1, 10, 3]},
+        "twice": {"choice": ["a", "a", "b"]},
+    }
+)
+"""Domains inside of lists and tuples and among options, domains of one value, options that are there twice."""
+
 SMALL = Space.parse(
     {
         "lr": {"loguniform": [1e-4, 1e-1]},
@@ -143,6 +157,12 @@ class SearcherContract:
         space = supported(EVERY_DOMAIN, plugin)
         for config in Session(make(EVERY_DOMAIN)).run(9):
             assert space.contains(config), config
+
+    def test_unusual_domains_are_resolved(self, plugin: SearcherPlugin, make: Callable[..., Any]) -> None:
+        space = supported(UNUSUAL, plugin)
+        for config in Session(make(UNUSUAL)).run(9):
+            assert space.contains(config), config
+            assert space.contains(space.recorded(config)), config
 
     def test_a_space_of_constants_gives_them(self, make: Callable[..., Any]) -> None:
         assert Session(make(Space({"constant": 3})), workers=1).run(1) == [{"constant": 3}]

@@ -135,3 +135,30 @@ def test_a_budget_knows_its_unit() -> None:
 def test_replacing_strategies_drops_the_options_of_those_left_out() -> None:
     study = Study.parse(tomllib.loads(MINIMAL + "[strategies.random]\n"))
     assert study.replace(strategies=("sobol",)).options == {}
+
+
+def test_a_file_from_windows_is_read(tmp_path: Path) -> None:
+    text = Study.load("digits_cnn").to_toml().replace("digits_cnn", "größe", 0)
+    (tmp_path / "s.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert Study.load(tmp_path / "s.toml").to_toml() == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds = [0]", "seeds = 99999999999999999999", "study.seeds: expected"),
+        ("seeds = [0]", "seeds = 1000000000", "study.seeds: "),
+        ("seeds = [0]", f"seeds = [{10**30}]", "study.seeds"),
+        ('metric = "valid_accuracy"', 'metric = ""', "study.metric: "),
+        ('metric = "valid_accuracy"', 'metric = "a\\nb"', "study.metric: "),
+        ('name = "digits_cnn"', f'name = "{"x" * 10**6}"', "study.name: at most"),
+        ("[space.lr]", f"[space.{'.'.join('a' * 2000)}]", "nested too deeply"),
+    ],
+)
+def test_a_file_out_of_all_bounds_is_refused_in_a_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = Study.load("digits_cnn").replace(seeds=(0,)).to_toml().replace("seeds = [\n    0,\n]", "seeds = [0]")
+    assert old in text
+    (tmp_path / "s.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=said) as error:
+        Study.load(tmp_path / "s.toml")
+    assert "\n" not in str(error.value)

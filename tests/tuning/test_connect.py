@@ -95,3 +95,12 @@ def test_nodes_that_do_not_see_the_output_folder_are_named(tmp_path: Path, monke
     monkeypatch.setattr(ray, "nodes", lambda: [node, node])
     with pytest.raises(ValueError, match=r"2 of 2 nodes do not see it, .* or a URL such as s3://bucket/path"):
         check_shared(tmp_path / "elsewhere")
+
+
+def test_an_address_that_cannot_be_used_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="Ray Client is not supported"):
+        connect._check_reachable("ray://host:10001")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ValueError, match=r"--address auto: RAY_ADDRESS=127.0.0.1:1: no Ray cluster answers"):
+        connect._check_reachable("auto")
+    connect._check_reachable(None)

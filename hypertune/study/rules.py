@@ -1,0 +1,58 @@
+"""What a study cannot change half-way: its records would mix two studies under one name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from hypertune.space.space import Space
+from hypertune.space.values import is_data, key_text, text_of, to_toml
+from hypertune.study.study import Study
+
+
+def rules(study: Study) -> dict[str, str]:
+    """By its name in `compare`, what stays as it is; strategies and seeds, which may be added to, are left out.
+
+    Of long ones the digest, so that two can be compared and neither has to be shown.
+    """
+    training, space = study.training, study.space
+    kept = set(training.__struct_fields__) - {"trainable", "max_epochs", "config"}
+    others = {name: getattr(training, name) for name in sorted(kept)}
+    return {
+        "budget": str(study.budget),
+        "metric": study.metric,
+        "mode": study.mode,
+        "max_epochs": str(training.max_epochs),
+        "space": _digest([_domains(space), space.sampled(), _constants(space)]),
+        "training": _digest([others, to_toml(training.config)]),
+    }
+
+
+def options_of(study: Study) -> dict[str, str]:
+    """Each strategy's options, as text."""
+    return {name: text_of(to_toml(dict(options))) for name, options in study.options.items() if options}
+
+
+def changed(stored: Mapping[str, Any], asked: Mapping[str, str]) -> str | None:
+    """The first thing that differs, `NAME: it is A, not B` where that can be told; None where nothing does."""
+    for name, value in asked.items():
+        if name in stored and stored[name] != value:
+            short = name not in ("space", "training")
+            return f"{name}: is {stored[name]} there, not {value}" if short else f"{name}: is another one there"
+    return None
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(text_of(value).encode()).hexdigest()[:16]
+
+
+def _domains(space: Space) -> list[Any]:
+    return [[parameter.key, Space({"domain": parameter.domain}).to_toml()] for parameter in space.parameters()]
+
+
+def _constants(space: Space) -> dict[str, Any]:
+    """What is the same for all trials; objects change their looks from one process to the next."""
+    searched = {parameter.name.split("/")[0] for parameter in space.parameters()}
+    constants = {key_text(name): entry for name, entry in space.entries.items() if key_text(name) not in searched}
+    return {name: text_of(entry) for name, entry in constants.items() if is_data(entry)}
