@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
-import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -19,11 +17,12 @@ from hypertune.space.domains import NUMERIC_KINDS
 from hypertune.space.space import Space
 from hypertune.study.file import MOST_SEEDS, Budget, Resources
 from hypertune.study.study import FEWEST_TO_DECIDE, NAME
+from hypertune.values_given import check_known, close_to, integer, items_of, once, shortened
 
 
 def _strategies(value: Any) -> tuple[str, ...]:
     example = 'names, e.g. strategies=["random", "hyperopt+asha"]'
-    names = value.split(",") if isinstance(value, str) else _items("strategies", value, example)
+    names = value.split(",") if isinstance(value, str) else items_of("strategies", value, example)
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"strategies: {example}, got {shortened(name)}")
@@ -37,25 +36,25 @@ def _strategies(value: Any) -> tuple[str, ...]:
             parse_strategy(name)
         except ValueError as error:
             raise ValueError(f"strategies: {error}") from None
-    return _once("strategies", names)
+    return once("strategies", names)
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
     example = "a number of seeds or a list of them, e.g. seeds=5 or seeds=[0, 1, 2]"
     if isinstance(value, str | bool):
         raise ValueError(f"seeds: {example}, got {shortened(value)}")
-    number = _integer(value)
+    number = integer(value)
     if number is not None:
         if not 1 <= number <= MOST_SEEDS:
             raise ValueError(f"seeds: {example}, at least 1 and at most {MOST_SEEDS:,}, got {number}")
         return tuple(range(number))
-    seeds = [(_integer(seed), seed) for seed in _items("seeds", value, example)]
+    seeds = [(integer(seed), seed) for seed in items_of("seeds", value, example)]
     for seed, given in seeds:
         if seed is None or seed < 0:
             raise ValueError(f"seeds: integers from 0 on; {example}, got {shortened(given)}")
     if not seeds:
         raise ValueError(f"seeds: none given; give {example}")
-    return _once("seeds", [seed for seed, _ in seeds if seed is not None])
+    return once("seeds", [seed for seed, _ in seeds if seed is not None])
 
 
 def _budget(value: Any) -> Budget:
@@ -70,8 +69,8 @@ def _budget(value: Any) -> Budget:
             raise ValueError(f"budget: {example}; got {value!r}") from None
     if not isinstance(value, Mapping):
         raise ValueError(f"budget: {example}; got {shortened(value)}")
-    _known("budget", value, Budget.__struct_fields__)
-    plain = {name: _integer(amount, whole=True) or amount for name, amount in value.items()}
+    check_known("budget", value, Budget.__struct_fields__)
+    plain = {name: integer(amount, whole=True) or amount for name, amount in value.items()}
     try:
         return msgspec.convert(plain, Budget)
     except msgspec.ValidationError:
@@ -120,7 +119,7 @@ def _until_decided(value: Any) -> bool:
 
 
 def _max_seeds(value: Any) -> int:
-    number = _integer(value)
+    number = integer(value)
     if number is None or number < FEWEST_TO_DECIDE:
         raise ValueError(f"max_seeds: a whole number from {FEWEST_TO_DECIDE}, got {shortened(value)}")
     return number
@@ -133,7 +132,7 @@ def _max_seconds(value: Any) -> float:
 
 
 def _max_epochs(value: Any) -> int:
-    number = _integer(value)
+    number = integer(value)
     if number is None or number < 1:
         raise ValueError(
             f"max_epochs: epochs of a full training, at least 1, e.g. max_epochs=10, got {shortened(value)}"
@@ -156,7 +155,7 @@ def _resources(value: Any) -> dict[str, Any]:
         return {name: getattr(value, name) for name in Resources.__struct_fields__}
     if not isinstance(value, Mapping):
         raise ValueError(f"resources: a mapping, e.g. {example}, got {shortened(value)}")
-    _known("resources", value, Resources.__struct_fields__)
+    check_known("resources", value, Resources.__struct_fields__)
     try:
         msgspec.convert({**msgspec.to_builtins(Resources()), **value}, Resources)
     except msgspec.ValidationError as error:
@@ -261,52 +260,3 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "options": _options,
     "name": _name,
 }
-
-
-def _integer(value: Any, *, whole: bool = False) -> int | None:
-    """An integer of any type, including numpy's, as an int; None for anything else, including a bool.
-
-    Args:
-        whole: whether to accept a float without a fractional part.
-    """
-    if isinstance(value, bool):
-        return None
-    if whole and isinstance(value, float) and value.is_integer():
-        return int(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
-
-
-def _items(name: str, value: Any, example: str) -> list[Any]:
-    if isinstance(value, Mapping) or not isinstance(value, Iterable):
-        raise ValueError(f"{name}: {example}, got {shortened(value)}")
-    return list(value)
-
-
-def _once(name: str, values: list[Any]) -> tuple[Any, ...]:
-    twice = next((value for value in values if values.count(value) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{name}: {twice!r} is given more than once; give each one once")
-    return tuple(values)
-
-
-def _known(name: str, value: Mapping[Any, Any], known: Iterable[str]) -> None:
-    for key in value:
-        if key not in known:
-            raise ValueError(f"{name}: unknown {key!r}; {close_to(key, known)}known: {', '.join(known)}")
-
-
-def close_to(name: object, known: Iterable[str]) -> str:
-    """`did you mean NAME? ` if a known name is close to or starts with `name`, else an empty string."""
-    names = list(known)
-    begins = [other for other in names if other.startswith(str(name))]
-    close = begins or difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {close[0]}? " if close else ""
-
-
-def shortened(value: Any) -> str:
-    """The `repr` of `value` on one line, cut after some 80 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

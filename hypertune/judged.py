@@ -78,7 +78,7 @@ class Judgment:
         from hypertune.report.judged import figures_of
         from hypertune.result import Figures
 
-        return Figures(figures_of(self))
+        return Figures(figures_of(self.sheet, self.values, self.pairs, self.several))
 
     def __repr__(self) -> str:
         return f"{self.conclusion}\n\n{self.table.to_string(index=False)}"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hypertune.commands.cli import parser
-from hypertune.study.study import Study, shipped
+from hypertune.study.shipped import shipped
+from hypertune.study.study import Study
 
 ROOT = Path(__file__).parent.parent
 READMES = sorted(path for path in ROOT.rglob("README.md") if not set(path.parts) & {".venv", "node_modules"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
+from hypertune.commands.flags import add_judge, add_overrides, add_planning, add_virtual, place
 from hypertune.commands.jobs import add_commands
 from hypertune.installed import check_alone
 
@@ -71,18 +71,18 @@ def parser() -> argparse.ArgumentParser:
     listed.add_argument("--format", choices=("text", "md", "json"), default="text", help="default: text")
     report = _add(commands, "report", _report, "rebuild every table and the HTML report; needs no cluster")
     report.add_argument(
-        "dir", metavar="DIR", type=_place, nargs="+", help="output folder of a study; several give one report over all"
+        "dir", metavar="DIR", type=place, nargs="+", help="output folder of a study; several give one report over all"
     )
     report.add_argument("--out", metavar="FILE", type=Path, help="file for the report over several studies")
     report.add_argument(
         "--figures", choices=("svg", "png", "pdf"), help="also write each figure as a picture to DIR/figures"
     )
     export = _add(commands, "export", _export, "print the method-comparison table")
-    export.add_argument("dir", metavar="DIR", type=_place, help="output folder of a study")
+    export.add_argument("dir", metavar="DIR", type=place, help="output folder of a study")
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
     export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
-    _add_judge(commands)
-    add_commands(commands, _add, _add_overrides)
+    add_judge(_add(commands, "judge", _judge, "say which strategy is best, from anybody's table of results"))
+    add_commands(commands, _add, add_overrides)
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
     top.add_argument("--once", action="store_true", help="print the status once and exit")
@@ -108,7 +108,7 @@ def _add_compare(commands: Any) -> None:
         nargs="?",
         help="a study file, or the name of a shipped study (default: digits_cnn)",
     )
-    _add_overrides(compare)
+    add_overrides(compare)
     compare.add_argument(
         "--npz", metavar="FILE", type=Path, help="train on these images instead of the study's data set"
     )
@@ -116,7 +116,7 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "--out",
         metavar="PLACE",
-        type=_place,
+        type=place,
         help="output folder, or its URL on shared storage: s3://bucket/path (default: a new one in hypertune-out)",
     )
     compare.add_argument("--address", metavar="ADDR", help="join a running Ray cluster: auto or HOST:PORT")
@@ -129,108 +129,25 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "--resume",
         metavar="PLACE",
-        type=_place,
+        type=place,
         help="resume the study in this folder or URL, or add to it: --seeds N, --strategies +a,+b, --until-decided",
     )
-    _add_planning(compare)
+    add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
-
-
-def _add_judge(commands: Any) -> None:
-    judge = _add(commands, "judge", _judge, "say which strategy is best, from anybody's table of results")
-    judge.add_argument(
-        "source", metavar="TABLE",
-        help="a table with the columns strategy, seed and value, or the results of another tool: a folder, a file or a "
-        "storage URL",
-    )  # fmt: skip
-    judge.add_argument("--mode", choices=("min", "max"), help="which values are better (default: max)")
-    judge.add_argument(
-        "--margin", metavar="X", type=float, help="values that differ by no more than this are practically equal"
-    )
-    judge.add_argument(
-        "--until-decided", action="store_true", help="replay the seeds in order and stop when it is decided"
-    )
-    judge.add_argument("--max-seeds", metavar="N", type=int, help="use at most so many of the seeds")
-    judge.add_argument("--metric", metavar="NAME", help="the column or metric that is the result")
-    judge.add_argument("--from", dest="kind", metavar="TOOL", help="which tool wrote it, where that cannot be seen")
-    judge.add_argument("--out", metavar="DIR", type=Path, help="write the tables and the figures there")
-
-
-def _add_planning(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--until-decided", action="store_true", help="add seeds until it is decided which strategy to take"
-    )
-    parser.add_argument(
-        "--max-seeds", metavar="N", type=int, help="with --until-decided: at most N seeds (default: 30)"
-    )
-    parser.add_argument(
-        "--max-seconds", metavar="S", type=float, help="with --until-decided: no further seed after S seconds of sweeps"
-    )
-    parser.add_argument(
-        "--margin", metavar="X", type=float,
-        help="strategies that differ by no more than X, in the metric's unit, are practically equal "
-        "(default: 0.005 for accuracies)",
-    )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="print what would be run and written, then exit")
-    parser.add_argument("--yes", action="store_true", help="start a very large study without asking")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"a finite number, got {text}")
-    return number
-
-
-def _place(text: str) -> Any:
-    """A folder as a `Path`, or its URL as text."""
-    from hypertune.storage.storage import as_place
-
-    try:
-        return as_place(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--strategies", metavar="a,b", help="strategies to compare instead of the study's")
-    parser.add_argument("--seeds", metavar="N", type=int, help="sweeps per strategy, seeds 0 to N-1")
-    parser.add_argument("--budget", metavar="UNIT=N", help="per sweep: epochs=200, trials=20 or seconds=600")
-    parser.add_argument("--max-epochs", metavar="N", type=int, help="epochs of a full training")
-    parser.add_argument("--steps-per-epoch", metavar="N", type=int, help="batches per epoch (built-in models)")
-    parser.add_argument("--metric", metavar="NAME", help="reported number to optimise")
-    parser.add_argument("--mode", choices=("min", "max"), help="whether to minimise or maximise the metric")
 
 
 def _add_simulate(commands: Any) -> None:
     simulate = _add(
         commands, "simulate", _simulate, "simulate a comparison in virtual time from recorded learning curves"
     )
-    _add_virtual(simulate, workers="1")
-    _add_planning(simulate)
+    add_virtual(simulate, workers="1")
+    add_planning(simulate)
     simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
     advise = _add(
         commands, "advise", _advise, "recommend a strategy, a number of workers and a budget from recorded curves"
     )
-    _add_virtual(advise, workers="1,2,4,8,16,32")
+    add_virtual(advise, workers="1,2,4,8,16,32")
     advise.set_defaults(seeds="20")  # a study usually has too few seeds for a recommendation
-
-
-def _add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
-    add = parser.add_argument
-    add("study", metavar="STUDY", help="a study file, or the name of a shipped study")
-    add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, JSON or ONNX")
-    add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
-    _add_overrides(parser)
-    add("--target", metavar="VALUE", type=_finite, help="metric to reach (default: what random search ends with)")
-    add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="how to estimate the curve of a "
-        "configuration that was not recorded: nearest one, mean of the five nearest, random forest, or the better of "
-        "the first two (default: auto)")  # fmt: skip
-    add("--epoch-seconds", metavar="S", type=float, help="seconds per epoch, instead of the recorded ones")
-    add("--costs", metavar="NAME=X,...", help="overheads and faults of the simulated cluster, e.g. decision_s=measured,"
-        "start_s=4,straggler_share=0.05,failures_per_hour=0.1,speeds=1:0.5; README lists them")  # fmt: skip
-    add("--processes", metavar="N", type=int, help="number of processes (default: one per core)")
-    add("--quiet", action="store_true", help="no progress, only the result")
 
 
 def _no_command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:

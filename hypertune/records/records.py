@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hypertune.records.curves import Curves, config_columns
-from hypertune.records.failures import Failure, Failures, from_ledger
+from hypertune.records.facts import Records
+from hypertune.records.failures import Failures, from_ledger
 from hypertune.records.journal import Event, read_journal
-from hypertune.records.lineage import Lineage, Schedule
+from hypertune.records.lineage import Lineage
 from hypertune.records.schema import CURVES, check_provenance, check_tables
 from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL
@@ -29,64 +29,6 @@ from hypertune.study.study import Study
 FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """The files from which records are read."""
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Records:
-    """A study's facts as tables; compared by identity, so that derived results can be cached.
-
-    Attributes:
-        study: the study that was run.
-        trials: one row per trial, the columns of `trials.csv`; the metric is the trial's best over its epochs.
-        curves: one row per trial and epoch, the columns of `curves.parquet`.
-        sweeps: the ledger, one row per sweep: `strategy, seed, finished, workers, epochs, trials, completed, stopped,
-            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id or None).
-        retrained: one row per retraining of an incumbent: `strategy, seed, trial_id, retrain_seed, status, epochs`
-            and the metrics of its last epoch, including `test_accuracy` and `test_loss` if the trainable has them.
-        provenance: versions, hardware, git commit, times; empty until the study has written it.
-        configs: trial id to its configuration, nested and typed as suggested; contains at least the incumbents.
-        schedules: trial id to the configurations with which the weights of a forked trial were trained; contains at
-            least the incumbents. Epochs, seconds and rows of a fork are its own, but `epoch` includes its parent's.
-        failures: why trials and retrainings failed, by kind, the most frequent first.
-        gave_up: whether the study was ended since the first trials all failed; a resume tries again.
-        looks: of a study that runs until decided, one mapping for each time the question was asked: after how many
-            `seeds`, whether the study has `ended` with it and `why`, and which strategies were `dropped` as worse.
-        extensions: what was added to the study after it had begun: its `plan` and the one `before`, and when (`at`).
-    """
-
-    study: Study
-    trials: pd.DataFrame = field(repr=False)
-    curves: pd.DataFrame = field(repr=False)
-    sweeps: pd.DataFrame = field(repr=False)
-    retrained: pd.DataFrame = field(repr=False)
-    provenance: Mapping[str, Any] = field(repr=False)
-    configs: Mapping[str, dict[str, Any]] = field(repr=False)
-    schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
-    failures: tuple[Failure, ...] = field(default=(), repr=False)
-    gave_up: bool = False
-    looks: tuple[Mapping[str, Any], ...] = ()
-    extensions: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Strategies that got no further seeds since they were established as worse, and how many they have had."""
-        if not self.study.until_decided:
-            return {}  # a fixed number of seeds, set when the study was extended, gives each strategy all of them
-        return {name: look["seeds"] for look in reversed(self.looks) for name in look["dropped"]}
-
-    @property
-    def seeds_planned(self) -> int:
-        """How many of the study's seeds are to be run: fewer than there are where it was decided before."""
-        ended = bool(self.looks) and self.looks[-1]["ended"] and self.study.until_decided
-        return int(self.looks[-1]["seeds"]) if ended else len(self.study.seeds)
-
-    def incumbent_configs(self) -> dict[str, dict[str, Any]]:
-        """The configurations of the sweeps' incumbents."""
-        return {name: self.configs[name] for name in self.sweeps["incumbent"].dropna()}
-
-    def incumbent_schedules(self) -> dict[str, Schedule]:
-        """The schedules of the sweeps' incumbents that are forks."""
-        return {name: self.schedules[name] for name in self.sweeps["incumbent"].dropna() if name in self.schedules}
 
 
 LEDGER_COLUMNS = (

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from hypertune.comparison.anytime import band
+from hypertune.comparison.frames import Sheet
 from hypertune.comparison.pairs import SIGNIFICANT
 from hypertune.comparison.several import Several
 from hypertune.report.explain import critical_difference
 from hypertune.report.performance import Marks, draw_band, scores
 from hypertune.report.style import BLUE, GREY, Style, figure, plain, styles
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from hypertune.judged import Judgment
-
-
-def figures_of(judgment: Judgment) -> dict[str, go.Figure]:
-    """The figures that there are facts for, by name."""
-    look = styles(judgment.sheet.strategies)
+def figures_of(
+    sheet: Sheet, values: pd.DataFrame, pairs: pd.DataFrame, several: Several | None
+) -> dict[str, go.Figure]:
+    """The figures that there are facts for, by name; see `hypertune.judged.Judgment`."""
+    look = styles(sheet.strategies)
     drawn: dict[str, go.Figure | None] = {}
-    if judgment.several is None:
-        drawn["values"] = _values(judgment.values, look)
-        drawn["differences"] = _differences(judgment.pairs)
-        drawn["anytime"] = _anytime(judgment, look)
+    if several is None:
+        drawn["values"] = _values(values, look)
+        drawn["differences"] = _differences(pairs)
+        drawn["anytime"] = _anytime(sheet, look)
     else:
-        drawn["critical_difference"] = critical_difference(judgment.several, look)
-        drawn["performance_profile"] = _profile(judgment.several, look)
+        drawn["critical_difference"] = critical_difference(several, look)
+        drawn["performance_profile"] = _profile(several, look)
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
@@ -67,9 +65,9 @@ def _differences(pairs: pd.DataFrame) -> go.Figure | None:
     return chart
 
 
-def _anytime(judgment: Judgment, look: Mapping[str, Style]) -> go.Figure | None:
+def _anytime(sheet: Sheet, look: Mapping[str, Style]) -> go.Figure | None:
     """Mean value over what was spent, with its 95 % t-interval."""
-    curves = judgment.sheet.curves
+    curves = sheet.curves
     if curves is None:
         return None
     chart = figure(460, hovermode="x unified")
@@ -89,7 +87,7 @@ def _anytime(judgment: Judgment, look: Mapping[str, Style]) -> go.Figure | None:
             line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
             marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
         )  # fmt: skip
-    chart.update_xaxes(title=judgment.sheet.along, rangemode="tozero")
+    chart.update_xaxes(title=sheet.along, rangemode="tozero")
     chart.update_yaxes(title="mean value")
     return chart
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from hypertune.space.values import from_toml, to_toml
 from hypertune.study.design import Design
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -163,6 +164,13 @@ _TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
+ENUMS = {
+    "study.mode": "`min` or `max`",
+    "study.seeds": 'a whole number, a list of them, or "until decided"',
+}
+"""What a key that takes certain words may be."""
+
+
 def explain(message: str) -> str:
     """Turns msgspec's message into `key: what is wrong`; lists the known keys for an unknown one."""
     # A key may be any text, but the message must stay on one line.
@@ -175,8 +183,28 @@ def explain(message: str) -> str:
         close = difflib.get_close_matches(unknown[1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
         return f"{'.'.join(filter(None, (key, unknown[1])))}: unknown key; {hint}"
+    if choice := re.fullmatch(r"Invalid enum value '(.*)'", text):
+        text = f"expected {ENUMS.get(key, 'another value')}, got {choice[1]!r}"
     missing = re.search(r"missing required field `(.*)`", text)
     if missing:
         kind = "table" if not key else "key"
         return f"{'.'.join(filter(None, (key, missing[1])))}: this {kind} is missing"
     return f"{key or 'study file'}: {text[0].lower()}{text[1:]}"
+
+
+def read_values(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables with what `to_toml` has spelled as the values that it stands for; the space reads its own."""
+    read = {}
+    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ())):
+        table = tables.get(name)
+        if isinstance(table, dict):
+            try:
+                read[name] = {k: from_toml(v) if not keys or k in keys else v for k, v in table.items()}
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    return {**tables, **read}
+
+
+def spell_out(table: Struct) -> dict[str, Any]:
+    values = ((name, getattr(table, name)) for name in table.__struct_fields__)
+    return {name: to_toml(value) for name, value in values if value is not None}

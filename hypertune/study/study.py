@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 
 from hypertune.space.space import Space
-from hypertune.space.values import from_toml, to_toml
+from hypertune.space.values import to_toml
 from hypertune.study.design import EPOCHS, Design, Factor
-from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert
+from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert, read_values, spell_out
 from hypertune.study.hypotheses import Hypothesis, Parser
 from hypertune.study.metrics import column
+from hypertune.study.shipped import find
 
 UNTIL_DECIDED = "until decided"
 """In place of a number of seeds: as many as it takes, and at most `max_seeds`."""
@@ -157,7 +156,7 @@ class Study:
         Raises:
             ValueError: one line that names the file, the key and the remedy.
         """
-        path = _find(source)
+        path = find(source)
         try:
             # An editor on Windows may begin the file with a byte order mark.
             return Study.parse(tomllib.loads(path.read_text(encoding="utf-8-sig")))
@@ -175,7 +174,7 @@ class Study:
         Raises:
             ValueError: one line that names the key and the remedy.
         """
-        file = convert(_read_values({**tables, "space": tables.get("space", {})}))
+        file = convert(read_values({**tables, "space": tables.get("space", {})}))
         table, space = file.study, Space.parse(file.space)
         until_decided = isinstance(table.seeds, str)
         if table.max_seeds is not None and not until_decided:
@@ -211,15 +210,15 @@ class Study:
         table |= {key: value for key in ("margin", "max_seconds") if (value := getattr(self, key)) is not None}
         tables = {
             "study": {"name": self.name, **({} if self.design else planned), **table},
-            "training": _spell_out(self.training),
+            "training": spell_out(self.training),
             "space": self.space.to_toml(),
-            "resources": _spell_out(self.resources),
-            "logging": _spell_out(self.logging),
+            "resources": spell_out(self.resources),
+            "logging": spell_out(self.logging),
         }
         if self.hypotheses:
             tables["study"]["hypotheses"] = list(self.hypotheses)
         if self.design is not None:
-            return {**tables, "design": _spell_out(self.design)}
+            return {**tables, "design": spell_out(self.design)}
         return {**tables, "strategies": {name: to_toml(dict(options)) for name, options in self.options.items()}}
 
     def to_toml(self) -> str:
@@ -246,19 +245,6 @@ def plan(design: Design, space: Space) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"design: {error}") from None
     return {"strategies": (design.kind,), "options": {design.kind: design.options}, "budget": Budget(trials=cells)}
-
-
-def _read_values(tables: dict[str, Any]) -> dict[str, Any]:
-    """The tables with what `to_toml` has spelled as the values that it stands for; the space reads its own."""
-    read = {}
-    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ())):
-        table = tables.get(name)
-        if isinstance(table, dict):
-            try:
-                read[name] = {k: from_toml(v) if not keys or k in keys else v for k, v in table.items()}
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-    return {**tables, **read}
 
 
 def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
@@ -310,28 +296,3 @@ def _claim(parser: Parser, number: int, text: str) -> Hypothesis:
         return parser.parse(text)
     except ValueError as error:
         raise ValueError(f"study.hypotheses[{number}]: {error}") from None
-
-
-def shipped() -> dict[str, Path]:
-    """The study files that come with the package: name to path."""
-    package = Path(__file__).parents[1]
-    # They are inside the package in an installed wheel, beside it in a checkout.
-    folders = [folder for folder in (package / "search_spaces", package.parent / "search_spaces") if folder.is_dir()]
-    return {path.stem: path for path in sorted(folders[0].glob("*.toml"))} if folders else {}
-
-
-def _find(source: str | Path) -> Path:
-    names = shipped()
-    if str(source) in names:
-        return names[str(source)]
-    path = Path(source)
-    if path.is_file():
-        return path
-    close = difflib.get_close_matches(str(source), names, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"{source}: neither a file nor a shipped study ({', '.join(names)}){hint}")
-
-
-def _spell_out(table: Struct) -> dict[str, Any]:
-    values = ((name, getattr(table, name)) for name in table.__struct_fields__)
-    return {name: to_toml(value) for name, value in values if value is not None}

@@ -13,6 +13,7 @@ from ray import tune
 from hypertune import compare
 from hypertune.commands.cli import main
 from hypertune.records import records
+from hypertune.records.lineage import Schedule
 from hypertune.records.records import Event
 from hypertune.training.datasets import ImageData, load_dataset
 from hypertune.training.loop import TrainingLoop
@@ -98,7 +99,7 @@ def test_a_lineage_trained_again_with_its_seed_gives_the_same_numbers(out: Path)
         assert train(data, facts.study.training.config, schedule, curve.index[-1])[-1] == curve.iloc[-1]
 
 
-def train(data: ImageData, constants: dict[str, object], schedule: records.Schedule, epochs: int) -> list[float]:
+def train(data: ImageData, constants: dict[str, object], schedule: Schedule, epochs: int) -> list[float]:
     changes = dict(schedule)
     torch.set_num_threads(1)
     loop = TrainingLoop("mlp", {**constants, **changes.pop(1)}, data, max_epochs=4)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypertune.study.study import Budget, Study, shipped
+from hypertune.study.shipped import shipped
+from hypertune.study.study import Budget, Study
 
 MINIMAL = """
 [study]
