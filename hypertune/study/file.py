@@ -183,8 +183,9 @@ def explain(message: str) -> str:
         close = difflib.get_close_matches(unknown[1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
         return f"{'.'.join(filter(None, (key, unknown[1])))}: unknown key; {hint}"
-    if choice := re.fullmatch(r"Invalid enum value '(.*)'", text):
-        text = f"expected {ENUMS.get(key, 'another value')}, got {choice[1]!r}"
+    choice = re.fullmatch(r"Invalid enum value '(.*)'", text)
+    if choice and key in ENUMS:
+        text = f"expected {ENUMS[key]}, got {choice[1]!r}"
     missing = re.search(r"missing required field `(.*)`", text)
     if missing:
         kind = "table" if not key else "key"
