@@ -54,7 +54,8 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
         yield f"design: {study.design.kind}, {study.budget.amount:g} cells, {len(study.seeds)} seed(s)"
     else:
         yield f"strategies: {', '.join(study.strategies)}"
-        yield f"seeds: {', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
+        until = f"until decided, at most {len(study.seeds)}: " if study.until_decided else ""
+        yield f"seeds: {until}{', '.join(map(str, study.seeds[:10]))}{', ...' if len(study.seeds) > 10 else ''}"
     epoch = f"; {study.epoch()}" if study.epoch() else ""
     yield f"budget: {study.budget} for each sweep, {study.training.max_epochs} epochs of a full training{epoch}"
     yield f"in all: {_amount(size)}"

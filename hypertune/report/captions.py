@@ -21,7 +21,7 @@ TITLES = {
 }
 CAPTIONS = {
     "anytime_epochs": (
-        "Mean over seeds of the best value found so far, with its 95 % bootstrap band (with more than six strategies "
+        "Mean over seeds of the best value found so far, with its 95 % t-interval (with more than six strategies "
         "only that of random search and of the best one); a curve begins where all seeds have one. Dotted: the target. "
         "Double-click shows the whole range."
     ),
@@ -29,7 +29,7 @@ CAPTIONS = {
         "The same over wall-clock seconds since the sweep began, with waiting and the searcher's own thinking in it. A "
         "strategy that is ahead here but not above wins by keeping the workers busy."
     ),
-    "final": "One faint dot per seed; large marks are means with 95 % bootstrap intervals.",
+    "final": "One faint dot per seed; large marks are means with 95 % t-intervals.",
     "cost": (
         "Bars are means, ticks single sweeps. An idle worker waits for the searcher, for the trials of a bracket, or "
         "for the sweep's last trials to end."

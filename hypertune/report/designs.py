@@ -127,7 +127,7 @@ def by_level(records: Records, name: str) -> go.Figure:
     where = [_place(factor, i) for i in range(len(factor.levels))]
     for i, level in enumerate(factor.levels):
         rows = facts.rows(((name, level),))
-        # Spread sideways by seed, always the same way, so that equal runs can be told apart.
+        # Spread sideways by seed, always the same way, so that equal runs do not hide each other.
         shift = rows["seed"].map({seed: k for k, seed in enumerate(facts.seeds)}) - (len(facts.seeds) - 1) / 2
         chart.add_scatter(
             x=where[i] + 0.04 * shift, y=rows[VALUE], mode="markers", opacity=0.45,
