@@ -43,8 +43,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["compare", "--mode", "up"], "--mode"),
         (["compare", "--resume", "/nowhere"], "/nowhere: not an output folder"),
         (
-            ["compare", "--resume", "/nowhere", "--seeds", "3"],
-            "--resume continues the study unchanged; leave out --seeds",
+            ["compare", "--resume", "/nowhere", "--metric", "loss"],
+            "--resume continues the study unchanged; leave out --metric",
         ),
         (["report", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere"], "/nowhere: not an output folder"),
