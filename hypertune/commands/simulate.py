@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from hypertune.commands.options import overridden
 from hypertune.commands.plan import confirmed
+from hypertune.comparison.asking import ask
 from hypertune.comparison.capacity import capacity_table, default_target, rows_of, sentences
 from hypertune.records import folder
 from hypertune.records.records import Records
@@ -87,7 +88,7 @@ class Plan:
         """One line that says what is about to be simulated."""
         study = self.setting.study
         return (
-            f"{study.name}: {', '.join(study.strategies)}; {len(study.seeds)} seed(s), {study.budget} per sweep, "
+            f"{study.name}: {study.outline()}, "
             f"{', '.join(map(str, self.workers))} worker(s) in virtual time; {len(self.recordings.configs)} recorded "
             f"configurations"
         )
@@ -115,7 +116,7 @@ def simulated(setting: Setting, workers: int, pool: Executor | None, console: Co
     """Simulates all sweeps of the study on that many workers; shows progress and the time it took."""
     total = len(setting.study.strategies) * len(setting.study.seeds)
     with _progress(console, f"{workers} worker(s): {total} sweeps", total) as done:
-        return simulate_all(setting, workers, pool, done)
+        return simulate_all(setting, workers, pool, done, ask)
 
 
 class _Session:

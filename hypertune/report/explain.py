@@ -49,7 +49,7 @@ def importance(table: pd.DataFrame) -> go.Figure | None:
 
 
 def critical_difference(several: Several, styles: Mapping[str, Style]) -> go.Figure:
-    """Mean ranks over studies on one line; a bar joins those that do not differ significantly (Demšar 2006, figure 1)."""
+    """Mean ranks over studies on one line; a bar joins those without significant difference (Demšar 2006, figure 1)."""
     ranks = several.mean_ranks.sort_values(kind="stable")
     groups, half = several.groups(), (len(ranks) + 1) // 2
     chart = figure(170 + 30 * half + 16 * len(groups), showlegend=False)

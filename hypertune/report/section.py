@@ -181,15 +181,14 @@ def _notes(assessment: Assessment) -> list[str]:
         *([note] if (note := epoch_note(assessment.records)) else []),
         *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts rest on differences paired by seed: "
-        "everything that this study claims together is wrong in at most 5 % of such studies, however often the data are "
-        "looked at.",
+        "all that this study claims together is wrong in at most 5 % of such studies, however often one looks at it.",
         f"Each sweep was given {study.budget}; trials, epochs and wall-clock are means per sweep. Busy is the share of "
         "worker-seconds in which a trial was training.",
     ]
     if target is not None:
         notes.append(
             f"Time to target (a description, not a test): seconds until the strategy's mean incumbent reaches "
-            f"{number(target.value)}, the mean {study.metric} that {target.reference} ends at; {MISSING} if it never does."
+            f"{number(target.value)}, the mean {study.metric} that {target.reference} ends at; {MISSING} if never."
         )
     if "test_accuracy" in assessment.records.retrained:
         notes.append(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from hypertune.records.records import Book, Records
+from hypertune.records.records import Book, Event, Records
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Source
@@ -76,21 +76,58 @@ def _score_incumbent(book: Book, setting: Setting, job: Job) -> None:
             book.apply({**event, "retrain_seed": retrain_seed, "status": "completed", **scores})
 
 
+Ask = Callable[[Records], Event]
+"""Looks at a study that runs until decided, after each seed; gives the event that says what follows from it."""
+
+
 def simulate_all(
-    setting: Setting, workers: int, pool: Executor | None, done: Callable[[], None] = lambda: None
+    setting: Setting,
+    workers: int,
+    pool: Executor | None,
+    done: Callable[[], None] = lambda: None,
+    ask: Ask | None = None,
 ) -> Records:
-    """Simulates all sweeps of the study on that many virtual workers.
+    """All sweeps of the study on that many virtual workers.
 
     Args:
-        pool: the processes from `processes`; None runs them in this process.
+        pool: the processes that run them, from `processes`; None for this one.
         done: called after every sweep.
+        ask: asks of a study that runs until decided whether it is.
     """
     jobs = jobs_of(setting.study, workers)
+    if setting.study.until_decided and ask is not None:
+        return _until_decided(setting, jobs, pool, done, ask)
     parts = []
-    for part in map(partial(simulate_sweep, setting), jobs) if pool is None else pool.map(_simulate_here, jobs):
+    for part in _simulated(setting, jobs, pool):
         parts.append(part)
         done()
     return merged(setting.study, parts)
+
+
+def _simulated(setting: Setting, jobs: list[Job], pool: Executor | None) -> Iterator[Records]:
+    return map(partial(simulate_sweep, setting), jobs) if pool is None else pool.map(_simulate_here, jobs)
+
+
+def _until_decided(
+    setting: Setting, jobs: list[Job], pool: Executor | None, done: Callable[[], None], ask: Ask
+) -> Records:
+    """Seed by seed, without the strategies that have been dropped, until the question is answered."""
+    parts: list[Records] = []
+    looks: list[Event] = []
+    facts = None
+    for seed in setting.study.seeds:
+        dropped = {name for look in looks for name in look["dropped"]}
+        due = [job for job in jobs if job.seed == seed and job.strategy not in dropped]
+        for part in _simulated(setting, due, pool):
+            parts.append(part)
+            done()
+        facts = replace(merged(setting.study, parts), looks=tuple(looks))
+        looks.append({name: value for name, value in ask(facts).items() if name != "event"})
+        facts = replace(facts, looks=tuple(looks))
+        if looks[-1]["ended"]:
+            break
+    assert facts is not None
+    return facts
 
 
 def merged(study: Study, parts: list[Records]) -> Records:

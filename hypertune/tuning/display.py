@@ -155,9 +155,8 @@ class Progress:
 
     def _on_retraining(self, event: Event) -> None:
         self._lost_jobs = 0
-        self.tell(
-            f"  {event['jobs']} retraining{'s' * (event['jobs'] != 1)} of the incumbents, to score them on the test split"
-        )
+        jobs = f"{event['jobs']} retraining{'s' * (event['jobs'] != 1)}"
+        self.tell(f"  {jobs} of the incumbents, to score them on the test split")
 
     def _on_retrained(self, event: Event) -> None:
         if event.get("status") == "failed":

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pandas as pd
 
+from hypertune.comparison.asking import ask
 from hypertune.records.records import Records
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Nearest
@@ -69,3 +70,11 @@ def test_global_generators_are_seeded_for_a_sweep_and_put_back() -> None:
     np.random.seed(1)
     simulate_sweep(setting(), Job("random", 0, 1))
     assert (random.random(), np.random.random()) == expected
+
+
+def test_a_study_that_runs_until_decided_stops_and_says_why() -> None:
+    study = make_study(strategies=("random", "asha"), seeds=tuple(range(9))).replace(until_decided=True, margin=1.0)
+    facts = simulate_all(setting(study), 3, None, ask=ask)
+    assert len(facts.sweeps) == 10
+    assert [look["seeds"] for look in facts.looks] == [1, 2, 3, 4, 5]
+    assert facts.looks[-1]["ended"]
