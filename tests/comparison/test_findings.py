@@ -64,6 +64,33 @@ def test_what_is_true_is_supported_and_what_is_false_refuted(text: str, verdict:
     assert verdicts(text) == [verdict]
 
 
+def test_a_range_that_is_only_noise_is_no_lack_of_robustness() -> None:
+    """Every seed's range over lr is far larger without normalisation; the means are the same."""
+    study = design_study({key: SPACE[key] for key in ("lr", "norm")}, seeds=10,
+                         hypotheses=["batch norm is more robust to lr than none"])  # fmt: skip
+    random = np.random.default_rng(0)
+    records = designed(study, lambda config, epoch: 0.5 + random.normal(0, 0.1 * (config["norm"] == "none")))
+    assert findings(records)[0].verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(("within", "verdict"), [("", REFUTED), (" within 0.05", SUPPORTED)])
+def test_a_trend_may_fall_within_its_margin_only(within: str, verdict: str) -> None:
+    """The first level is bad, then it falls by 0.01 each time."""
+    levels = {1: 0.1, 2: 0.9, 4: 0.89, 8: 0.88, 16: 0.87}
+    study = design_study({"width": SPACE["width"]}, hypotheses=["accuracy increases with width" + within], seeds=10)
+    (finding,) = findings(designed(study, lambda config, epoch: levels[config["width"]]))
+    assert finding.verdict == verdict
+    assert finding.evidence.meaning == "change from 1 to 16"
+
+
+def test_a_trend_takes_the_margin_of_the_study() -> None:
+    levels = {1: 0.1, 2: 0.9, 4: 0.89}
+    study = design_study({"width": {"grid_search": [1, 2, 4]}}, hypotheses=["accuracy increases with width"],
+                         margin=0.05, seeds=10)  # fmt: skip
+    (finding,) = findings(designed(study, lambda config, epoch: levels[config["width"]]))
+    assert finding.verdict == SUPPORTED
+
+
 def test_what_the_noise_hides_stays_undecided() -> None:
     study = design_study(SPACE, hypotheses=["width = 16 > width = 8", "no gain from width within 0.1"])
     records = designed(study, lambda config, epoch: 0.5 + 0.0001 * config["width"], noise=0.05)
