@@ -121,10 +121,12 @@ class Judge:
         return self._two(claim, claims.equal)
 
     def _two(self, claim: Better | Equal, test: Callable[..., claims.Weighed]) -> Evidence:
-        left, right = table = self._table([claim.left, claim.right])
+        left, right = self._table([claim.left, claim.right])
         weighed = test(left, right, claim.margin, step=self.source.step)
-        rows = self._rows(claim.left, claim.right)
-        return self._evidence(table[0] - table[1], _less(claim.left, claim.right), weighed, rows, claim.left)
+        words = _less(claim.left, claim.right)
+        if isinstance(self.source, Searched):
+            words += f", {self.source.judged_on}"
+        return self._evidence(left - right, words, weighed, self._rows(claim.left, claim.right), claim.left)
 
     @weigh.register
     def _(self, claim: Trend) -> Evidence:
@@ -189,8 +191,7 @@ class Judge:
     def _table(self, wheres: list[Where], outcome: str = VALUE, *, sign: float | None = None) -> claims.Floats:
         """The outcome by cells and seeds, larger being better; the seeds that have all of these cells."""
         rows = np.stack([self.source.at(where, outcome).to_numpy(dtype=float) for where in wheres])
-        table: claims.Floats = (self.sign if sign is None else sign) * rows[:, np.isfinite(rows).all(axis=0)]
-        return table
+        return np.asarray(rows[:, np.isfinite(rows).all(axis=0)] * (self.sign if sign is None else sign), dtype=float)
 
     def _step(self, outcome: str) -> float:
         return self.source.step if outcome == VALUE else 0.0
@@ -224,8 +225,7 @@ class Judge:
 
 def _means(table: claims.Floats) -> claims.Floats:
     """Over seeds; NaN where no seed has all cells."""
-    means: claims.Floats = table.mean(axis=-1) if table.shape[-1] else np.full(table.shape[:-1], np.nan)
-    return means
+    return np.asarray(table.mean(axis=-1) if table.shape[-1] else np.full(table.shape[:-1], np.nan), dtype=float)
 
 
 def _span(levels: claims.Floats) -> claims.Floats:

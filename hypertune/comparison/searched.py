@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hypertune.comparison.encoding import encoded
-from hypertune.comparison.outcomes import baseline, counted, outcomes
+from hypertune.comparison.outcomes import baseline, outcomes
 from hypertune.comparison.runs import weights
 from hypertune.comparison.statistics import grid_step
 from hypertune.records.records import Records
@@ -21,12 +21,12 @@ FEWEST_TRIALS = 5
 
 
 class Searched:
-    """Strategies as the levels of one factor; a sweep's value is its incumbent's."""
+    """Strategies as the levels of one factor; a sweep's value is what verdicts are drawn on, see `Outcomes`."""
 
     def __init__(self, records: Records) -> None:
         facts = outcomes(records)
         self.records = records
-        self.values = counted(facts.values, records.study.mode, facts.ran)
+        self.values, self.judged_on = facts.judged, facts.judged_on
         self.seeds = facts.seeds
         self.step = grid_step(self.values.to_numpy(dtype=float))
         self.control = baseline(facts.strategies)

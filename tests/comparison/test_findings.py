@@ -122,15 +122,40 @@ def test_a_finding_says_effect_interval_runs_and_figure() -> None:
     assert "(5 seeds, 150 runs, corrected p < 0.001)" in finding_sentence(one)
 
 
-def test_strategies_are_compared_by_their_incumbents_and_trends_by_random_search_alone() -> None:
+def test_strategies_are_compared_by_their_sweeps_and_trends_by_random_search_alone() -> None:
     texts = ["hyperopt > random", "random > hyperopt", "accuracy increases with filters"]
     records = make_records(hypotheses=texts, seeds=8, trials=16)
+    records.retrained.loc[records.retrained["strategy"] == "random", "test_accuracy"] -= 0.03
     better, worse, trend = findings(records)
     assert (better.verdict, worse.verdict) == (SUPPORTED, REFUTED)
     assert trend.evidence.outcome == "rank correlation"
     assert trend.evidence.runs <= 8 * 16
     assert -1 <= trend.evidence.effect.low <= trend.evidence.effect.high
     assert '"hyperopt > random": supported.' in conclusion(records)
+
+
+def test_strategies_are_compared_by_their_test_scores_where_there_are_any() -> None:
+    """The incumbents of one strategy look better only because it looked at more of them."""
+    records = make_records(hypotheses=["hyperopt > random"], seeds=8, retrain=1)
+    lucky = records.trials["strategy"] == "hyperopt"
+    records.trials.loc[lucky, "valid_accuracy"] += 0.2
+    scores = np.random.default_rng(1).normal(0.9, 0.01, len(records.retrained))
+    records.retrained["test_accuracy"] = scores
+    (finding,) = findings(records)
+    assert finding.verdict == UNDECIDED
+    assert finding.evidence.meaning.endswith(", test_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [(0.01, SUPPORTED), (-0.01, REFUTED)], ids=["bad, then rising", "bad, then falling"]
+)
+def test_a_trend_of_trials_may_not_fall_either(step: float, verdict: str) -> None:
+    records = make_records(hypotheses=["accuracy increases with filters"], seeds=12, trials=24)
+    filters = records.trials["config/filters"].to_numpy(dtype=float)
+    noise = np.random.default_rng(0).normal(0, 1e-4, len(filters))
+    records.trials["valid_accuracy"] = np.where(filters <= 12, 0.1, 0.6 + step * filters) + noise
+    (finding,) = findings(records)
+    assert finding.verdict == verdict
 
 
 def test_equal_levels_are_seldom_told_apart() -> None:
