@@ -44,18 +44,6 @@ class Estimate:
     def _half_width(self) -> float:
         return float(stats.t.ppf((1 + LEVEL) / 2, self.seeds - 1)) * self.error if self.seeds > 1 else math.nan
 
-    def p_above(self, threshold: float) -> float:
-        """One-sided p-value of the claim that the true mean lies above `threshold`; NaN with one seed."""
-        if math.isnan(self.error):
-            return math.nan
-        if self.error == 0:
-            return 0.0 if self.effect > threshold else 1.0
-        return float(stats.t.sf((self.effect - threshold) / self.error, self.seeds - 1))
-
-    def p_below(self, threshold: float) -> float:
-        """One-sided p-value of the claim that the true mean lies below `threshold`; NaN with one seed."""
-        return Estimate(-self.effect, self.error, self.seeds).p_above(-threshold)
-
 
 def estimate(per_seed: ArrayLike, *, step: float = 0.0) -> Estimate:
     """Mean of one number per seed, missing ones left out, with its t-interval.

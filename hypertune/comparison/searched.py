@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from hypertune.comparison.encoding import encoded
-from hypertune.comparison.outcomes import baseline, counted, outcomes
+from hypertune.comparison.outcomes import baseline, outcomes
 from hypertune.comparison.runs import weights
 from hypertune.comparison.statistics import grid_step
 from hypertune.records.records import Records
@@ -19,12 +21,12 @@ FEWEST_TRIALS = 5
 
 
 class Searched:
-    """Strategies as the levels of one factor; a sweep's value is its incumbent's."""
+    """Strategies as the levels of one factor; a sweep's value is what verdicts are drawn on, see `Outcomes`."""
 
     def __init__(self, records: Records) -> None:
         facts = outcomes(records)
         self.records = records
-        self.values = counted(facts.values, records.study.mode, facts.ran)
+        self.values, self.judged_on = facts.judged, facts.judged_on
         self.seeds = facts.seeds
         self.step = grid_step(self.values.to_numpy(dtype=float))
         self.control = baseline(facts.strategies)
@@ -52,15 +54,36 @@ class Searched:
         Over the completed trials of random search only: it draws every hyperparameter independently of the others and
         of all results, where the trials of other searchers gather around what looked good.
         """
+        table = self._trials(factor, outcome)
+        by_seed = {seed: _rho(rows) for seed, rows in table.dropna().groupby("seed")}
+        return pd.Series(by_seed, dtype=float).reindex(list(self.seeds)), len(table)
+
+    def thirds(self, factor: str, outcome: str) -> NDArray[np.float64]:
+        """The trials' mean rank in the lowest, middle and highest third of a hyperparameter, by seed.
+
+        Ranks are those of the outcome among the trials of a seed, 0 to 1, of the trials that `correlations` takes.
+
+        Returns:
+            Shape (thirds, seeds), with the seeds that have trials in each third; fewer thirds where many trials have
+            the same setting.
+        """
+        table = self._trials(factor, outcome).dropna()
+        if table.empty:
+            return np.zeros((0, 0))
+        third = pd.qcut(table["x"], 3, labels=False, duplicates="drop")
+        rank = table.groupby("seed")["y"].rank(pct=True)
+        by_seed = rank.groupby([third, table["seed"]]).mean().unstack()
+        return np.asarray(by_seed.dropna(axis=1).to_numpy(dtype=float))
+
+    def _trials(self, factor: str, outcome: str) -> pd.DataFrame:
+        """Columns `seed, x, y` of the completed trials of random search; empty where the study has none."""
         if self.control is None:
-            return pd.Series(math.nan, index=pd.Index(self.seeds), dtype=float), 0
+            return pd.DataFrame({"seed": [], "x": [], "y": []}, dtype=float)
         trials = self.rows((("strategy", self.control),))
         trials = trials[trials["status"] == "completed"].set_index("trial_id")
         columns = {VALUE: self.records.study.metric, SECONDS: "train_s"}
         numbers = encoded(self.records).loc[trials.index, factor]
-        table = pd.DataFrame({"seed": trials["seed"], "x": numbers, "y": self._outcome(trials, columns, outcome)})
-        by_seed = {seed: _rho(rows) for seed, rows in table.dropna().groupby("seed")}
-        return pd.Series(by_seed, dtype=float).reindex(list(self.seeds)), len(table)
+        return pd.DataFrame({"seed": trials["seed"], "x": numbers, "y": self._outcome(trials, columns, outcome)})
 
     def _outcome(self, trials: pd.DataFrame, columns: dict[str, str], outcome: str) -> pd.Series[float]:
         if outcome != PARAMETERS:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ VALUE, SECONDS, PARAMETERS = "value", "seconds", "parameters"
 """Outcomes: the study's metric, training seconds, number of weights."""
 STRATEGY = "strategy"
 """The factor of a study that compares strategies."""
-WITHIN = 0.005
-"""Default margin for no difference in accuracy: half a percentage point."""
 EXAMPLES = (
     "accuracy increases with filters", "adam > sgd", "adam > sgd by 0.01", "adam equals adamw within 0.005",
     "units1 = 4 > units1 = 2", "batch norm is more robust to lr than none", "accuracy peaks inside lr",
@@ -49,11 +48,13 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """`outcome increases|decreases with factor`."""
+    """`outcome increases|decreases with factor within margin`: from the first level to the last, and between no two
+    levels the other way by more than the margin; None for a tenth of the whole change."""
 
     outcome: str
     factor: str
     rising: bool
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Flat:
 
 @dataclass(frozen=True, slots=True)
 class Robust:
-    """`left is more robust to factor than right`: left's outcome has a smaller range over the factor's levels."""
+    """`left is more robust to factor than right`: left's true means have a smaller range over the factor's levels."""
 
     left: Where
     right: Where
@@ -117,11 +118,14 @@ class Parser:
         factors: the factors of its design; without a design the hyperparameters, without levels.
         strategies: the strategies that it compares; empty with a design.
         metric: the study's metric.
+        margin: of hypotheses that name none; None where the metric has no margin that goes without saying.
     """
 
-    def __init__(self, factors: Sequence[Factor], strategies: Sequence[str], metric: str) -> None:
+    def __init__(
+        self, factors: Sequence[Factor], strategies: Sequence[str], metric: str, margin: float | None = None
+    ) -> None:
         self.factors = {factor.name: factor for factor in factors}
-        self.strategies, self.metric = tuple(strategies), metric
+        self.strategies, self.metric, self.margin = tuple(strategies), metric, margin
 
     def parse(self, text: str) -> Hypothesis:
         """The hypothesis that `text` states.
@@ -143,7 +147,7 @@ class Parser:
         """Patterns in order, each with the function that reads its groups."""
         within = r"(?: within (\S+))?"
         return [
-            (r"(.+?) (increases|decreases) with (.+)", self._trend),
+            (rf"(.+?) (increases|decreases) with (.+?){within}", self._trend),
             (r"(.+?) (?:is|are) more robust to (.+?) than (.+)", self._robust),
             (r"(.+?) peaks (?:inside|within) (.+)", self._peak),
             (rf"no gain from (.+?)(?: alone)?{within}", self._no_gain),
@@ -154,8 +158,12 @@ class Parser:
             (r"(.+?) < (.+?)(?: by (\S+))?", lambda left, right, by: self._better(right, left, by)),
         ]
 
-    def _trend(self, outcome: str, way: str, factor: str) -> Trend:
-        return Trend(self._outcome(outcome), self._ordered(factor), way.lower() == "increases")
+    def _trend(self, outcome: str, way: str, factor: str, within: str | None) -> Trend:
+        if within is not None and self.strategies:
+            raise ValueError("strategies: trends are judged by the ranks of trials there; leave out within")
+        what = self._outcome(outcome)
+        margin = _margin(within) if within is not None else self.margin if what == VALUE else None
+        return Trend(what, self._ordered(factor), way.lower() == "increases", None if self.strategies else margin)
 
     def _robust(self, left: str, factor: str, right: str) -> Robust:
         name = self._ordered(factor, numeric=False)
@@ -218,10 +226,10 @@ class Parser:
 
     def _margin(self, within: str | None) -> float:
         if within is not None:
-            return _number(within)
-        if "accuracy" not in self.metric:
+            return _margin(within)
+        if self.margin is None:
             raise ValueError(f"say which difference in {self.metric} counts as none, e.g. within 0.01")
-        return WITHIN
+        return self.margin
 
     def _cells(self, text: str, *, other_than: str | None = None) -> Where:
         if self.strategies:
@@ -275,6 +283,13 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"{text!r}: must be a number") from None
+
+
+def _margin(text: str) -> float:
+    margin = _number(text)
+    if not 0 <= margin < math.inf:
+        raise ValueError(f"within {text}: must be 0 or more")
+    return margin
 
 
 def _quoted(texts: Sequence[str]) -> str:

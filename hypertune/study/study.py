@@ -143,10 +143,10 @@ class Study:
             ValueError: if this study cannot check one of them.
         """
         if self.design is not None:
-            parser = Parser(self.factors(), (), self.metric)
+            parser = Parser(self.factors(), (), self.metric, self.practical_margin)
         else:
             names = (parameter.key for parameter in self.space.parameters())
-            parser = Parser([Factor(name, ()) for name in names], self.strategies, self.metric)
+            parser = Parser([Factor(name, ()) for name in names], self.strategies, self.metric, self.practical_margin)
         return tuple(_claim(parser, number, text) for number, text in enumerate(self.hypotheses))
 
     @staticmethod

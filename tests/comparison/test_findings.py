@@ -64,6 +64,33 @@ def test_what_is_true_is_supported_and_what_is_false_refuted(text: str, verdict:
     assert verdicts(text) == [verdict]
 
 
+def test_a_range_that_is_only_noise_is_no_lack_of_robustness() -> None:
+    """Every seed's range over lr is far larger without normalisation; the means are the same."""
+    study = design_study({key: SPACE[key] for key in ("lr", "norm")}, seeds=10,
+                         hypotheses=["batch norm is more robust to lr than none"])  # fmt: skip
+    random = np.random.default_rng(0)
+    records = designed(study, lambda config, epoch: 0.5 + random.normal(0, 0.1 * (config["norm"] == "none")))
+    assert findings(records)[0].verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(("within", "verdict"), [("", REFUTED), (" within 0.05", SUPPORTED)])
+def test_a_trend_may_fall_within_its_margin_only(within: str, verdict: str) -> None:
+    """The first level is bad, then it falls by 0.01 each time."""
+    levels = {1: 0.1, 2: 0.9, 4: 0.89, 8: 0.88, 16: 0.87}
+    study = design_study({"width": SPACE["width"]}, hypotheses=["accuracy increases with width" + within], seeds=10)
+    (finding,) = findings(designed(study, lambda config, epoch: levels[config["width"]]))
+    assert finding.verdict == verdict
+    assert finding.evidence.meaning == "change from 1 to 16"
+
+
+def test_a_trend_takes_the_margin_of_the_study() -> None:
+    levels = {1: 0.1, 2: 0.9, 4: 0.89}
+    study = design_study({"width": {"grid_search": [1, 2, 4]}}, hypotheses=["accuracy increases with width"],
+                         margin=0.05, seeds=10)  # fmt: skip
+    (finding,) = findings(designed(study, lambda config, epoch: levels[config["width"]]))
+    assert finding.verdict == SUPPORTED
+
+
 def test_what_the_noise_hides_stays_undecided() -> None:
     study = design_study(SPACE, hypotheses=["width = 16 > width = 8", "no gain from width within 0.1"])
     records = designed(study, lambda config, epoch: 0.5 + 0.0001 * config["width"], noise=0.05)
@@ -95,15 +122,40 @@ def test_a_finding_says_effect_interval_runs_and_figure() -> None:
     assert "(5 seeds, 150 runs, corrected p < 0.001)" in finding_sentence(one)
 
 
-def test_strategies_are_compared_by_their_incumbents_and_trends_by_random_search_alone() -> None:
+def test_strategies_are_compared_by_their_sweeps_and_trends_by_random_search_alone() -> None:
     texts = ["hyperopt > random", "random > hyperopt", "accuracy increases with filters"]
     records = make_records(hypotheses=texts, seeds=8, trials=16)
+    records.retrained.loc[records.retrained["strategy"] == "random", "test_accuracy"] -= 0.03
     better, worse, trend = findings(records)
     assert (better.verdict, worse.verdict) == (SUPPORTED, REFUTED)
     assert trend.evidence.outcome == "rank correlation"
     assert trend.evidence.runs <= 8 * 16
     assert -1 <= trend.evidence.effect.low <= trend.evidence.effect.high
     assert '"hyperopt > random": supported.' in conclusion(records)
+
+
+def test_strategies_are_compared_by_their_test_scores_where_there_are_any() -> None:
+    """The incumbents of one strategy look better only because it looked at more of them."""
+    records = make_records(hypotheses=["hyperopt > random"], seeds=8, retrain=1)
+    lucky = records.trials["strategy"] == "hyperopt"
+    records.trials.loc[lucky, "valid_accuracy"] += 0.2
+    scores = np.random.default_rng(1).normal(0.9, 0.01, len(records.retrained))
+    records.retrained["test_accuracy"] = scores
+    (finding,) = findings(records)
+    assert finding.verdict == UNDECIDED
+    assert finding.evidence.meaning.endswith(", test_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [(0.01, SUPPORTED), (-0.01, REFUTED)], ids=["bad, then rising", "bad, then falling"]
+)
+def test_a_trend_of_trials_may_not_fall_either(step: float, verdict: str) -> None:
+    records = make_records(hypotheses=["accuracy increases with filters"], seeds=12, trials=24)
+    filters = records.trials["config/filters"].to_numpy(dtype=float)
+    noise = np.random.default_rng(0).normal(0, 1e-4, len(filters))
+    records.trials["valid_accuracy"] = np.where(filters <= 12, 0.1, 0.6 + step * filters) + noise
+    (finding,) = findings(records)
+    assert finding.verdict == verdict
 
 
 def test_equal_levels_are_seldom_told_apart() -> None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypertune.study.design import Factor
 from hypertune.study.hypotheses import (
     EXAMPLES,
-    WITHIN,
     Better,
     Bound,
     Claim,
@@ -33,14 +32,16 @@ FACTORS = (
     Factor("filters", (2, 4, 512)),
     Factor("batch_size", (4, 128)),
 )
-DESIGN = Parser(FACTORS, (), "valid_accuracy")
+WITHIN = 0.004
+DESIGN = Parser(FACTORS, (), "valid_accuracy", WITHIN)
 
 
 @pytest.mark.parametrize(
     ("text", "claim"),
     [
-        ("accuracy increases with filters", Trend("value", "filters", True)),
-        ("valid_accuracy decreases with lr", Trend("value", "lr", False)),
+        ("accuracy increases with filters", Trend("value", "filters", True, WITHIN)),
+        ("valid_accuracy decreases with lr", Trend("value", "lr", False, WITHIN)),
+        ("accuracy increases with filters within 0.02", Trend("value", "filters", True, 0.02)),
         ("Training time increases  with units1", Trend("seconds", "units1", True)),
         ("model size increases with depth", Trend("parameters", "depth", True)),
         ("adam > sgd", Better((("optimizer", "adam"),), (("optimizer", "sgd"),))),
@@ -81,6 +82,7 @@ def test_the_examples_in_the_message_are_themselves_readable(text: str) -> None:
         ("2 > 1", "'2': is a level of both units1 and depth and filters"),
         ("units1 = 3 > units1 = 2", "units1 = 3: no such level; there are 2, 4, 512, 1024"),
         ("adam > sgd by much", "'much': must be a number"),
+        ("adam equals sgd within -0.1", "within -0.1: must be 0 or more"),
         ("lr = 0.01, lr = 0.001 > lr = 1e-5", "'lr = 0.01, lr = 0.001': names a factor twice"),
         ("flat beyond 512", "flat beyond 512: name the factor"),
         ("flat in units1 beyond 1024", "units1 = 1024: is the last level"),
@@ -101,9 +103,12 @@ def test_a_margin_has_a_default_for_accuracies_only() -> None:
 
 
 def test_strategies_are_compared_and_their_trials_give_trends_only() -> None:
-    parser = Parser([Factor("filters", ())], ("random", "hyperopt+asha"), "valid_accuracy")
+    parser = Parser([Factor("filters", ())], ("random", "hyperopt+asha"), "valid_accuracy", WITHIN)
     better = Better((("strategy", "hyperopt+asha"),), (("strategy", "random"),), 0.01)
     assert parser.parse("hyperopt+asha > random by 0.01").claim == better
+    assert parser.parse("accuracy increases with filters").claim == Trend("value", "filters", True)
+    with pytest.raises(ValueError, match="judged by the ranks of trials there; leave out within"):
+        parser.parse("accuracy increases with filters within 0.01")
     with pytest.raises(ValueError, match=r"needs a \[design\]"):
         parser.parse("no gain from filters")
     with pytest.raises(ValueError, match="'bayes': not a strategy of the study"):
