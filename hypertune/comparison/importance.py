@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from hypertune.space.space import Parameter
 FEWEST_TRIALS = 20
 MOST_TRIALS = 5000
 """A sample of so many completed trials is as good as all of a simulation's hundred thousand."""
+MOST_VALUES = 100_000
+"""Trials times hyperparameters: Optuna copies each value several times."""
 TOP_TRIALS = 5
 """PED-ANOVA is to see at least this many trials above its quantile, as Optuna advises."""
 
 
+@lru_cache(maxsize=1)  # the table and the figures choose by them
 def importances(records: Records) -> pd.DataFrame:
     """How much each hyperparameter decides whether a trial is among the best tenth.
 
@@ -34,7 +38,8 @@ def importances(records: Records) -> pd.DataFrame:
     completed = trials[(trials["status"] == "completed") & np.isfinite(trials[records.study.metric].astype(float))]
     if len(completed) < FEWEST_TRIALS or len(parameters) < 2:
         return pd.DataFrame(columns=["hyperparameter", "importance"])
-    completed = completed.sample(min(len(completed), MOST_TRIALS), random_state=0).sort_index()
+    most = min(MOST_TRIALS, max(MOST_VALUES // len(parameters), 200))
+    completed = completed.sample(min(len(completed), most), random_state=0).sort_index()
     numbers = encoded(records).loc[completed.index]
     values = _evaluate(numbers, completed[records.study.metric].astype(float), parameters, records.study.mode)
     table = pd.DataFrame(list(values.items()), columns=["hyperparameter", "importance"])

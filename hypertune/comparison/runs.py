@@ -15,7 +15,6 @@ from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import grid_step
 from hypertune.records.records import Records
 from hypertune.space.domains import Numeric
-from hypertune.space.space import flatten
 from hypertune.study.design import EPOCHS, Factor
 from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE, Where
 from hypertune.study.study import Study
@@ -162,5 +161,11 @@ def _baseline(study: Study, factors: tuple[Factor, ...]) -> dict[str, int]:
     assert study.design is not None
     if study.design.kind == "grid":
         return {}
-    config = {EPOCHS: study.training.max_epochs, **flatten(study.design.cells(study.space).config(0))}
-    return {factor.name: factor.levels.index(config[factor.name]) for factor in factors}
+    numbers = study.space.encode(study.design.cells(study.space).config(0))
+    domains = {parameter.key: parameter.domain for parameter in study.space.parameters()}
+    return {
+        factor.name: factor.levels.index(study.training.max_epochs)
+        if factor.name not in domains
+        else _position(factor, domains[factor.name], numbers[factor.name])
+        for factor in factors
+    }

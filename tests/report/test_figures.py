@@ -102,3 +102,30 @@ def test_figure_json_is_rounded_and_cannot_end_its_tag() -> None:
 def test_arrays_of_two_dimensions_keep_their_shape() -> None:
     tree = json.loads(figure_json(go.Figure(go.Heatmap(z=np.array([[1.0, 2.0], [3.0, 4.5]])))))
     assert tree["data"][0]["z"] == [[1, 2], [3, 4.5]]
+
+
+def test_of_hundreds_of_hyperparameters_the_most_important_ones_are_drawn() -> None:
+    import numpy as np
+
+    from hypertune.records.records import Book
+    from hypertune.report.hyperparameters import MOST_AXES, parallel
+    from hypertune.space.space import Space
+    from hypertune.strategies.random import draw
+    from tests.sweep.scripted import make_study
+
+    space = Space.parse({f"h{i:03d}": {"uniform": [0.0, 1.0]} for i in range(300)})
+    study = make_study(space=space)
+    book, rng = Book(study), np.random.default_rng(0)
+    book.apply({"event": "sweep", "strategy": study.strategies[0], "seed": 0, "workers": 2})
+    who = {"strategy": study.strategies[0], "seed": 0}
+    for i in range(60):
+        config, trial = draw(space, rng), {"trial_id": f"t{i}", "at": "2026-01-01T00:00:00+00:00", "wall_s": float(i)}
+        book.apply({"event": "trial", **who, **trial, "config": config})
+        epoch = {"epoch": 1, "metrics": {study.metric: config["h299"]}, "elapsed_s": 1.0, "spent": 1}
+        book.apply({"event": "epoch", **trial, **epoch, "node": None, "device": None})
+        book.apply({"event": "end", **trial, "status": "completed"})
+    chart = parallel(book.records())
+    assert chart is not None
+    titles = chart.layout.xaxis.ticktext
+    assert len(titles) == MOST_AXES + 1
+    assert "h299" in titles
