@@ -87,6 +87,7 @@ def compare(
         time_attr: the reported whole number that says how far a training is, e.g. `"epoch"`; by default the reports
             are counted, whatever they hold.
         give_up_after: end the study if this many trials fail before any trial reports; by default 10, 0 for never.
+        margin, until_decided, max_seeds, max_seconds: when a study is decided and ends; see `search_spaces/README.md`.
         resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`; not where the trainable asks for its own,
             by `tune.with_resources` or `default_resource_request`.
         options: strategy name to its options; `hypertune strategies` lists them.
