@@ -130,11 +130,11 @@ PARTS = {"error": errors, "power": power, "coverage": coverage}
 def main() -> None:
     """Prints a JSON line per setting."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=PARTS, nargs="*", default=list(PARTS))
+    parser.add_argument("part", choices=[*PARTS, []], nargs="*", help="default: all")
     parser.add_argument("--repeats", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    for part in arguments.part:
+    for part in arguments.part or PARTS:
         for line in PARTS[part](arguments.repeats, arguments.seed):
             print(json.dumps(line), flush=True)
 
