@@ -22,7 +22,7 @@ from hypertune.study.hypotheses import Hypothesis, Parser
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a study or strategy may be called: safe as a folder name and in a report."""
-LONGEST_NAME = 200
+LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
