@@ -27,7 +27,7 @@ FEWEST_TO_DECIDE = 3
 MARGIN_OF_ACCURACY = 0.005
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Allowed names of studies and strategies: safe as a folder name and in a report."""
-LONGEST_NAME = 200
+LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
