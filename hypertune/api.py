@@ -238,15 +238,15 @@ def _difference(stored: Study, asked: Study) -> str | None:
     """What of the study is asked for otherwise than it is stored."""
     for name in ("strategies", "seeds"):
         if getattr(stored, name) != getattr(asked, name):
-            return f"{name}: is {list(getattr(stored, name))} there, not {list(getattr(asked, name))}"
+            return f"{name}: is {list(getattr(stored, name))} in the study, not {list(getattr(asked, name))}"
     if options_of(stored) != options_of(asked):
-        return "options: are others there"
+        return "options: differ from the study"
     return changed(rules(stored), rules(asked))
 
 
 def _other_trainable(stored: Study, trainable: Any) -> str | None:
     name, own = getattr(trainable, "__qualname__", None), stored.training.trainable.rpartition(":")[2]
-    return f"trainable: is {own} there, not {name}" if name and own and name != own else None
+    return f"trainable: is {own} in the study, not {name}" if name and own and name != own else None
 
 
 def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainable | None:

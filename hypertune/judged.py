@@ -1,4 +1,4 @@
-"""`judge`: the judgement of a comparison for anybody's results, without Ray or torch."""
+"""`judge`: judges anyone's results, without Ray or torch."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Judgment:
-    """What a table of results allows to conclude.
+    """What can be concluded from a table of results.
 
     Attributes:
         verdicts: strategy to `best`, `equal` (at most the margin worse than the best), `worse` or `undecided`.
-        seeds_used: strategy to the number of seeds that the judgement rests on.
-        recommended: the strategy to take: of those that are best or equal the one that takes least time, where the
-            table has seconds; None where this is undecided.
+        seeds_used: strategy to the number of seeds that the judgement is based on.
+        recommended: the strategy to take: of those that are best or equal, the fastest if the table has seconds; None
+            if undecided.
         conclusion: the same in sentences; the first one names what to take, or says that it is undecided.
-        table: a row per strategy, the columns `strategy, mean, low, high, seeds, verdict`, and `seconds` or, for
-            several tasks, `mean_rank` where there is such a thing. `low, high` is the mean's 95 % t-interval.
-        pairs: every two strategies compared, as `hypertune.comparison.pairs.pairs_of` gives it; empty with several
+        table: a row per strategy, the columns `strategy, mean, low, high, seeds, verdict`, and where available,
+            `seconds` or, for several tasks, `mean_rank`. `low, high` is the mean's 95 % t-interval.
+        pairs: each pair of strategies compared, as `hypertune.comparison.pairs.pairs_of` gives it; empty with several
             tasks.
-        decided: whether a further seed was no longer called for; None where it was not asked.
+        decided: whether no further seed was needed; None without `until_decided`.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -100,7 +100,7 @@ def judge(
 ) -> Judgment:
     """Judges which strategy is best, from a table of results.
 
-    All that one table claims together is wrong in at most 5 % of tables, even if it is judged again after each seed.
+    At most 5 % of tables lead to any false claim, even if they are judged again after each seed.
 
     Args:
         frame: columns `strategy`, `seed` and `value`; optionally `epoch` or `budget` (a row per point of a sweep's
@@ -108,11 +108,11 @@ def judge(
             ranks). Values of the same seed are compared with each other. A missing or infinite value is a sweep that
             failed, and counts as the worst. Or the path or URL of such a table, or of results that
             `hypertune.foreign.reading.read` can read.
-        mode: which values are better, `max` or `min`; of foreign results that say so themselves it can be left out,
-            otherwise `max`.
+        mode: which values are better, `max` or `min`; by default what the results of another tool say themselves, else
+            `max`.
         margin: strategies whose values differ by no more than this are practically equal, in the unit of the values.
             Without it nothing is called equal.
-        until_decided: goes through the seeds in the order of the table and stops when it is decided; strategies that
+        until_decided: goes through the seeds in the order of the table and stops once it is decided; strategies that
             are established as worse get no further seeds.
         max_seeds: at most this many of the seeds, in the order of the table.
         metric: what the values are, for sentences and figures.
@@ -133,7 +133,7 @@ def judge(
     sheet = sheet_of(table, mode, name=name)
     if len(sheet.tasks) > 1:
         if until_decided or max_seeds is not None:
-            raise ValueError(f"{name}: has several tasks; until_decided and max_seeds are for one")
+            raise ValueError(f"{name}: has several tasks; until_decided and max_seeds work with one task only")
         return _of_tasks(sheet, mode)
     return _of_seeds(sheet, mode, margin, metric, until_decided, max_seeds)
 

@@ -210,7 +210,7 @@ def test_studies_show_themselves_in_short() -> None:
 
 def test_a_resume_with_another_study_is_refused_naming_the_difference(folder: Path) -> None:
     space = {"lr": tune.loguniform(1e-4, 0.5), "width": tune.randint(1, 21)}
-    assert "space: is another one there" in refused(out=folder, resume=True, space=space)
+    assert "space: differs from the study" in refused(out=folder, resume=True, space=space)
     assert "budget: is " in refused(out=folder, resume=True, budget="trials=3")
     assert "not 3 trials" in refused(out=folder, resume=True, budget="trials=3")
-    assert "mode: is max there, not min" in refused(out=folder, resume=True, mode="min")
+    assert "mode: is max in the study, not min" in refused(out=folder, resume=True, mode="min")

@@ -85,7 +85,7 @@ def add_judge(judge: argparse.ArgumentParser) -> None:
     judge.add_argument(
         "--until-decided", action="store_true", help="replay the seeds in order and stop when it is decided"
     )
-    judge.add_argument("--max-seeds", metavar="N", type=int, help="use at most so many of the seeds")
+    judge.add_argument("--max-seeds", metavar="N", type=int, help="use at most this many seeds")
     judge.add_argument("--metric", metavar="NAME", help="the column or metric that is the result")
-    judge.add_argument("--from", dest="kind", metavar="TOOL", help="which tool wrote it, where that cannot be seen")
-    judge.add_argument("--out", metavar="DIR", type=Path, help="write the tables and the figures there")
+    judge.add_argument("--from", dest="kind", metavar="TOOL", help="which tool wrote it, if that cannot be detected")
+    judge.add_argument("--out", metavar="DIR", type=Path, help="folder to write the tables and figures to")

@@ -1,4 +1,4 @@
-"""`hypertune judge`: which strategy is best, from anybody's table of results."""
+"""`hypertune judge`: which strategy is best, from any table of results."""
 
 from __future__ import annotations
 

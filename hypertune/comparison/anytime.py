@@ -26,11 +26,11 @@ NOTHING = -1e300
 
 @lru_cache(maxsize=1)
 def incumbents(records: Records) -> pd.DataFrame:
-    """The incumbent of every sweep whenever it changed, and once more where the sweep ended.
+    """The incumbent of every sweep whenever it changed, and once more at the end of the sweep.
 
     Returns:
         Columns `strategy, seed, epochs, wall_s, value`: `epochs` spent by the whole sweep and seconds since it began.
-        An epoch that a failed trial lost has no time of its own and is counted at the sweep's end only.
+        Epochs lost to a failed trial have no time stamp, so they are counted only at the sweep's end.
     """
     columns = ["strategy", "seed", "epochs", "wall_s", "value"]
     if records.curves.empty:
@@ -50,8 +50,8 @@ def incumbents(records: Records) -> pd.DataFrame:
 
 
 def _inherited(records: Records, curves: pd.DataFrame) -> pd.Series[float]:
-    """Epochs that each row's trial did not train itself: a fork of population based training counts on from its
-    parent's. 0 for all other trials."""
+    """Epochs that each row's trial inherited: a fork in population based training continues its parent's count. 0 for
+    all other trials."""
     last = curves.groupby("trial_id")["epoch"].max()
     own = records.trials.set_index("trial_id")["epochs"]
     return curves["trial_id"].map(last - own).fillna(0)
@@ -61,7 +61,8 @@ def on_grid(records: Records, axis: Axis = "epochs", *, centre: Centre = "mean",
     """The strategies' incumbents on a common grid from 0 to the longest sweep's end.
 
     A sweep that ended earlier keeps its incumbent. A strategy's curve begins where all its sweeps have an incumbent,
-    since a mean over the quick ones alone would flatter it; a sweep that never had one is left out and `seeds` says so.
+    since a mean over the quick ones alone would flatter it; a sweep that never had one is left out, which `seeds`
+    shows.
 
     Args:
         centre: `mean`, or `iqm`, the interquartile mean (Agarwal et al. 2021, arXiv:2108.13264).
@@ -108,14 +109,14 @@ def on_points(grid: NDArray[np.float64], sweeps: list[tuple[NDArray[np.float64],
 
 
 def change_points(sweeps: list[tuple[NDArray[np.float64], NDArray[np.float64]]], end: float) -> NDArray[np.float64]:
-    """Wherever the incumbent of one of the sweeps changed, and the end; ascending."""
+    """The points at which any sweep's incumbent changed, and the end; ascending."""
     return np.unique(np.concatenate([*(at for at, _ in sweeps), [end]]))
 
 
 def first_reached(
     scores: NDArray[np.float64], goal: float | NDArray[np.float64], grid: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where on the grid each row of scores first is as good as the goal, rounding apart; infinite if nowhere.
+    """The first grid point at which each row of scores reaches the goal, up to rounding; infinite if there is none.
 
     Args:
         scores: shape (rows, points).
@@ -127,8 +128,8 @@ def first_reached(
 
 
 def reached_between(scores: NDArray[np.float64], goal: float, grid: NDArray[np.float64]) -> tuple[float, float]:
-    """A 95 % interval of when the mean score is as good as the goal: from the first point at which the interval of the
-    mean reaches up to the goal to the first at which all of it does; infinite where that never happens."""
+    """A 95 % interval of when the mean score reaches the goal: from the first point at which the upper end of the
+    mean's interval does to the first at which the lower end does; infinite where that never happens."""
     if len(scores) < 2:
         return math.nan, math.nan
     ends = np.array([np.where(np.isfinite(end), end, NOTHING) for end in band(scores)])
@@ -139,7 +140,7 @@ def reached_between(scores: NDArray[np.float64], goal: float, grid: NDArray[np.f
 def band(scores: NDArray[np.float64], centre: Centre = "mean") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The 95 % t-interval of the mean at each point; NaN where a sweep has no incumbent yet.
 
-    Around the interquartile mean it is Tukey and McLaughlin's interval of a trimmed mean (1963, Sankhya A 25).
+    For the interquartile mean it is Tukey and McLaughlin's interval of a trimmed mean (1963, Sankhya A 25).
 
     Args:
         scores: shape (sweeps, points), two or more sweeps.

@@ -1,4 +1,4 @@
-"""The question that a study which runs until decided asks after each seed."""
+"""The question that a study run until decided asks after each seed: is another one needed?"""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DECIDED, TIME = "decided", "time"
 
 
 def ask(records: Records) -> Event:
-    """One look at a study after a seed, as the event that goes to the journal.
+    """One look at a study after a seed, as the event written to the journal.
 
     Returns:
-        `event` (`look`), `seeds` (how many have been run), `ended` (whether no further seed is called for), `why`
+        `event` (`look`), `seeds` (how many have been run), `ended` (whether no further seed is needed), `why`
         (`decided`, or `time` where `max_seconds` have passed; else empty), `dropped` (strategies newly established as
-        worse, which get no further seeds) and `told`, the same in one line.
+        worse, which get no further seeds) and `told`, a one-line summary.
     """
     facts, study = outcomes(records), records.study
     seeds, seconds = len(facts.seeds), float(finished(records)["wall_s"].sum())

@@ -1,4 +1,4 @@
-"""Everything concluded from a study's sweeps, worked out once for the table, the verdicts and the report."""
+"""Everything concluded from a study's sweeps, computed once for the table, the verdicts and the report."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Assessment:
     Attributes:
         outcomes: the sweeps under comparison and their values.
         means: mean of the judged values by strategy.
-        step: the grid on which the judged values lie, e.g. 1/360 for accuracies on 360 images; 0 if they lie on none.
+        step: the grid on which the judged values lie, e.g. 1/360 for accuracies on 360 images; 0 if there is none.
         seconds_per_sweep: mean wall-clock time by strategy.
         judgement: the verdicts; None with fewer than two strategies or without any value.
-        ranks: mean rank by strategy over the seeds that all have run with, 1 the best.
+        ranks: mean rank by strategy over the seeds that all strategies have run, 1 the best.
         p_best: posterior probability of the best mean by strategy; missing with one seed.
         seconds, epochs: when the strategies reach the target; None if nothing can be compared.
     """
@@ -51,9 +51,9 @@ class Assessment:
 
 @lru_cache(maxsize=1)
 def assess(records: Records, *, seed: int = 0) -> Assessment:
-    """Compares the strategies of a study; `seed` is that of the posterior's draws.
+    """Compares the strategies of a study; `seed` seeds the posterior's draws.
 
-    The last assessment is remembered, since the tables, both reports and the terminal are all made from it.
+    The last assessment is cached, since the tables, both reports and the terminal all use it.
     """
     facts, mode = outcomes(records), records.study.mode
     common = facts.judged.dropna()

@@ -1,4 +1,4 @@
-"""The best trial of a study, which is what people take home."""
+"""The best trial of a study, the main result for its user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Best:
 
     Attributes:
         config: its hyperparameters.
-        schedule: configurations by their first epoch, where they changed while its weights were trained (`pbt`).
+        schedule: configurations by their first epoch, if they changed during training (`pbt`).
         value: the metric at its best epoch.
         model_path: the retrained weights for `hypertune.load_model`; None if the trainable is your own.
     """
@@ -35,7 +35,7 @@ class Best:
 
 
 def find_best(facts: Records, folder: Path) -> Best | None:
-    """The trial with the best finite value, the earliest of equals."""
+    """The trial with the best finite value, the earliest among ties."""
     metric, best = facts.study.metric, None
     for row in facts.trials.to_dict("records"):
         if improves(row[metric], best[metric] if best else None, facts.study.mode):
@@ -56,7 +56,7 @@ def find_best(facts: Records, folder: Path) -> Best | None:
 
 
 def _config(facts: Records, row: dict[Any, Any]) -> Config:
-    """The trial's configuration, from its row where tables are all there is."""
+    """The trial's configuration, from its table row if there is no journal."""
     told, space = facts.configs.get(row["trial_id"]), facts.study.space
     if told is not None:
         return space.original(told)

@@ -18,9 +18,10 @@ from hypertune.records.records import Records
 Floats = NDArray[np.float64]
 
 WORTH = 0.5
-"""Least share of a perfect speed-up that more workers must bring: with twice as many, 2 ** 0.5 = 1.4 times as fast."""
+"""Least share of a perfect speed-up that more workers must yield: twice as many must be 2 ** 0.5 = 1.4 times as
+fast."""
 NOTHING_GAINED = 1.05
-"""A speed-up below this is called nothing."""
+"""A speed-up below this counts as none."""
 
 COLUMNS = (
     "strategy", "workers", "time_s", "time_s_low", "time_s_high", "cost_worker_s", "speedup", "reached", "value",
@@ -45,12 +46,12 @@ def default_target(records: Records) -> float:
 
 
 def rows_of(records: Records, target: float, workers: int) -> list[dict[str, Any]]:
-    """One row per strategy for a study simulated with that many workers, the columns of `capacity_table` less those
-    that need other numbers of workers.
+    """One row per strategy for a study simulated with that many workers, the columns of `capacity_table` without those
+    that compare numbers of workers.
 
-    `time_s` is when the mean incumbent over the seeds first is as good as the target, as in the comparison table; NaN
-    if it never is. `cost_worker_s` is what has to be rented until then: workers times seconds. `reached` is the share
-    of the sweeps that get there by themselves, `value` the mean they end with.
+    `time_s` is when the mean incumbent over the seeds first reaches the target, as in the comparison table; NaN if
+    never. `cost_worker_s` is the worker time rented until then: workers times seconds. `reached` is the share of sweeps
+    that reach the target individually, `value` the mean final value.
     """
     facts = outcomes(records)
     steps, end = steps_by_seed(records, facts, "wall_s")
@@ -90,7 +91,7 @@ def capacity_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def knee(workers: Sequence[int], times: Sequence[float]) -> int | None:
-    """The number of workers up to which every step brought at least half of a perfect speed-up, on a logarithmic scale.
+    """The number of workers up to which every step yielded at least half of a perfect speed-up, on a logarithmic scale.
 
     None if the target was never reached.
     """
@@ -106,10 +107,10 @@ def knee(workers: Sequence[int], times: Sequence[float]) -> int | None:
 
 
 def at_knees(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """The rows of the knees, the least product of time and cost first.
+    """The rows at the knees, the lowest product of time and cost first.
 
-    A step to more workers is worth it as long as that product falls, which is what makes a knee; so one rule answers
-    how many workers and which strategy.
+    More workers are worth it as long as that product falls, which is how a knee is defined; so one rule picks both the
+    number of workers and the strategy.
     """
     knees: list[dict[Any, Any]] = table[table["knee"]].to_dict("records")
     return sorted(knees, key=lambda row: row["time_s"] * row["cost_worker_s"])
@@ -136,7 +137,7 @@ def _sentence(row: Mapping[Any, Any], table: pd.DataFrame, metric: str, target: 
         return f"{lead}; more than {n} were not simulated"
     after = more.iloc[0]
     if not math.isfinite(after["time_s"]):
-        return f"{lead}; with {after['workers']} the budget runs out before"
+        return f"{lead}; with {after['workers']} the budget runs out first"
     gain = row["time_s"] / more["time_s"].min()
     if not gain > NOTHING_GAINED:
         return f"{lead}; beyond that {name} gains nothing"
@@ -145,5 +146,5 @@ def _sentence(row: Mapping[Any, Any], table: pd.DataFrame, metric: str, target: 
 
 
 def _finite(time_s: float) -> float:
-    """A time as the table has it, where one that never comes is missing."""
+    """A time as in the table, where one that is never reached is missing."""
     return float(time_s) if math.isfinite(time_s) else math.nan

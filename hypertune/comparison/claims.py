@@ -1,10 +1,10 @@
 """How far values support or refute each form of hypothesis: arrays in, one-sided p-values out.
 
-Series have their seeds on the last axis, levels of a factor on the one before; what comes before those is carried
-along, so that a simulation weighs thousands of studies at once. Larger values are better. Every form gives two
-p-values: of its support, valid wherever the claim is false, and of its refutation, valid wherever it is true. Where a
-claim says several things at once, supporting it takes all of them (an intersection-union test, Berger 1982, needs no
-correction) and refuting it takes one, corrected by Bonferroni; the other way round where it says that there is a level.
+Series have seeds on the last axis and levels of a factor on the one before; any leading axes are kept, so that a
+simulation tests thousands of studies at once. Larger values are better. Every form gives two p-values: one for its
+support, valid wherever the claim is false, and one for its refutation, valid wherever it is true. A claim that says
+several things is supported if all of them hold (an intersection-union test, Berger 1982, needs no correction) and
+refuted if one fails, corrected by Bonferroni; the other way round where it says that some level exists.
 
 `python -m tests.benchmarks.hypotheses` prints how often each form is supported or refuted falsely.
 """
@@ -22,28 +22,28 @@ Weighed = tuple[Floats, Floats]
 """p-values of the support and of the refutation."""
 
 SKEWNESS = 2.5
-"""How much more evidence it takes where one side of a contrast has all the noise: by `1 + SKEWNESS / sqrt(seeds)`."""
+"""How much more evidence is needed where one side of a contrast has all the noise: by `1 + SKEWNESS / sqrt(seeds)`."""
 HIDDEN = 0.7
-"""Power of the imbalance of the two sides' variances: below 1, since a handful of seeds hides much of it."""
+"""Exponent of the imbalance of the two sides' variances: below 1, since a handful of seeds hides much of it."""
 PART = 0.1
-"""A trend without a margin may fall, between two levels, by this part of its whole change."""
+"""Without a margin, a trend may fall between two levels by this fraction of its total change."""
 
 
 def p_above(plus: Floats, minus: Floats, threshold: float = 0.0, *, step: float = 0.0) -> Floats:
     """p-value of the claim that the mean of `plus - minus` lies above `threshold`; NaN with fewer than two seeds.
 
-    Student's t of the differences within seeds, which assumes nothing of how noisy either side is. If both are equally
-    noisy the skewness of the noise cancels; the more of the noise one side has, the less does it, and the more t is
-    shrunk. Otherwise exponential noise on one side alone makes 11 % of false claims with three to five seeds.
+    Student's t of the differences within seeds, which assumes nothing about how noisy either side is. If both are
+    equally noisy, the skewness of the noise cancels. The more of the noise is on one side, the less it cancels and the
+    more t is shrunk; otherwise exponential noise on one side alone gives 11 % false claims with three to five seeds.
 
     Args:
-        step: see `standard_error`; of a difference of two values.
+        step: see `standard_error`; here for a difference of two values.
     """
     difference = plus - minus
     seeds = difference.shape[-1]
     if seeds < 2:
         return np.full(difference.shape[:-1], np.nan)
-    # Sums of equal numbers in another order differ in the last bits.
+    # Summing equal numbers in another order changes the last bits.
     least = 1e-12 * max(float(np.abs(plus).max(initial=0.0)), float(np.abs(minus).max(initial=0.0)))
     ahead = difference.mean(axis=-1) - threshold
     variance = difference.var(axis=-1, ddof=1) + step**2 / 6
@@ -105,8 +105,8 @@ def flat(levels: Floats, margin: float, *, step: float = 0.0) -> Weighed:
 def robust(narrow: Floats, wide: Floats, *, step: float = 0.0) -> Weighed:
     """The means of `narrow` have a smaller range over the levels than those of `wide`.
 
-    The range of noisy means grows with their noise, so ranges are not compared: some two levels have to differ by more
-    in `wide` than any two levels do in `narrow`.
+    The range of noisy means grows with their noise, so ranges are not compared directly: two levels must differ by more
+    in `wide` than any two do in `narrow`.
     """
     return _wider(wide, narrow, step), _wider(narrow, wide, step)
 
@@ -119,7 +119,7 @@ def _wider(one: Floats, other: Floats, step: float) -> Floats:
         plus = one[..., high, None, :] + other[..., pairs[:, 1], :]
         minus = one[..., low, None, :] + other[..., pairs[:, 0], :]
         p.append(p_above(plus, minus, step=step * np.sqrt(2)).max(axis=-1))
-    # Each two levels count once, not once either way: doubling the p-value for the verdict allows for the other.
+    # Each pair of levels counts once, not once per direction: doubling the p-value for the verdict covers the other.
     corrected: Floats = np.minimum(np.stack(p, axis=-1).min(axis=-1) * len(pairs) / 2, 1.0)
     return corrected
 
@@ -140,6 +140,6 @@ def bound(values: Floats, number: float, *, step: float = 0.0) -> Weighed:
 
 
 def _one_of(p: Floats) -> Floats:
-    """The smallest of the last axis, corrected by Bonferroni."""
+    """The smallest along the last axis, corrected by Bonferroni."""
     corrected: Floats = np.minimum(p.min(axis=-1) * p.shape[-1], 1.0)
     return corrected

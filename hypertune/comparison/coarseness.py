@@ -1,4 +1,4 @@
-"""How coarse an accuracy is that so many images were counted for."""
+"""How coarse an accuracy is, given the number of images it was measured on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypertune.comparison.numbers import number
 from hypertune.records.records import Records
 
 FEW_IMAGES = 100
-"""Validation images below which one of them weighs so much that the conclusion speaks of it."""
+"""Below this many validation images, a single one weighs so much that the conclusion says so."""
 
 
 def validation_images(records: Records) -> int | None:
@@ -17,7 +17,7 @@ def validation_images(records: Records) -> int | None:
 
 
 def coarseness(records: Records) -> str:
-    """The step in which the study's validation accuracy is counted; empty where that is not known."""
+    """A sentence on the resolution of the study's validation accuracy; empty if it is unknown."""
     count = validation_images(records)
     if count is None or records.study.metric != "valid_accuracy":
         return ""
@@ -28,7 +28,7 @@ def coarseness(records: Records) -> str:
 
 
 def coarse(records: Records) -> list[str]:
-    """That sentence, where the split is so small that the conclusion has to have it."""
+    """That sentence, if the split is small enough for the conclusion to mention it."""
     count = validation_images(records)
     sentence = coarseness(records)
     return [sentence] if sentence and count is not None and count < FEW_IMAGES else []

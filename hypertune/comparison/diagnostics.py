@@ -1,4 +1,4 @@
-"""Why a comparison came out as it did: whether early epochs foretell late ones, and how often trials were stopped."""
+"""Why a comparison came out as it did: whether early epochs predict late ones, and how often trials were stopped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LOW, HIGH = 0.5, 0.8
 
 
 def rank_correlation(records: Records) -> pd.DataFrame:
-    """How well the order of trials after epoch k foretells their order after the last epoch.
+    """How well the order of trials after epoch k predicts their order after the last epoch.
 
     Spearman's correlation of the metric at epoch k with the metric at the last epoch, over completed trials that were
     trained to it. Trials that a scheduler let through were chosen for their early values, which lowers the correlation
-    among them; trials of strategies that never stop any are free of that.
+    among them; trials of strategies without early stopping are not affected.
 
     Returns:
         Columns `epoch, correlation, low, high, trials`, one row per epoch before the last; low and high are the 95 %
@@ -77,7 +77,7 @@ def rank_reading(correlations: pd.DataFrame) -> str:
     if value < LOW:
         return f"{fact}. That is low: a strategy that stops trials early will often stop the best ones here."
     if value < HIGH:
-        return f"{fact}. That is middling: early stopping saves time here and now and then loses the best trial."
+        return f"{fact}. That is moderate: early stopping saves time here but sometimes loses the best trial."
     return f"{fact}. That is high: early stopping loses little here."
 
 

@@ -1,4 +1,4 @@
-"""Main effects, interactions and what share of the variation each factor explains, paired by seed."""
+"""Main effects, interactions and the share of the variation that each factor explains, paired by seed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Estimate:
     Attributes:
         effect: the mean.
         error: its standard error; NaN with one seed.
-        seeds: how many numbers it is the mean of.
+        seeds: how many numbers were averaged.
     """
 
     effect: float
@@ -48,9 +48,9 @@ class Estimate:
 def estimate(per_seed: ArrayLike, *, step: float = 0.0) -> Estimate:
     """Mean of one number per seed, missing ones left out, with its t-interval.
 
-    Each number is a contrast worked out within one seed, so that what a seed does to all cells alike cancels; the
-    t-interval on the contrasts assumes nothing of how noisy the single cells are, and unlike a bootstrap of three or
-    five seeds it covers as often as it says.
+    Each number is a contrast computed within one seed, so that a seed's effect common to all cells cancels. The
+    t-interval of the contrasts assumes nothing about the noise of individual cells and, unlike a bootstrap of three or
+    five seeds, has its nominal coverage.
 
     Args:
         step: see `standard_error`.
@@ -81,7 +81,7 @@ def main_effects(runs: Runs, outcome: str = VALUE) -> pd.DataFrame:
 
 
 def interactions(runs: Runs, outcome: str = VALUE) -> pd.DataFrame:
-    """What two levels together do beyond the sum of their main effects; only a grid can tell.
+    """The effect of two levels together beyond the sum of their main effects; only a grid can show it.
 
     Returns:
         Columns `factor, level, other, other_level, effect, low, high, seeds`, a row per pair of levels of every two
@@ -119,7 +119,7 @@ def _mean_over_others(values: NDArray[np.float64], *kept: int) -> NDArray[np.flo
 
 
 def variation(runs: Runs, outcome: str = VALUE) -> pd.DataFrame:
-    """How the variation among all runs of a grid divides: the sums of squares of a balanced analysis of variance.
+    """How the variation among all runs of a grid splits up: the sums of squares of a balanced analysis of variance.
 
     Returns:
         Columns `term` (a factor, `a x b`, `higher interactions`, `seeds and noise`) and `share`, which sums to 1; empty
@@ -141,7 +141,7 @@ def variation(runs: Runs, outcome: str = VALUE) -> pd.DataFrame:
 
 
 def _squares(values: NDArray[np.float64], means: NDArray[np.float64], *, centred: bool = False) -> float:
-    """The sum of squares over all runs of what `means` predict for them."""
+    """The sum of squares over all runs of the values that `means` predict."""
     deviations = means if centred else means - values.mean()
     return float((deviations**2).sum() * values.size / means.size)
 

@@ -22,7 +22,7 @@ def encoded(records: Records) -> pd.DataFrame:
 
     Returns:
         Index trial ids in the order of `records.trials`, columns `Parameter.key`; a numeric hyperparameter as its
-        value, a choice as its option's index, NaN where it is not active or its value is not of the space.
+        value, a choice as its option's index, NaN where it is not active or its value is not in the space.
     """
     parameters = records.study.space.parameters()
     index = pd.Index(records.trials["trial_id"], name="trial_id")
@@ -35,7 +35,7 @@ def encoded(records: Records) -> pd.DataFrame:
 
 
 def _is_its_own_number(parameter: Parameter, column: pd.Series[Any] | None) -> bool:
-    """Whether the table of trials has it as it is, which saves a look at each of a simulation's hundred thousand."""
+    """Whether the table of trials holds it unchanged, which saves checking each of a simulation's hundred thousand."""
     numbers = column is not None and pd.api.types.is_numeric_dtype(column) and column.dtype != bool
     return isinstance(parameter.domain, Numeric) and not parameter.parents and numbers
 
@@ -44,7 +44,7 @@ def _encode(row: dict[Any, Any], records: Records, parameters: tuple[Parameter, 
     config, space = records.configs.get(row["trial_id"]), records.study.space
     if config is not None and space.contains(config):
         return space.encode(config)
-    # Tables without a journal keep the whole configuration of incumbents only.
+    # Without a journal, tables hold the whole configuration of incumbents only.
     cells = {
         name.removeprefix("config/"): cell
         for name, cell in row.items()

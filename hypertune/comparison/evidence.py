@@ -1,14 +1,13 @@
-"""What the seeds say of every two strategies: the difference, its standard error, and whether it is significant.
+"""What the seeds say about each pair of strategies: the difference, its standard error, and whether it is significant.
 
-One boundary covers every look at the data. Of a study that is judged after each seed, from the third to the thirtieth,
-at most 5 % make any false claim; so it is for 2 to 20 strategies and for normal, skewed, rounded and unequal noise. The
-boundary has no closed form: its constants were found by simulation, `python -m tests.benchmarks.judgement` repeats it
-and prints the error rates.
+One boundary covers every look at the data. Of studies judged after each seed, from the third to the thirtieth, at most
+5 % make any false claim; this holds for 2 to 20 strategies and for normal, skewed, rounded and unequal noise. The
+boundary has no closed form: its constants were found by simulation, which `python -m tests.benchmarks.judgement`
+repeats, printing the error rates.
 
 Group-sequential boundaries (Jennison and Turnbull 1999, "Group Sequential Methods", chapter 2) are of this kind. Two
-things differ: the variance is not known but estimated, from the pair and from all pairs together; and the boundary is
-higher where one strategy of a pair is much noisier than the other, since only then does the skewness of the noise not
-cancel in the difference.
+things differ: the variance is estimated, from the pair and from all pairs together; and the boundary is higher where
+one strategy of a pair is much noisier, since the skewness of the noise then does not cancel in the difference.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from hypertune.comparison.statistics import grid_step
 
 FEWEST_SEEDS = 3
-"""With fewer nothing is claimed: two differences say next to nothing about their spread."""
+"""With fewer, nothing is claimed: two differences say next to nothing about their spread."""
 FEWEST_FOR_EQUAL = 5
 """The least number of seeds for the claim that the strategy with the best mean is within the margin of the best."""
 
@@ -32,7 +31,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """By how many standard errors a difference must exceed zero (or minus the margin) to be claimed.
+    """How many standard errors above zero (or minus the margin) a difference must lie to be claimed.
 
     Attributes:
         level: the boundary between few and many seeds, for equally noisy strategies.
@@ -66,7 +65,7 @@ def boundary_of_difference(strategies: int) -> Boundary:
 def boundary_of_equality(strategies: int) -> Boundary:
     """For the claim that the strategy with the best mean is at most the margin worse than any other.
 
-    Lower than that of a difference: whichever strategy is truly best, a false claim has to be made against that one.
+    Lower than for a difference: whichever strategy is truly best, a false claim must be one against it.
     """
     level = 2.55 if strategies <= 2 else 2.3
     return Boundary(level=level, early=150.0, power=3, late=0.6, late_from=12, unequal=6.0)
@@ -74,15 +73,15 @@ def boundary_of_equality(strategies: int) -> Boundary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Every two strategies compared on the seeds that both have; arrays of shape (strategies, strategies).
+    """Each pair of strategies compared on their common seeds; arrays of shape (strategies, strategies).
 
     Attributes:
         strategies: the names, in the order of the rows and columns.
-        gain: by how much the row's mean is better than the column's.
+        gain: how much better the row's mean is than the column's.
         error: standard error of the gain; NaN with fewer than two common seeds.
         imbalance: of the two strategies' variances, 0 to 1.
         seeds: how many seeds both have.
-        identical: whether both have the same value with every one of these seeds.
+        identical: whether both have the same value for each of these seeds.
     """
 
     strategies: tuple[str, ...]
@@ -99,7 +98,7 @@ class Evidence:
         return ratio
 
     def needed(self, boundary: Boundary, fewest: int = FEWEST_SEEDS) -> Matrix:
-        """The statistic that a claim takes; infinite with fewer seeds than `fewest`."""
+        """The statistic that a claim requires; infinite with fewer seeds than `fewest`."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.seeds >= fewest, boundary.factor(self.seeds, self.imbalance), np.inf)
 
@@ -133,7 +132,7 @@ def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Eviden
     identical = np.eye(count, dtype=bool)
     shared = present.T[:, None, :] & present.T[None, :, :]
     for rows in np.unique(shared.reshape(-1, len(table)), axis=0):
-        # All strategies that have run with these seeds steady the variance of a pair that shares exactly these.
+        # All strategies that ran these seeds help to estimate the variance of a pair that shares exactly these.
         columns = np.flatnonzero(present[rows].all(axis=0))
         at = np.ix_(columns, columns)
         here = (shared[at] == rows).all(axis=2)
@@ -153,23 +152,23 @@ def _on_common_seeds(table: Matrix, step: float) -> tuple[Matrix, Matrix, Matrix
         return (table[0][:, None] - table[0] if n else unknown), unknown, unknown, seeds, identical
     means = table.mean(axis=0)
     gain = means[:, None] - means
-    # Sums of equal numbers in another order differ in the last bits.
+    # Summing equal numbers in another order changes the last bits.
     gain[np.abs(gain) <= 1e-12 * np.abs(table).max()] = 0.0
     centred = table - means
     covariance = centred.T @ centred / (n - 1)
     alone = np.diag(covariance)
     own = np.maximum(alone[:, None] + alone - 2 * covariance, 0.0)
     variance = _steadied(own, n, step)
-    # By how much one of the two is noisier, over the variance of their difference.
+    # How much noisier one of the two is, relative to the variance of their difference.
     imbalance = np.minimum(np.abs(alone[:, None] - alone) / np.maximum(np.maximum(own, variance), 1e-300), 1.0)
     return gain, np.sqrt(variance / n), imbalance, seeds, identical
 
 
 def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
-    """The variance of each difference, not below that of the average pair, nor below that of rounding.
+    """The variance of each difference, at least that of the average pair and that of rounding.
 
-    A handful of seeds that happen to agree would otherwise look like certainty. The pair's own variance is taken a
-    little smaller where it is compared with the average, for it is the more uncertain one.
+    A handful of seeds that happen to agree would otherwise look like certainty. The pair's own variance is reduced a
+    little before it is compared with the average, since it is less certain.
     """
     k = len(own)
     if k < 2:

@@ -67,7 +67,7 @@ def _json(assessment: Assessment) -> str:
 
 
 def _or_null(value: Any) -> Any:
-    """JSON has no NaN: what is missing is null there."""
+    """JSON has no NaN: missing numbers are null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -78,12 +78,12 @@ def _markdown(assessment: Assessment) -> str:
 
 
 def without_markup(text: str) -> str:
-    """Markdown in which names of the user's can be neither HTML nor a link; what is escaped already stays as it is."""
+    """Markdown in which a user's names cannot act as HTML or links; text that is already escaped stays unchanged."""
     return re.sub(r"(?<!\\)<|(?<=\])\(", r"\\\g<0>", text)
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
-    """Text in columns as a Markdown table, without an end of line."""
+    """A table of text as Markdown, without a final newline."""
     lines = [[_markdown_cell(cell) for cell in line] for line in (columns, *rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(columns), *lines[1:]])
 

@@ -7,9 +7,9 @@ from hypertune.records.failures import Failure
 from hypertune.records.records import Records
 
 MOST_KINDS = 3
-"""Reasons that a sentence gives."""
+"""Most reasons that a sentence gives."""
 LONGEST = 160
-"""Characters of a reason in a sentence."""
+"""Most characters of a reason in a sentence."""
 NEARLY_ALL = 0.9
 
 
@@ -48,7 +48,7 @@ def _short(failure: Failure) -> str:
 
 
 def gave_up_sentence(records: Records) -> str:
-    """Why the study was ended before its time; empty if it was not."""
+    """Why the study was ended early; empty if it was not."""
     if not records.gave_up:
         return ""
     trials = sum(failure.count for failure in records.failures)
@@ -59,10 +59,10 @@ def gave_up_sentence(records: Records) -> str:
 
 
 def length_sentence(records: Records) -> str:
-    """That trials end by themselves before `max_epochs`, with the remedy; empty where they do not."""
+    """A note that trials end on their own before `max_epochs`, with the remedy; empty if they do not."""
     trials, planned = records.trials, records.study.training.max_epochs
     if records.study.training.dataset is not None:
-        return ""  # the built-in models train as long as they are told to
+        return ""  # the built-in models always train for max_epochs
     ended = trials[trials["status"] == "completed"]
     short = ended[ended["epochs"] < planned]
     if len(short) < NEARLY_ALL * len(ended) or short.empty:
@@ -71,7 +71,7 @@ def length_sentence(records: Records) -> str:
     often = f"{most} times" if short["epochs"].min() == most else f"{int(short['epochs'].min())} to {most} times"
     return (
         f"The trainable reports {often}, not max_epochs = {planned} times: set max_epochs = {most}, so that early "
-        "stopping and budget are planned for the length that trainings have."
+        "stopping and budget match the actual length of training."
     )
 
 
@@ -85,7 +85,7 @@ def told_failures(records: Records, place: str) -> list[str]:
     lines = []
     for failure in records.failures[:MOST_KINDS]:
         lines.append(f"{failure.count} failed: {failure.error}")
-        where = f"; what it printed: {place}/{failure.log}" if failure.log else ""
+        where = f"; its output: {place}/{failure.log}" if failure.log else ""
         lines.append(f"  first {failure.trial_id}{where}")
     if more := records.failures[MOST_KINDS:]:
         lines.append(f"{sum(failure.count for failure in more)} failed for {len(more)} other reasons")

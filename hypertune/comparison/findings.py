@@ -1,4 +1,4 @@
-"""Hypotheses held against the records: supported, refuted or undecided, with the effect and its interval.
+"""Hypotheses tested on the records: supported, refuted or undecided, with the effect and its interval.
 
 Every hypothesis has two one-sided tests (`hypertune.comparison.claims`), one that can support it and one that can
 refute it; twice the smaller p-value, corrected over the study's hypotheses by Holm's method, decides.
@@ -41,7 +41,7 @@ SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the runs say of one claim.
+    """What the runs say about one claim.
 
     Attributes:
         effect: the number the claim is about, with its own 95 % interval.
@@ -63,7 +63,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A hypothesis and what became of it; `p` is two-sided and corrected over the study's hypotheses."""
+    """A hypothesis and its verdict; `p` is two-sided and corrected over the study's hypotheses."""
 
     text: str
     verdict: str
@@ -103,7 +103,7 @@ def _two_sided(one: Evidence) -> float:
 
 
 class Judge:
-    """Weighs claims on the runs of one study; `mode` says which way is better."""
+    """Tests claims on the runs of one study; `mode` says which way is better."""
 
     def __init__(self, source: Runs | Searched, mode: str) -> None:
         self.source, self.sign = source, 1.0 if mode == "max" else -1.0
@@ -189,7 +189,7 @@ class Judge:
     # Contrasts --------------------------------------------------------------------------------------------------
 
     def _table(self, wheres: list[Where], outcome: str = VALUE, *, sign: float | None = None) -> claims.Floats:
-        """The outcome by cells and seeds, larger being better; the seeds that have all of these cells."""
+        """The outcome by cell and seed, larger is better; only seeds that have all of these cells."""
         rows = np.stack([self.source.at(where, outcome).to_numpy(dtype=float) for where in wheres])
         return np.asarray(rows[:, np.isfinite(rows).all(axis=0)] * (self.sign if sign is None else sign), dtype=float)
 

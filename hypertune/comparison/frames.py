@@ -1,4 +1,4 @@
-"""Anybody's results as a table of strategies, seeds and values: checked, and brought into shape to be judged."""
+"""Any results as a table of strategies, seeds and values, checked and reshaped for the judgement."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Sheet:
     Attributes:
         tasks: task to its values, index seeds and columns strategies, both in the order of the table; NaN where a
             strategy has not run with a seed. One task named "" where the table has no column `task`.
-        found: the same with True where a sweep has a value of its own and False where its value is missing or not
-            finite: such a sweep has failed, and counts as the worst of its task.
+        found: the same with True where a sweep has a finite value; one without has failed, is False, and counts as the
+            worst of its task.
         seconds: mean time of a sweep by strategy; empty without a column `seconds`.
         curves: columns `task, strategy, seed, at, value`, the points of the sweeps; None without `epoch` or `budget`.
         along: `epoch` or `budget`; empty without either.
@@ -43,7 +43,7 @@ class Sheet:
 
 
 def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
-    """Checks a table and brings it into shape.
+    """Checks and reshapes a table.
 
     Args:
         frame: columns `strategy`, `seed`, `value`, and optionally `epoch` or `budget`, `seconds` and `task`; one row
@@ -57,7 +57,7 @@ def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
     missing = [column for column in REQUIRED if column not in frame]
     if missing:
         have = ", ".join(map(str, frame.columns)) or "none"
-        raise ValueError(f"{name}: lacks the column {missing[0]}; needed are {', '.join(REQUIRED)}, it has {have}")
+        raise ValueError(f"{name}: lacks the column {missing[0]}; it needs {', '.join(REQUIRED)} and has {have}")
     if frame.empty:
         raise ValueError(f"{name}: has no rows")
     along = next((column for column in ALONG if column in frame), "")
@@ -73,7 +73,7 @@ def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
         at=_numbers(frame[along], along, name) if along else np.zeros(len(frame)),
     )
     if len(rows.strategy.names) < 2:
-        raise ValueError(f"{name}: holds the strategy {rows.strategy.names[0]} alone; there is nothing to compare")
+        raise ValueError(f"{name}: has only the strategy {rows.strategy.names[0]}; there is nothing to compare")
     _check_once(rows, along, name)
     matched = rows.share_no_seeds()
     if matched:
@@ -97,7 +97,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A column as numbers into its distinct values, in the order of the table."""
+    """A column as indices into its distinct values, in the order of the table."""
 
     codes: Ints
     names: list[Any]
@@ -119,7 +119,7 @@ class _Rows:
     at: Floats
 
     def share_no_seeds(self) -> bool:
-        """Whether every seed belongs to one strategy alone: independent repetitions, numbered throughout."""
+        """Whether no two strategies share a seed: independent repetitions, numbered consecutively."""
         sweeps = np.unique(np.stack([self.task.codes, self.seed.codes, self.strategy.codes]), axis=1)
         users = np.unique(sweeps[:2], axis=1).shape[1] == sweeps.shape[1]
         own = np.unique(sweeps[[0, 2]], axis=1).shape[1]
@@ -149,7 +149,7 @@ def _numbers(column: pd.Series[Any], label: str, name: str) -> Floats:
     if column.dtype.kind in "fiub":
         return column.to_numpy(dtype=float)
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    # Text that spells a missing number is one.
+    # Text that spells a missing number counts as missing.
     spelt = column.isna() | column.astype(str).str.strip().str.lower().isin(["nan", "none", "", "null", "na"])
     text = np.isnan(numbers) & ~spelt.to_numpy()
     if text.any():
@@ -169,11 +169,11 @@ def _check_once(rows: _Rows, along: str, name: str) -> None:
     at = f", {along} {rows.at[row]:g}" if along else ""
     of = f" of task {task}" if task else ""
     hint = "" if along else "; give one row per sweep, or a column epoch or budget for curves"
-    raise ValueError(f"{name}: strategy {strategy}, seed {seed}{at}{of} stands there twice{hint}")
+    raise ValueError(f"{name}: strategy {strategy}, seed {seed}{at}{of} appears twice{hint}")
 
 
 def _grids(rows: _Rows, mode: str) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """By task the values, failed sweeps counted as the worst, and which of them are real."""
+    """The values by task, failed sweeps counted as the worst, and which of them are real."""
     shape = (len(rows.task.names), len(rows.seed.names), len(rows.strategy.names))
     values, ran = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
     order = np.argsort(rows.at, kind="stable")  # the last point of a curve stays

@@ -1,4 +1,4 @@
-"""Which hyperparameters decide, by Optuna's PED-ANOVA on the trials of all strategies together."""
+"""Which hyperparameters matter, by Optuna's PED-ANOVA on the trials of all strategies together."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from hypertune.space.space import Parameter
 
 FEWEST_TRIALS = 20
 MOST_TRIALS = 5000
-"""A sample of so many completed trials is as good as all of a simulation's hundred thousand."""
+"""A sample of this many completed trials is as good as all of a simulation's hundred thousand."""
 MOST_VALUES = 100_000
 """Trials times hyperparameters: Optuna copies each value several times."""
 TOP_TRIALS = 5
-"""PED-ANOVA is to see at least this many trials above its quantile, as Optuna advises."""
+"""PED-ANOVA should see at least this many trials above its quantile, as Optuna advises."""
 
 
-@lru_cache(maxsize=1)  # the table and the figures choose by them
+@lru_cache(maxsize=1)  # used by both the table and the figures
 def importances(records: Records) -> pd.DataFrame:
-    """How much each hyperparameter decides whether a trial is among the best tenth.
+    """How much each hyperparameter determines whether a trial is among the best tenth.
 
-    PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv:2304.10255) as Optuna has it, on completed trials only: values
-    of early-stopped ones are of a lower fidelity. With fewer than 50 trials the best tenth is widened to five trials.
+    PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv:2304.10255) as implemented in Optuna, on completed trials only:
+    values of early-stopped ones have a lower fidelity. With fewer than 50 trials the best tenth is widened to five
+    trials.
 
     Returns:
         Columns `hyperparameter` (its key in the space) and `importance` (they sum to 1), the greatest first; empty with
@@ -67,7 +68,7 @@ def _evaluate(
 
 
 def _quiet_study(optuna: Any, direction: str) -> Any:
-    """A study in memory, without Optuna's announcement of it on stderr."""
+    """A study in memory, without Optuna's log message on stderr."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -1,7 +1,7 @@
 """The verdict on each strategy, from its values by seed.
 
-Everything that one study claims together is wrong in at most 5 % of studies, however often the data are looked at:
-each claim rests on a boundary of `hypertune.comparison.evidence` that covers all pairs and all looks.
+At most 5 % of studies make any false claim, however often the data are looked at: each claim rests on a boundary of
+`hypertune.comparison.evidence` that covers all pairs and all looks.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Judgement:
     """What is established about the strategies, and what is not.
 
     Attributes:
-        evidence: every two strategies compared.
+        evidence: each pair of strategies compared.
         verdicts: by strategy. `best`: significantly better than each of the others. `equal`: at most the margin worse
             than the best. `worse`: significantly worse than another one, and not known to be within the margin.
             `undecided`: none of these is established.
         leaders: the strategy with the best mean, and those with identical values; empty without any values.
-        recommended: of the strategies that are best or equal the cheapest; None where there is none.
-        margin: differences up to this one do not matter, in the unit of the values; None if every one does.
+        recommended: the cheapest of the strategies that are best or equal; None if there is none.
+        margin: differences up to this do not matter, in the unit of the values; None if all do.
         seeds: how many seeds the leader has run with.
     """
 
@@ -67,7 +67,7 @@ class Judgement:
         return bool(self.better[names.index(strategy), names.index(other)])
 
     def gain(self, strategy: str, other: str) -> float:
-        """By how much the mean of `strategy` is better than that of `other`."""
+        """How much better the mean of `strategy` is than that of `other`."""
         names = self.evidence.strategies
         return float(self.evidence.gain[names.index(strategy), names.index(other)])
 
@@ -78,8 +78,8 @@ def judge_values(
     """Judges the strategies.
 
     Args:
-        values: index seeds, columns strategies, two or more; NaN where a strategy has not run with a seed. A sweep that
-            failed must have been given a value.
+        values: index seeds, columns strategies, two or more; NaN where a strategy has not run with a seed. Failed
+            sweeps must already have a value.
         mode: `max` or `min`.
         margin: see `Judgement`.
         seconds: mean time of a sweep by strategy, for the recommendation.
@@ -111,7 +111,7 @@ def judge_table(
 
 
 def _leaders(table: NDArray[np.float64], facts: Evidence, beaten: NDArray[np.bool_]) -> list[int]:
-    """Positions of the strategy with the best mean and its equals; those that are established as worse do not count."""
+    """Positions of the strategy with the best mean and of its ties; strategies established as worse do not count."""
     candidates = np.flatnonzero(~beaten) if not beaten.all() else np.arange(len(beaten))
     own = table[:, candidates]
     common = own[np.isfinite(own).all(axis=1)]
@@ -146,9 +146,9 @@ def _verdicts(
 
 
 def _within_margin(facts: Evidence, beaten: NDArray[np.bool_], leaders: list[int], margin: float) -> NDArray[np.bool_]:
-    """Whether each strategy is at most the margin worse than all that may be the best.
+    """Whether each strategy is at most the margin worse than every candidate for the best.
 
-    The boundary for leaders is the lower one: it is calibrated for the one strategy that has the best mean.
+    Leaders have the lower boundary, which is calibrated for the strategy with the best mean.
     """
     count = len(facts.strategies)
     statistic = facts.statistic(margin)

@@ -13,7 +13,7 @@ _ESCAPES = {
     "|": r"\textbar{}", '"': r"\char34{}", MISSING: "--", "\n": " ",
 }  # fmt: skip
 WIDE = ("verdict", "best configuration")
-"""Columns of running text: they stand in the other formats, a paper's table has no room for them."""
+"""Columns of running text: only the other formats have them, since a paper's table has no room."""
 
 
 def to_latex(assessment: Assessment) -> str:

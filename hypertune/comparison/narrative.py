@@ -21,7 +21,7 @@ UNITS = {"seconds": " s", "parameters": " weights"}
 
 
 def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
-    """What a design allows to conclude, the most important first; its findings `one_by_one` or only counted."""
+    """What can be concluded from a design, the most important first; its findings `one_by_one` or only counted."""
     if not finished(records).shape[0]:
         return ["Nothing can be said yet: no seed has run every cell."]
     found = findings(records)
@@ -46,7 +46,7 @@ def finding_sentence(finding: Finding) -> str:
     words += f" ({one.effect.seeds} seeds, {one.runs} runs"
     words += f", corrected p {_p(finding.p)})." if not math.isnan(finding.p) else ")."
     if finding.verdict == UNDECIDED and one.effect.seeds < FEWEST_SEEDS:
-        words += f" A test takes {FEWEST_SEEDS} seeds."
+        words += f" A test needs {FEWEST_SEEDS} seeds."
     return words
 
 
@@ -60,7 +60,7 @@ def effect(finding: Finding) -> str:
     if not math.isfinite(low):
         return f"{size.effect:+.4g}{unit}"
     if one.outcome == "rank correlation":
-        low, high = max(low, -1.0), min(high, 1.0)  # a t-interval does not know that there is no more
+        low, high = max(low, -1.0), min(high, 1.0)  # a t-interval does not know these bounds
     if low == high:
         return f"{size.effect:+,.6g}{unit} [{low:,.6g}, {high:,.6g}]"
     if max(abs(low), abs(high)) >= 1e5:
@@ -122,7 +122,7 @@ def _unfinished(records: Records) -> list[str]:
 
 
 def not_tested(records: Records) -> list[str]:
-    """What a reader might take for granted and the study does not say."""
+    """What a reader might take for granted but the study does not show."""
     study = records.study
     constants = {name: value for name, value in study.training.config.items() if name != "device"}
     said = []
@@ -154,7 +154,7 @@ def _untested_by_design(records: Records) -> list[str]:
     if study.design is not None and study.design.kind == "one_at_a_time" and len(factors) > 1:
         said.append("Interactions: one hyperparameter was varied at a time, the others at the baseline.")
     if len(study.seeds) < FEWEST_SEEDS:
-        said.append(f"Chance: with {len(study.seeds)} seed(s) nothing can be decided; it takes {FEWEST_SEEDS}.")
+        said.append(f"Chance: with {len(study.seeds)} seed(s) nothing can be decided; {FEWEST_SEEDS} are needed.")
     return said
 
 
@@ -164,13 +164,14 @@ def epoch_note(records: Records) -> str:
     if steps is None:
         return ""
     words = (
-        f"An epoch here is {steps} batches, not one pass over the training data. Values after equally many epochs "
-        "compare within this study, and with other studies only where steps_per_epoch and batch_size are the same"
+        f"An epoch here is {steps} batches, not one pass over the training data. Values after the same number of "
+        "epochs are comparable within this study, and with other studies only where steps_per_epoch and batch_size "
+        "are the same"
     )
     sizes = next((factor.levels for factor in records.study.factors() if factor.name == "batch_size"), None)
     if sizes is None:
-        return words + "; published results of full epochs are of longer training."
+        return words + "; published results with full epochs come from longer training."
     return (
         f"{words}. With batch_size {sizes[0]} an epoch has {steps * sizes[0]:,} images, with {sizes[-1]} it has "
-        f"{steps * sizes[-1]:,}: batch sizes are compared after equally many steps, not equally many images."
+        f"{steps * sizes[-1]:,}: batch sizes are compared after the same number of steps, not of images."
     )

@@ -26,7 +26,7 @@ class Outcomes:
         ran: whether the strategy has run with the seed, the same shape.
         test: `test_accuracy` of each sweep's incumbent, averaged over its completed retrainings; NaN where there is
             none.
-        judged: the values that verdicts are drawn on, the same shape: test scores where every incumbent was retrained
+        judged: the values that verdicts are based on, the same shape: test scores where every incumbent was retrained
             and tested, else `values`; a sweep that found nothing counts as the worst. NaN where a strategy has not run.
         judged_on: their name, e.g. `test_accuracy`.
         missing: the sweeps of the study that have not finished, as `(strategy, seed)`.
@@ -43,16 +43,16 @@ class Outcomes:
 
     @property
     def tested(self) -> bool:
-        """Whether verdicts are drawn on test scores."""
+        """Whether verdicts are based on test scores."""
         return self.judged_on.startswith("test_") and self.judged_on != self.values.columns.name
 
     def seeds_of(self, strategy: str) -> tuple[int, ...]:
-        """The compared seeds with which a strategy has run."""
+        """The compared seeds that a strategy has run."""
         return tuple(seed for seed, ran in zip(self.seeds, self.ran[strategy], strict=True) if ran)
 
 
 def outcomes(records: Records) -> Outcomes:
-    """Reads the outcomes off the ledger; empty tables where no seed is finished by all strategies under comparison."""
+    """Reads the outcomes from the ledger; empty tables where no seed is finished by all strategies under comparison."""
     study, done, dropped = records.study, finished(records), records.dropped
     pairs = set(zip(done["strategy"], done["seed"], strict=True))
     strategies = tuple(name for name in study.strategies if any((name, seed) in pairs for seed in study.seeds))
@@ -123,7 +123,7 @@ def counted(values: pd.DataFrame, mode: str, ran: pd.DataFrame | None = None) ->
     finite penalty that never does.
 
     Args:
-        ran: which sweeps were run at all; the others stay missing. All, if left out.
+        ran: which sweeps were run at all; the others stay missing. All by default.
     """
     finite = values.to_numpy(dtype=float)
     if values.size == 0 or bool(values.isna().all(axis=None)):

@@ -26,8 +26,8 @@ OUTCOMES = (VALUE, SECONDS, PARAMETERS)
 class Runs:
     """The runs of a design.
 
-    The value of a run is the metric **at** its last epoch, as a training of that many epochs ends: the best over the
-    epochs would flatter longer and noisier trainings. A run that failed or diverged counts as the worst value of any
+    The value of a run is the metric **at** its last epoch: the best over the epochs would flatter longer and noisier
+    trainings. A run that failed or diverged counts as the worst value of any
     run, so that a setting which fails sometimes is not judged by its lucky runs.
 
     Attributes:
@@ -36,7 +36,7 @@ class Runs:
             (training), `parameters` (weights, NaN where the trainable does not report them) and `lost`.
         seeds: those that ran every cell.
         baseline: of `one_at_a_time`, factor to the level's position; empty for a grid.
-        step: the distance of neighbouring values of the metric, e.g. one image in the validation split.
+        step: the distance between neighbouring values of the metric, e.g. one image in the validation split.
     """
 
     factors: tuple[Factor, ...]
@@ -82,19 +82,19 @@ class Runs:
 
 
 def level_figure(name: str) -> str:
-    """What the figure of one factor is called; safe as an id and as a file name."""
+    """Name of one factor's figure; safe as an id and as a file name."""
     return f"level-{name.replace('/', '-')}"
 
 
 def runs(records: Records) -> Runs:
-    """Reads the runs off the records; empty where no seed has run every cell.
+    """Reads the runs from the records; empty where no seed has run every cell.
 
     Raises:
         ValueError: if the study has no design.
     """
     study = records.study
     if study.design is None:
-        raise ValueError(f"{study.name}: has no [design]; the trials of a searcher are no cells of one")
+        raise ValueError(f"{study.name}: has no [design]; a searcher's trials are not cells of a design")
     factors, done = study.factors(), set(finished(records)["seed"])
     seeds = tuple(seed for seed in study.seeds if seed in done)
     table = _measured(records, study.design.epochs or [study.training.max_epochs], seeds)
@@ -112,20 +112,20 @@ def runs(records: Records) -> Runs:
 
 
 def weights(records: Records) -> pd.Series[float]:
-    """The size of every trial's model in weights, by trial id; nothing of trials that do not report it."""
+    """The size of every trial's model in weights, by trial id; without the trials that do not report it."""
     by_trial = records.curves.reindex(columns=["trial_id", PARAMETERS]).groupby("trial_id")[PARAMETERS]
     return by_trial.last().astype(float)
 
 
 def _measured(records: Records, epochs: list[int], seeds: tuple[int, ...]) -> pd.DataFrame:
-    """One row per trial and level of `epochs`, with what its curve says there; NaN where it never came so far."""
+    """One row per trial and level of `epochs`, with its curve's value there; NaN if it never got that far."""
     columns = {records.study.metric: VALUE, "elapsed_s": SECONDS, PARAMETERS: PARAMETERS}
     curves = records.curves.reindex(columns=["trial_id", "epoch", *columns]).rename(columns=columns)
     trials = records.trials.loc[records.trials["seed"].isin(seeds), ["trial_id", "seed", "status", "epochs"]]
     table = trials.merge(pd.DataFrame({"epoch": epochs}), how="cross").merge(
         curves, how="left", on=["trial_id", "epoch"]
     )
-    # The epoch in which a training diverged is no result, whatever accuracy its broken weights have.
+    # The epoch in which training diverged is not a result, whatever accuracy its broken weights have.
     broken = (table["status"] == "diverged") & (table["epoch"] >= table["epochs"])
     table.loc[broken, [VALUE, SECONDS]] = np.nan
     table.loc[~np.isfinite(table[VALUE].astype(float)), VALUE] = np.nan
@@ -151,7 +151,7 @@ def _positions(records: Records, factors: tuple[Factor, ...]) -> pd.DataFrame:
 
 
 def _position(factor: Factor, domain: Any, number: float) -> int:
-    """Which level a number of `encoded` is; the nearest, since a file may have rounded it."""
+    """The level nearest to a number of `encoded`, since a file may have rounded it."""
     if isinstance(domain, Numeric):
         return int(np.argmin([abs(level - number) for level in factor.levels]))
     return factor.levels.index(domain.options[int(number)])

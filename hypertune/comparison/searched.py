@@ -1,4 +1,4 @@
-"""The sweeps of a study that compares strategies, as hypotheses ask for them."""
+"""The sweeps of a study that compares strategies, as hypotheses need them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hypertune.records.records import Records
 from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE, Where
 
 FEWEST_TRIALS = 5
-"""Completed trials of a sweep from which on a rank correlation is worked out."""
+"""Fewest completed trials of a sweep for a rank correlation."""
 
 
 class Searched:
-    """Strategies as the levels of one factor; a sweep's value is what verdicts are drawn on, see `Outcomes`."""
+    """Strategies as the levels of one factor; a sweep's value is what verdicts are based on, see `Outcomes`."""
 
     def __init__(self, records: Records) -> None:
         facts = outcomes(records)
@@ -49,10 +49,10 @@ class Searched:
         return "final"
 
     def correlations(self, factor: str, outcome: str) -> tuple[pd.Series[float], int]:
-        """By seed: how the trials' outcome goes with one hyperparameter, and the number of trials.
+        """By seed: how the trials' outcome correlates with one hyperparameter, and the number of trials.
 
         Over the completed trials of random search only: it draws every hyperparameter independently of the others and
-        of all results, where the trials of other searchers gather around what looked good.
+        of all results, whereas the trials of other searchers cluster around what looked good.
         """
         table = self._trials(factor, outcome)
         by_seed = {seed: _rho(rows) for seed, rows in table.dropna().groupby("seed")}
@@ -61,7 +61,7 @@ class Searched:
     def thirds(self, factor: str, outcome: str) -> NDArray[np.float64]:
         """The trials' mean rank in the lowest, middle and highest third of a hyperparameter, by seed.
 
-        Ranks are those of the outcome among the trials of a seed, 0 to 1, of the trials that `correlations` takes.
+        Ranks are those of the outcome, 0 to 1, among a seed's trials, using the trials that `correlations` uses.
 
         Returns:
             Shape (thirds, seeds), with the seeds that have trials in each third; fewer thirds where many trials have

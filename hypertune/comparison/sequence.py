@@ -1,4 +1,4 @@
-"""A comparison decided seed by seed: who needs another seed, and when it ends."""
+"""A comparison decided seed by seed: which strategies need another seed, and when it ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How a comparison ended that was decided seed by seed.
+    """How a comparison that was decided seed by seed ended.
 
     Attributes:
         judgement: on the seeds that were used.
@@ -75,7 +75,7 @@ def decide_table(
 
 
 def has_ended(judgement: Judgement) -> bool:
-    """Whether no further seed is called for; see `decide`."""
+    """Whether no further seed is needed; see `decide`."""
     open_ones = judgement.named(UNDECIDED)
     if not open_ones:
         return True
@@ -85,9 +85,10 @@ def has_ended(judgement: Judgement) -> bool:
 
 
 def seeds_to_decide(judgement: Judgement, strategy: str) -> float:
-    """How many seeds in all decide between a strategy and the leader, if the means and their spread stay as they are.
+    """How many seeds in all would decide between a strategy and the leader, if the means and their spread stay as they
+    are.
 
-    Infinite where no number up to `MOST_SEEDS` does; NaN where nothing is known of the spread.
+    Infinite where no number up to `MOST_SEEDS` does; NaN where the spread is unknown.
     """
     facts = judgement.evidence
     i, leader = (facts.strategies.index(name) for name in (strategy, judgement.leaders[0]))

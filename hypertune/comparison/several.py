@@ -37,8 +37,8 @@ class Several:
         ranks: the ranks within each study, 1 the best, the same shape.
         mean_ranks: their means by strategy.
         friedman: the test over studies.
-        critical_difference: by which two mean ranks must differ (Nemenyi) at the level 0.05.
-        sign: by task or study 1 where larger values are better, else -1; shape (rows, 1).
+        critical_difference: how far two mean ranks must differ to be significant at 0.05 (Nemenyi).
+        sign: for each task or study 1 if larger values are better, else -1; shape (rows, 1).
     """
 
     values: pd.DataFrame
@@ -49,8 +49,8 @@ class Several:
     sign: NDArray[np.float64]
 
     def verdicts(self) -> dict[str, Verdict]:
-        """`best` for a strategy whose mean rank is better than that of each other one by the critical difference,
-        `worse` for those that are behind the best rank by as much, where Friedman's test finds any difference."""
+        """If Friedman's test finds any difference: `best` for a strategy whose mean rank beats every other by the
+        critical difference, `worse` for those behind the best rank by as much."""
         if not self.friedman.f_p < 1 - LEVEL:
             return {str(name): UNDECIDED for name in self.mean_ranks.index}
         top = str(self.mean_ranks.idxmin())
@@ -134,7 +134,7 @@ def critical_difference(strategies: int, studies: int) -> float:
 
 
 def several_conclusion(facts: Several, over: str = "studies") -> str:
-    """What the studies (or tasks) together allow to conclude, in plain words."""
+    """What can be concluded from the studies (or tasks) together, in plain words."""
     ranks, test = facts.mean_ranks.sort_values(kind="stable"), facts.friedman
     best, count = str(ranks.index[0]), len(facts.values)
     rank = f"the best mean rank over {count} {over}, {ranks.iloc[0]:.2f} of {len(ranks)}"

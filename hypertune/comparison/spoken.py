@@ -1,4 +1,4 @@
-"""A judgement in sentences: what to take, how the others stand, and how many more seeds it would take."""
+"""A judgement in sentences: what to take, how the others compare, and how many more seeds it would take."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hypertune.comparison.sequence import MOST_SEEDS, seeds_between
 from hypertune.comparison.statistics import interval
 
 MOST_NAMES = 5
-"""Strategies that a sentence lists one by one."""
+"""Most strategies that a sentence lists by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A judgement and the values that it was drawn on.
+    """A judgement and the values it is based on.
 
     Attributes:
         values: index seeds, columns strategies; NaN where a strategy has not run.
@@ -48,7 +48,7 @@ class Judged:
 
 
 def conclusion_of(judged: Judged) -> list[str]:
-    """Everything that the judgement allows to say, the most important first."""
+    """Everything that follows from the judgement, the most important first."""
     said = [lead_sentence(judged), standing_sentence(judged), more_seeds(judged)]
     return [sentence for sentence in said if sentence]
 
@@ -105,7 +105,7 @@ def _undecided(judged: Judged, mean: str) -> str:
 
 
 def standing_sentence(judged: Judged) -> str:
-    """How the strategies stand that the first sentence does not name."""
+    """The verdicts on the strategies that the first sentence does not name."""
     own = judged.judgement
     spoken_of = set(own.leaders) | ({own.recommended} if own.recommended else set())
     phrases = {
@@ -126,7 +126,7 @@ def more_seeds(judged: Judged) -> str:
     if own.recommended or not others:
         return ""
     if own.seeds < FEWEST_SEEDS:
-        return f"{_seeds(own.seeds)} are too few for any claim; {FEWEST_SEEDS} are the least."
+        return f"{_seeds(own.seeds)} are too few for any claim; at least {FEWEST_SEEDS} are needed."
     names, leader = own.evidence.strategies, own.evidence.strategies.index(own.leaders[0])
     needed = {name: seeds_between(own, leader, names.index(name)) for name in others}
     known = {name: seeds for name, seeds in needed.items() if not math.isnan(seeds)}

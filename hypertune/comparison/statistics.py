@@ -11,7 +11,7 @@ LEVEL = 0.95
 """Confidence of the intervals; the tests reject at `1 - LEVEL`."""
 DRAWS = 9999
 FEWEST_SEEDS = 3
-"""With fewer nothing is tested: two differences tell next to nothing about their spread."""
+"""With fewer, nothing is tested: two differences say next to nothing about their spread."""
 NEAR_BOUND = 0.1
 """Proportions whose mean is this close to 0 or 1 get their interval on the logit scale."""
 
@@ -19,7 +19,7 @@ NEAR_BOUND = 0.1
 def interval(values: ArrayLike, *, level: float = LEVEL, step: float = 0.0) -> tuple[float, float]:
     """Student's t-interval of the mean; on the logit scale for proportions near 0 or 1, so that it stays inside.
 
-    Of normal, rounded and moderately skewed numbers it covers the mean in 93 to 97 % of cases with 3 to 30 seeds, of
+    For normal, rounded and moderately skewed numbers it covers the mean in 93 to 97 % of cases with 3 to 30 seeds, for
     exponential ones in 88 to 93 %; `python -m tests.benchmarks.judgement` prints the figures.
 
     Args:
@@ -54,7 +54,7 @@ def standard_error(differences: ArrayLike, *, step: float = 0.0) -> float:
 
 
 def grid_step(values: ArrayLike) -> float:
-    """The smallest distance between two different finite values, 0 if there are no two."""
+    """The smallest distance between two different finite values, 0 if all are equal."""
     numbers = np.asarray(values, dtype=float)
     numbers = numbers[np.isfinite(numbers)]
     scale = float(np.abs(numbers).max(initial=0.0)) or 1.0
@@ -64,7 +64,7 @@ def grid_step(values: ArrayLike) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """p-values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6), in the order given."""
+    """p-values corrected for multiple testing (Holm 1979, Scandinavian Journal of Statistics 6), in the order given."""
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p)
     steps = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
@@ -88,7 +88,7 @@ def p_best(values: pd.DataFrame, mode: str, *, step: float = 0.0, seed: int = 0)
     Args:
         values: index seeds, columns strategies.
         step: see `standard_error`.
-        seed: of the draws.
+        seed: seeds the draws.
 
     Returns:
         The share of draws in which a column comes first, ties split evenly; NaN for fewer than two rows or where a
@@ -104,6 +104,6 @@ def p_best(values: pd.DataFrame, mode: str, *, step: float = 0.0, seed: int = 0)
     noise += generator.standard_normal((DRAWS, table.shape[1])) * step / np.sqrt(12)
     scale = np.sqrt((rows - 1) / generator.chisquare(rows - 1, size=(DRAWS, 1)) / rows)
     means = table.mean(axis=0) + noise * scale
-    # Equal means differ in the last bits when they are summed in another order.
+    # Summing in another order changes the last bits of equal means.
     first = means >= means.max(axis=1, keepdims=True) - 1e-12 * np.abs(means).max()
     return pd.Series((first / first.sum(axis=1, keepdims=True)).mean(axis=0), index=values.columns)

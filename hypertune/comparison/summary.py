@@ -23,8 +23,8 @@ def experiment_summary(records: Records) -> pd.DataFrame:
     """One row per configuration, the best first; the columns of `experiment_summary.csv`.
 
     With a design a configuration is a cell, run with several seeds: `<metric>` is the mean of the values at the last
-    epoch, `low` and `high` its 95 % t-interval, `sd` the spread over seeds. Without one every trial is a configuration
-    of its own, `<metric>` its best value, and there is neither interval nor spread.
+    epoch, `low` and `high` its 95 % t-interval, `sd` the spread over seeds. Without a design every trial is its own
+    configuration, `<metric>` is its best value, and there is no interval or spread.
 
     Returns:
         Columns `first_started_at`, the hyperparameters (`epochs` among them), `runs, lost, <metric>, low, high, sd,
@@ -92,11 +92,11 @@ def _trials(records: Records) -> pd.DataFrame:
 
 
 def _front(table: pd.DataFrame, records: Records) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which configurations no other one beats in value, training time and size at once, and the recommended one.
+    """Which configurations are Pareto-optimal in value, training time and size, and which one is recommended.
 
-    Recommended is the one that trains fastest among those on the front within one standard error of the best value
-    (the one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3); where
-    nothing was repeated and the error is unknown, the best itself.
+    The recommended one trains fastest among those on the front within one standard error of the best value
+    (the one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3); if
+    nothing was repeated and the error is unknown, it is the best itself.
     """
     sign = 1.0 if records.study.mode == "max" else -1.0
     value = sign * table[records.study.metric].to_numpy(dtype=float)
@@ -113,7 +113,7 @@ def _front(table: pd.DataFrame, records: Records) -> tuple[NDArray[np.bool_], ND
 
 
 def pareto(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of the rows no other row dominates; all columns are to be small, a column with NaN does not count.
+    """Which rows no other row dominates; smaller is better in every column, and a column with NaN does not count.
 
     Args:
         points: shape (rows, columns).
@@ -123,7 +123,7 @@ def pareto(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np
     known = points[:, ~np.isnan(points[usable]).any(axis=0)] if usable.any() else points[:, :0]
     left = np.flatnonzero(usable)
     if known.shape[1]:
-        # In lexical order the first row that is left is on the front: nothing that comes after it can dominate it.
+        # In lexicographic order the first remaining row is on the front: no later row can dominate it.
         left = left[np.lexsort(known[left].T[::-1])]
     while left.size:
         rows, best = known[left], known[left[0]]

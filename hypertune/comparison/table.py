@@ -24,16 +24,16 @@ def comparison_table(records: Records, *, seed: int = 0) -> pd.DataFrame:
     its retrained incumbent (mean over the retrainings first, then over seeds), both with 95 % t-intervals, missing
     with one seed. `trials, epochs, wall_s, busy_s` are means per sweep; `utilisation` is busy worker-seconds
     over all worker-seconds; `time_to_target_s` as in `comparison.target`, missing where the target was not reached;
-    `best_config` is the JSON text of the best incumbent's configuration. What is unknown is NaN or None, never 0.
+    `best_config` is the JSON text of the best incumbent's configuration. Unknown values are NaN or None, never 0.
 
     Args:
-        seed: of the draws behind `p_best`; the same records and seed give the same table.
+        seed: seeds the draws behind `p_best`; the same records and seed give the same table.
     """
     return table_of(assess(records, seed=seed))
 
 
 def table_of(assessment: Assessment) -> pd.DataFrame:
-    """`comparison_table` of what is assessed already."""
+    """`comparison_table` of an existing assessment."""
     rows = [_row(assessment, strategy) for strategy in assessment.records.study.strategies]
     return pd.DataFrame(rows).astype({"best_config": "str"})
 

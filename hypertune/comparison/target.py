@@ -29,8 +29,8 @@ class Target:
     Attributes:
         value: the metric to reach.
         reference: the strategy whose final mean it is.
-        table: index strategy; `at` where the strategy's mean incumbent first is as good (seconds or epochs; NaN if it
-            never was: its sweeps ended before), its 95 % interval `low`, `high` (infinite where it may never get
+        table: index strategy; `at`, when the strategy's mean incumbent first reaches it (seconds or epochs; NaN if its
+            sweeps ended before that), its 95 % interval `low`, `high` (infinite where it may never get
             there, NaN with one seed), and `speedup`, the reference's `at` over the strategy's (0 if never).
     """
 
@@ -40,14 +40,14 @@ class Target:
 
 
 def to_target(records: Records, axis: Axis = "wall_s") -> Target | None:
-    """How long each strategy takes to the mean value that random search ends at; None if nothing can be compared.
+    """How long each strategy takes to reach the mean value that random search ends at; None if nothing can be compared.
 
     Without random search among the strategies, the worst final mean is the target. The time is read off the *mean*
     incumbent over seeds: the times of single sweeps would favour random search, which reaches its own final value in
-    every sweep by definition while an equal strategy does so in every second one. A strategy whose mean never gets
+    every sweep by definition while an equal strategy does so in half of its sweeps. A strategy whose mean never gets
     there is censored at its end: its time is missing, never a number.
 
-    These times describe, and no test is made of them: incumbents are maxima of noisy validation scores, and strategies
+    These times are descriptive and not tested: incumbents are maxima of noisy validation scores, and strategies
     that look at more configurations sooner get to any such target sooner, whether or not what they find is better.
     """
     facts = outcomes(records)
@@ -62,7 +62,8 @@ def to_target(records: Records, axis: Axis = "wall_s") -> Target | None:
 
 
 def _scores(records: Records, facts: Outcomes, values: pd.DataFrame, axis: Axis) -> tuple[dict[str, Floats], Floats]:
-    """Every sweep's incumbent wherever one of them changed: strategy to an array (seeds, points), and the points."""
+    """Every sweep's incumbent at each point where one of them changed: strategy to an array (seeds, points), and the
+    points."""
     steps, end = steps_by_seed(records, facts, axis)
     sign = 1.0 if records.study.mode == "max" else -1.0
     for name in steps:

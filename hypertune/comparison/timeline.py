@@ -1,4 +1,4 @@
-"""Which worker trained which trial when, worked out from the epochs' times."""
+"""Which worker trained which trial when, inferred from the epochs' times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def busy_spans(records: Records) -> pd.DataFrame:
     """When workers were busy, in seconds since each sweep began.
 
     A trial that is paused and resumed has several spans. The records name no worker, so spans are laid out on the
-    sweep's workers in order of their start, each on the worker that is free the longest.
+    sweep's workers in order of their start, each on the worker that has been free the longest.
 
     Returns:
         Columns `strategy, seed, trial_id, status, worker, start_s, end_s`; workers count from 0.
@@ -48,7 +48,7 @@ def _trained(curves: pd.DataFrame) -> pd.DataFrame:
     took = by_trial["elapsed_s"].diff().fillna(curves["elapsed_s"]).astype(float).clip(lower=0)
     began = (curves["wall_s"] - took).clip(lower=0)
     waited = began - by_trial["wall_s"].shift()
-    # A comparison with the missing predecessor of a first epoch is false, and that epoch opens a span all the same.
+    # Comparing with a first epoch's missing predecessor gives False, and such an epoch opens a span anyway.
     opens = waited.isna() | (waited > GAP * took.clip(lower=0.1))
     spans = curves.assign(start_s=began, end_s=curves["wall_s"], span=opens.cumsum()).groupby("span")
     return spans.agg({"strategy": "first", "seed": "first", "trial_id": "first", "start_s": "first", "end_s": "last"})
@@ -61,7 +61,8 @@ def _failed(records: Records, trained: pd.DataFrame) -> Iterator[tuple[Any, ...]
     if not lost.any():
         return
     begun, ended = _clock(trials["started_at"]), _clock(trials["ended_at"])
-    # The day's time at which a sweep began is not recorded; its trained trials tell it, else its first trial does.
+    # The time of day at which a sweep began is not recorded: it follows from its trained trials, else from its first
+    # trial.
     first_span = trials["trial_id"].map(trained.groupby("trial_id")["start_s"].min()).astype(float)
     sweep = [trials["strategy"], trials["seed"]]
     origin = (begun - first_span).groupby(sweep).transform("median")

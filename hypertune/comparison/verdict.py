@@ -13,7 +13,7 @@ from hypertune.records.records import Records
 
 
 def conclusion(records: Records) -> str:
-    """What the study allows to conclude, as one paragraph."""
+    """What can be concluded from the study, as one paragraph."""
     return " ".join(wording.sentences(assess(records)))
 
 

@@ -125,17 +125,17 @@ def _against_random(assessment: Assessment) -> str:
 
 
 def _basis(assessment: Assessment) -> str:
-    """Which values the verdicts are drawn on, and what is wrong with them."""
+    """Which values the verdicts are based on, and their weakness."""
     facts, study = assessment.outcomes, assessment.records.study
     sought = "maximised" if study.mode == "max" else "minimised"
     if facts.judged_on != study.metric:
         return (
-            f"The verdicts are drawn on {facts.judged_on} of the retrained incumbents; {study.metric} is what the "
+            f"The verdicts are based on {facts.judged_on} of the retrained incumbents; {study.metric} is what the "
             f"search itself {sought}, and flatters strategies that look at more configurations."
         )
     lacking = "Not every" if bool(facts.test.notna().any(axis=None)) else "No"
     return (
-        f"{lacking} incumbent was retrained and tested: the verdicts are drawn on the best {study.metric} of each "
+        f"{lacking} incumbent was retrained and tested: the verdicts are based on the best {study.metric} of each "
         "sweep, which is optimistic, and more so for strategies that look at more configurations."
     )
 
@@ -151,14 +151,14 @@ def _extended(assessment: Assessment) -> str:
     if len(now["seeds"]) > len(before["seeds"]):
         parts.append(f"seeds, from {len(before['seeds'])} to {len(now['seeds'])}")
     if now["until_decided"] != before["until_decided"]:
-        parts.append("that it runs until decided" if now["until_decided"] else "a fixed number of seeds")
+        parts.append("running until decided" if now["until_decided"] else "a fixed number of seeds")
     if now["margin"] != before["margin"]:
         parts.append(f"a margin of {now['margin'] or 0:g} in place of {before['margin'] or 0:g}")
-    return f"After it had begun, this was added to the study: {listing(parts)}." if parts else ""
+    return f"Added after the study had begun: {listing(parts)}." if parts else ""
 
 
 def _speed(assessment: Assessment) -> str:
-    """How long the strategies took to what the reference ends at: a description, not a test."""
+    """How long the strategies took to reach the reference's final mean: a description, not a test."""
     target = assessment.seconds
     if target is None:
         return ""
@@ -205,7 +205,7 @@ def _missing(assessment: Assessment) -> str:
     total = len(study.strategies) * len(study.seeds)
     words = f"{len(facts.missing)} of {total} sweeps have not finished: {listing(names)}"
     if facts.seeds:
-        words += f"; compared are {listing(facts.strategies)} with {_seed_list([str(seed) for seed in facts.seeds])}"
+        words += f"; compared: {listing(facts.strategies)} with {_seed_list([str(seed) for seed in facts.seeds])}"
     return f"{words}."
 
 

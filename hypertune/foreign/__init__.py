@@ -1,1 +1,1 @@
-"""Results that other tools have recorded, as one table of strategy, seed and value; neither Ray nor torch."""
+"""Results that other tools have recorded, as one table of strategy, seed and value; without Ray or torch."""

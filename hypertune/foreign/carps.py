@@ -42,7 +42,7 @@ def _file(source: Source) -> str:
     if there := next((name for name in FILES if (source.path / name).is_file()), None):
         return str(source.path / there)
     raise source.fault(
-        f"holds CARP-S's runs, which are not gathered yet; `python -m carps.analysis.gather_data {source.name}` does it"
+        f"holds CARP-S's runs, not gathered yet; `python -m carps.analysis.gather_data {source.name}` gathers them"
     )
 
 

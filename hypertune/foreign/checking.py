@@ -1,4 +1,4 @@
-"""The table that every importer ends in: its columns, their types, and what must not be in it."""
+"""The table that every importer returns: its columns, their types, and what it must not contain."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypertune.foreign.source import Source, listed
 
 COLUMNS = ("strategy", "seed", "value", "epoch", "budget", "seconds", "task")
 ABSENT = {"", "nan", "na", "n/a", "none", "null", "-", "<na>"}
-"""What stands for a missing number, in lower case."""
+"""Spellings of a missing number, in lower case."""
 
 
 def checked(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     """The columns of `COLUMNS` that are there, with their types.
 
     Args:
-        frame: a row per result; its index says for people where each comes from, e.g. `row 3`.
+        frame: a row per result; its index names each row's origin for messages, e.g. `row 3`.
 
     Raises:
         ValueError: one line that names the source, the row, the column and the remedy.
@@ -105,7 +105,7 @@ CHECKS = {
     "seconds": _seconds,
     "task": _words,
 }
-"""Column to what makes it what it should be. Only seconds may be missing here and there."""
+"""Column to the function that converts it. Only seconds may be missing in some rows."""
 
 
 def _once(table: pd.DataFrame, source: Source) -> None:
@@ -120,8 +120,8 @@ def _once(table: pd.DataFrame, source: Source) -> None:
     what = ", ".join(f"{name} {mine[name]}" for name in key)
     curve = {"epoch", "budget"} & set(key)
     absent = [name for name in ("task", "epoch") if name not in key and not (name == "epoch" and curve)]
-    more = f", or say in a column {' or '.join(absent)} what tells them apart" if absent else ""
+    more = f", or say in a column {' or '.join(absent)} what distinguishes them" if absent else ""
     raise source.fault(
-        f"{row}: {what} is there a second time, first in {first}; keep one (the best, if they are trials of a sweep), "
+        f"{row}: {what} appears a second time, first in {first}; keep one (the best, if they are trials of a sweep), "
         f"give each its own seed{more}"
     )

@@ -99,7 +99,7 @@ def _folders_allowed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without MLflow's announcements of every table."""
+    """Without MLflow's log messages about every table."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -181,6 +181,6 @@ def _check_names(sweeps: list[Sweep], frame: pd.DataFrame, source: Source) -> No
     )
     if made_up and frame["strategy"].is_unique and len(frame) > 2:
         raise source.fault(
-            f"{sweeps[0].label}: nothing says its strategy and seed, and no two names of runs begin alike, as tpe-1 "
+            f"{sweeps[0].label}: nothing says its strategy and seed, and no two run names share a prefix, as tpe-1 "
             f"and tpe-2 would; log the parameters or tags strategy and seed"
         )

@@ -1,4 +1,5 @@
-"""Which strategy, seed and task a result belongs to: by the names of columns, attributes and tags, or by its own."""
+"""Which strategy, seed and task a result belongs to: by the names of columns, attributes and tags, or by its own
+name."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ NAMES = {
     "epoch": ("epoch",),
     "budget": ("budget", "n_trials"),
 }
-"""Our name of a column to the names it goes by; the first is preferred."""
+"""Our name of a column to its known names; the first is preferred."""
 PREFIXES = ("config.", "config/", "config_", "params.", "tags.", "user_attrs_")
 """What tools put before the name of a setting."""
 
@@ -28,7 +29,7 @@ _LEADING = re.compile(r"^seed[-_=]?(?P<seed>\d+)[-_/. ](?P<strategy>.+)$", re.I)
 
 def of_name(name: str) -> tuple[str | None, int | None]:
     """Strategy and seed of a name such as `tpe-3`, `tpe_seed3`, `tpe/seed=3` or `seed3_tpe`; None for what it does not
-    say. A date and time at its end, as Ray Tune and Syne Tune put there, is left out."""
+    say. A date and time at its end, as appended by Ray Tune and Syne Tune, is ignored."""
     plain = _TIME.sub("", name.strip())
     for pattern in (_KEYWORD, _LEADING, _NUMBER):
         if found := pattern.match(plain):
@@ -37,7 +38,7 @@ def of_name(name: str) -> tuple[str | None, int | None]:
 
 
 def is_dated(name: str) -> bool:
-    """Whether a name ends in a date and time and says no seed: a tool has made it up, and it names no strategy."""
+    """Whether a name ends in a date and time and has no seed: then a tool generated it, and it names no strategy."""
     return _TIME.search(name) is not None and of_name(name)[1] is None
 
 
@@ -48,7 +49,7 @@ def bare(name: str) -> str:
 
 
 def found(role: str, names: Iterable[str], source: Source) -> str | None:
-    """The one of `names` that holds the strategy, the seed and so on; None where there is none.
+    """The one of `names` that holds the strategy, the seed and so on; None if there is none.
 
     Raises:
         ValueError: if several may.
@@ -65,7 +66,7 @@ def found(role: str, names: Iterable[str], source: Source) -> str | None:
 
 
 def strategy_among(names: Iterable[str], source: Source) -> str | None:
-    """The one of `names` that holds the strategy: the one asked for, if any was; None where it is not there."""
+    """The one of `names` that holds the strategy: the one asked for, if any; None if it is missing."""
     known = list(names)
     if source.strategy is None:
         return found("strategy", known, source)
@@ -73,17 +74,18 @@ def strategy_among(names: Iterable[str], source: Source) -> str | None:
 
 
 def task_of(facts: Mapping[str, Any]) -> str | None:
-    """The task: of several names that may hold it, none the preferred one, all together, as `benchmark/dataset`."""
+    """The task: if several names may hold it and none is the preferred one, all joined, as `benchmark/dataset`."""
     preferred, *others = NAMES["task"]
     told = [
         name for name, cell in facts.items() if cell is not None and cell == cell and cell != ""
-    ]  # NaN is not itself
+    ]  # NaN does not equal itself
     names = [name for name in told if bare(name) == preferred] or [name for name in told if bare(name) in others]
     return "/".join(str(facts[name]) for name in sorted(names, key=bare)) if names else None
 
 
 def identity(facts: Mapping[str, Any], name: str, source: Source) -> dict[str, Any]:
-    """`strategy`, `seed` and `task` by what is told of a result, else by its name; what neither says is left out."""
+    """`strategy`, `seed` and `task` from what is recorded of a result, else from its name; what neither says is left
+    out."""
     facts = {key: value for key, value in facts.items() if value is not None and str(value).strip() != ""}
     strategy, seed = strategy_among(facts, source), found("seed", facts, source)
     named, number = of_name(name)
@@ -98,10 +100,10 @@ def identity(facts: Mapping[str, Any], name: str, source: Source) -> dict[str, A
 
 
 def unknown(what: str, known: Mapping[str, Any], source: Source) -> ValueError:
-    """That the strategy or the seed of a result is not to be found, and how it would be."""
+    """The message that a result's strategy or seed cannot be found, with the remedy."""
     missing = "strategy" if "strategy" not in known else "seed"
     if missing == "strategy" and source.strategy is not None:
-        return source.fault(f"{what}: has no {source.strategy!r}, which was to be the strategy")
+        return source.fault(f"{what}: has no {source.strategy!r}, which was given as the strategy")
     return source.fault(
         f"{what}: nothing says its {missing}; record it under the name {missing}, or name it like tpe-3 or tpe_seed3"
     )

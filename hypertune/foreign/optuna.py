@@ -1,4 +1,4 @@
-"""Optuna's studies, each one sweep: its strategy and seed are user attributes, or stand in its name as in `tpe-3`."""
+"""Optuna's studies, each one sweep: its strategy and seed are user attributes, or part of its name as in `tpe-3`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def _imported(source: Source) -> Any:
 
 
 def _names(optuna: Any, source: Source) -> list[str]:
-    """The studies in the order of their making."""
+    """The studies in the order of their creation."""
     try:
         return list(optuna.get_all_study_names(_storage(optuna, source)))
     except ImportError as error:
-        raise source.fault(f"Optuna cannot reach it ({error}); install what is missing") from None
+        raise source.fault(f"Optuna cannot reach it ({error}); install the missing package") from None
     except Exception as error:  # noqa: BLE001 -- Optuna's, SQLAlchemy's and a journal's errors have no common class
         raise source.fault(
             f"Optuna cannot read it ({str(error).splitlines()[0]}); `optuna storage upgrade` brings a database of an "
@@ -69,7 +69,7 @@ def _objective(study: Any, source: Source) -> tuple[int, str]:
     known = (
         f"give metric: one of {listed(names)}" if names else "name them with study.set_metric_names, then give metric"
     )
-    raise source.fault(f"study {study.study_name!r} has {len(modes)} objectives, and one is judged; {known}")
+    raise source.fault(f"study {study.study_name!r} has {len(modes)} objectives, but only one can be judged; {known}")
 
 
 def _row(study: Any, number: int, source: Source) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _best(study: Any, number: int, done: list[Any], source: Source) -> float:
     if len(study.directions) > 1:
         return float((max if study.directions[number].name == "MAXIMIZE" else min)(t.values[number] for t in done))
     try:
-        return float(study.best_value)  # of the trials that meet the constraints, if there are some
+        return float(study.best_value)  # among the trials that meet the constraints, if there are any
     except ValueError as error:
         raise source.fault(f"study {study.study_name!r} has no best trial ({error}); delete it") from None
 

@@ -82,8 +82,8 @@ def _row(
 
 
 def _known(folder: Path, trials: list[Path], source: Source) -> dict[str, Any]:
-    """Strategy and seed: of the folder's name, with those of the folders around it where they are needed, or of what
-    the trials' configurations have in common."""
+    """Strategy and seed: from the folder's name, with its parents' names where needed, or from what the trials'
+    configurations have in common."""
     config = _constants(trials)
     around = [folder.name, *(part.name for part in folder.parents if part.is_relative_to(source.path))]
     around = around[1:] if is_dated(folder.name) else around  # the first part is then the trainable's name
@@ -96,7 +96,7 @@ def _known(folder: Path, trials: list[Path], source: Source) -> dict[str, Any]:
 
 
 def _constants(trials: list[Path]) -> dict[str, Any]:
-    """What all trials have in common of their configurations."""
+    """What the configurations of all trials have in common."""
     texts = [trial / "params.json" for trial in trials if (trial / "params.json").is_file()]
     configs = [json.loads(path.read_text(encoding="utf-8")) for path in texts]
     return {

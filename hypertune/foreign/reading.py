@@ -46,9 +46,9 @@ def read(
         strategy: the column, attribute, tag, parameter or metadata entry that holds the strategy.
 
     Returns:
-        The columns `strategy` (str), `seed` (int, or str if one is no whole number), `value` (float) and, where known,
-        `epoch` or `budget` (of a curve's points), `seconds` (float) and `task` (str), in the order of the source.
-        `attrs` holds `kind`, `metric` and `mode`; `mode` is None where neither the source nor the caller says it.
+        The columns `strategy` (str), `seed` (int, or str if any is not a whole number), `value` (float) and, where
+        known, `epoch` or `budget` (of a curve's points), `seconds` (float) and `task` (str), in source order. `attrs`
+        holds `kind`, `metric` and `mode`; `mode` is None where neither the source nor the caller says it.
 
     Raises:
         ValueError: one line that names the source, what is wrong where, and the remedy.
@@ -79,7 +79,7 @@ def recognised(source: Source) -> str:
     """The kind of a source, by looking at it.
 
     Raises:
-        ValueError: if it is none of the known ones.
+        ValueError: if it is not a known one.
     """
     if source.scheme in ("http", "https"):
         return "mlflow"
@@ -135,7 +135,7 @@ def _is_journal(head: bytes) -> bool:
 def _of_table(source: Source) -> str:
     if tables.suffix(source.path) not in (*tables.PARQUET, *tables.LINES, ".csv", ".tsv", ".txt"):
         raise source.fault(
-            f"is none of the known kinds ({', '.join(KINDS)}); give a .csv, .parquet or .jsonl, or say its kind"
+            f"is not of a known kind ({', '.join(KINDS)}); give a .csv, .parquet or .jsonl, or say its kind"
         )
     columns = list(tables.load(source).columns)
     if {"optimizer_id", carps.COST} <= set(columns):
@@ -157,5 +157,5 @@ def _of_folder(source: Source) -> str:
     if (source.path / "study.toml").is_file():
         raise source.fault("is a study of hypertune itself; `hypertune report` judges it")
     raise source.fault(
-        "holds results of none of Ray Tune, Syne Tune, CARP-S and MLflow; give one of their folders or a table"
+        "holds no results of Ray Tune, Syne Tune, CARP-S or MLflow; give one of their folders or a table"
     )

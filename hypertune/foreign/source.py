@@ -1,4 +1,4 @@
-"""Where results are read from, and what the caller has said of them."""
+"""Where results are read from, and what the caller has said about them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)
 
 @dataclass(frozen=True)
 class Source:
-    """A path or URL, with what is asked of it.
+    """A path or URL, with what to read from it.
 
     Attributes:
         name: the path or URL, without what followed a `#`.
@@ -82,7 +82,7 @@ class Source:
         """
         if self.mode is None:
             raise self.fault(
-                "the best result of each sweep is needed, and nothing here says which; give mode: min or max"
+                "the best result of each sweep is needed, and nothing says which is better; give mode: min or max"
             )
         return self.mode
 

@@ -17,7 +17,7 @@ PACKED = (".gz", ".zip", ".bz2", ".xz")
 
 
 def read(source: Source) -> pd.DataFrame:
-    """The table, its columns under our names; a table with an epoch or a budget keeps all rows of every curve."""
+    """The table, with its columns renamed to ours; a table with an epoch or a budget keeps all rows of every curve."""
     return renamed(load(source), source)
 
 
@@ -56,7 +56,7 @@ def renamed(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     strategy = strategy_among(names, source)
     if source.strategy is not None and strategy is None:
         raise source.fault(
-            f"has no column {source.strategy!r}, which was to be the strategy; there are {listed(names)}"
+            f"has no column {source.strategy!r}, which was given as the strategy; there are {listed(names)}"
         )
     columns = {"strategy": strategy, "seed": found("seed", names, source), "value": _value(frame, source)}
     columns |= {role: found(role, names, source) for role in ("epoch", "budget", "seconds")}
@@ -98,7 +98,7 @@ def is_numeric(column: pd.Series) -> bool:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    # As text, so that a strategy called `none` is no missing one and an error can show what stands there.
+    # As text, so that a strategy called `none` is not read as missing and an error can show the original cell.
     options: dict[str, Any] = {
         "dtype": str,
         "keep_default_na": False,

@@ -55,7 +55,7 @@ def _runs(exported: pd.DataFrame, source: Source) -> pd.DataFrame:
     told = "Group" in exported or strategy_among(exported.columns, source) is not None
     if not told and frame["strategy"].is_unique and len(frame) > 2:
         raise source.fault(
-            "no two names of its runs, such as tpe-1 and tpe-2, begin alike, and nothing else says their strategies; "
+            "no two names of its runs, such as tpe-1 and tpe-2, share a prefix, and nothing else gives the strategy; "
             "export a column that does: the group, or a config entry strategy"
         )
     frame.attrs = {"metric": metric, "mode": source.mode}
@@ -120,7 +120,7 @@ def _unpacked(exported: pd.DataFrame, source: Source) -> pd.DataFrame:
 
 
 def _flat(prefix: str, text: Any) -> dict[str, Any]:
-    # `_runtime` and the like are W&B's own; NaN and inf are no literals.
+    # `_runtime` and the like are W&B's own; NaN and inf are not literals.
     content = (
         text
         if isinstance(text, dict)

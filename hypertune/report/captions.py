@@ -1,4 +1,4 @@
-"""What stands above and below each figure."""
+"""Titles and captions of the figures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ TITLES = {
     "learning": "Learning curves",
     "parallel": "All hyperparameters",
     "pair": "Two hyperparameters",
-    "rank_correlation": "Do early epochs foretell late ones?",
-    "importance": "Which hyperparameters decide?",
+    "rank_correlation": "Do early epochs predict late ones?",
+    "importance": "Which hyperparameters matter?",
     "scatter": "Each hyperparameter by itself",
     "heatmap": "Heatmap of two factors",
     "cells": "The configurations",
@@ -26,7 +26,7 @@ CAPTIONS = {
         "Double-click shows the whole range."
     ),
     "anytime_seconds": (
-        "The same over wall-clock seconds since the sweep began, with waiting and the searcher's own thinking in it. A "
+        "The same over wall-clock seconds since the sweep began, including waiting and the searcher's computation. A "
         "strategy that is ahead here but not above wins by keeping the workers busy."
     ),
     "final": "One faint dot per seed; large marks are means with 95 % t-intervals.",
@@ -39,8 +39,8 @@ CAPTIONS = {
         "were stopped early."
     ),
     "tried": (
-        "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early. Of more than "
-        "4,000 trials every so-manieth is drawn, here and in the figures of hyperparameters."
+        "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early. Of more "
+        "than 4,000 trials an even selection is drawn, here and in the figures of hyperparameters."
     ),
     "learning": "One line per trial; dotted ones were stopped early.",
     "parallel": (
@@ -48,32 +48,32 @@ CAPTIONS = {
         "grey: their values are of fewer epochs and are not ranked with the others. Click the legend to hide a group."
     ),
     "pair": (
-        "Dots are completed trials, coloured by value; grey crosses were stopped early and have no colour. The ground "
-        "is the mean of the completed trials in each field, and empty where there is none."
+        "Dots are completed trials, coloured by value; grey crosses were stopped early and have no colour. The "
+        "background is the mean of the completed trials in each field, and empty where there are none."
     ),
     "rank_correlation": (
         "Spearman's correlation of the trials' order after each epoch with their order after the last, over completed "
         "trials, with its 95 % interval."
     ),
     "importance": (
-        "PED-ANOVA over the completed trials of all strategies: how much a hyperparameter decides whether a trial is "
-        "among the best tenth (of few trials: among the best five)."
+        "PED-ANOVA over the completed trials of all strategies: how much a hyperparameter determines whether a trial "
+        "is among the best tenth (of few trials: among the best five)."
     ),
     "scatter": (
-        "One dot per completed trial; grey crosses were stopped early, and their values are of fewer epochs. What a "
-        "searcher other than random search tried gathers where it looked good, so that only the dots of random search "
+        "One dot per completed trial; grey crosses were stopped early, and their values are of fewer epochs. Searchers "
+        "other than random search cluster where results looked good, so only the dots of random search "
         "show the hyperparameter by itself."
     ),
     "heatmap": (
         "Mean of each cell over its seeds at the last epoch, with half the width of its 95 % interval where there is "
-        "room; what is not on the axes or in the panels is averaged over. Every run trained in full; one that failed "
-        "or diverged counts as the worst value of any run."
+        "room; all other factors are averaged over. Every run trained in full; one that failed or "
+        "diverged counts as the worst value of any run."
     ),
     "cells": "Means over seeds with 95 % t-intervals, the best 30; the star is the recommended one.",
     "trade_off": (
         "The larger a mark, the more weights. No other configuration beats those on the dotted front in value, "
         "training time and size at once. The star is the recommended one: the fastest to train within one standard "
-        "error of the best. Training times are of this machine, with whatever else it was doing."
+        "error of the best. Training times depend on this machine and its other load."
     ),
 }
 LEVEL_CAPTION = (
@@ -90,7 +90,7 @@ def title_of(name: str) -> str:
 
 
 def caption_of(name: str) -> str:
-    """What stands below a figure."""
+    """The caption of a figure."""
     return LEVEL_CAPTION if name.startswith("level-") else CAPTIONS[name]
 
 

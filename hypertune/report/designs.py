@@ -22,7 +22,7 @@ from hypertune.study.design import Factor
 from hypertune.study.hypotheses import VALUE
 
 MOST_CELLS = 30
-"""Cells in the configuration summary; of more the best ones."""
+"""Most cells in the configuration summary; beyond that, the best ones."""
 MOST_PANELS = 6
 FEW_LEVELS = 8
 """Up to this many levels on each axis the fields of a heatmap have room for their intervals."""
@@ -37,8 +37,8 @@ def refusal(records: Records) -> str | None:
         return (
             f"heatmap: refused, {len(stopped)} of {len(trials)} trials were stopped early, by their scheduler or the "
             f"budget, after {epochs} of {study.training.max_epochs} epochs: a field's colour would compare trainings "
-            "of different length, and which ones were cut is no accident; give the study a [design], whose cells run "
-            "in full"
+            "of different length, and those stopped are not a random sample; give the study a [design], whose cells "
+            "run in full"
         )
     if study.design is None:
         return "heatmap: needs a [design] in the study file; the trials of a searcher do not fill a grid"
@@ -54,8 +54,8 @@ def heatmap(records: Records, x: str | None = None, y: str | None = None) -> go.
         x, y: names of factors; by default the two with the most levels. Further factors are averaged over.
 
     Raises:
-        ValueError: with the reason, where the records are not of a full grid of full trainings, e.g. since trials were
-            stopped early; and for a name that is no factor.
+        ValueError: with the reason, if the records are not a full grid of full trainings, e.g. because trials were
+            stopped early; or if a name is not a factor.
     """
     reason = refusal(records)
     if reason:
@@ -192,7 +192,7 @@ def _costs(table: pd.DataFrame) -> list[str]:
 
 
 def trade_off(records: Records) -> go.Figure | None:
-    """Value against training time, the size of a mark saying how large the model is; the front is joined."""
+    """Value against training time, the size of a mark showing the model's size; the front is joined."""
     table, metric = experiment_summary(records), records.study.metric
     table = table[np.isfinite(table[metric].astype(float)) & np.isfinite(table["seconds"].astype(float))]
     if len(table) < 2:

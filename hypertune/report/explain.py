@@ -35,7 +35,7 @@ def rank_correlation(correlations: pd.DataFrame) -> go.Figure | None:
 
 
 def importance(table: pd.DataFrame) -> go.Figure | None:
-    """How much each hyperparameter decides."""
+    """How much each hyperparameter matters."""
     if table.empty:
         return None
     chart = figure(110 + 32 * len(table), bargap=0.35)

@@ -26,7 +26,7 @@ def figures(records: Records, pair: tuple[str, str] | None = None) -> dict[str, 
     Returns:
         Some of `anytime_epochs, anytime_seconds, final, cost, timeline, tried, learning, parallel, pair,
         rank_correlation, importance, scatter, trade_off`; of a design `heatmap`, `level-<factor>` for each factor,
-        `cells, trade_off, learning, timeline`. `figure.write_image("x.svg")` makes a picture where kaleido is there.
+        `cells, trade_off, learning, timeline`. `figure.write_image("x.svg")` writes an image if kaleido is installed.
 
     Raises:
         ValueError: if `pair` names a hyperparameter that is not in the space.
@@ -37,7 +37,7 @@ def figures(records: Records, pair: tuple[str, str] | None = None) -> dict[str, 
 def figures_of(
     assessment: Assessment, look: Mapping[str, Style], pair: tuple[str, str] | None = None
 ) -> dict[str, go.Figure]:
-    """`figures` of what is assessed already, with strategies drawn as in `look`."""
+    """`figures` of an existing assessment, with strategies drawn as in `look`."""
     return dict(_drawn(assessment, tuple(look.items()), pair))
 
 

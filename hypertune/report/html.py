@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, which opens from disk and asks nothing of the network."""
+"""The report: one HTML file with everything in it, which opens from disk and needs no network."""
 
 from __future__ import annotations
 

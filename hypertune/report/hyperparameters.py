@@ -20,7 +20,7 @@ from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish,
 
 MOST_LINES = 1000
 MOST_AXES = 20
-"""Hyperparameters of a figure: of more, the most important ones, or the first ones where nothing is known."""
+"""Most hyperparameters in a figure; beyond that, the most important, or the first ones if importance is unknown."""
 MOST_TICKS = 40
 ABSENT = -0.12
 """Where a line passes an axis whose hyperparameter is not active in that trial: below it."""
@@ -32,7 +32,7 @@ def scales(records: Records, numbers: pd.DataFrame) -> dict[str, Scale]:
 
 
 def parallel(records: Records) -> go.Figure | None:
-    """One line per trial through all its hyperparameters to its value; early-stopped trials are apart, in grey.
+    """One line per trial through all its hyperparameters to its value; early-stopped trials are separate, in grey.
 
     Plain lines instead of plotly's `parcoords`: they need no WebGL, print, and keep their colours in the legend.
     """
@@ -64,7 +64,7 @@ def _drawn(records: Records, axes: dict[str, Scale]) -> dict[str, Scale]:
 
 
 def _score_scale(trials: pd.DataFrame, metric: str) -> Scale:
-    """The axis of the metric, as wide as the completed trials: those stopped early would press these together."""
+    """The axis of the metric, as wide as the completed trials: those stopped early would squeeze them together."""
     completed = trials.loc[trials["status"] == "completed", metric]
     values = (completed if len(completed) else trials[metric]).astype(float)
     return Scale(plain(metric), (), False, float(values.min()), float(values.max()))
@@ -124,8 +124,8 @@ def pair(records: Records, chosen: Sequence[str]) -> go.Figure | None:
     """The hyperparameters `chosen`, two keys of the space, against each other; None if there are fewer.
 
     Dots are trials: completed ones coloured by their value, early-stopped ones as grey crosses without a value. The
-    ground shows the mean value of completed trials field by field; early-stopped ones have no part in it. Each dot
-    carries its values of all hyperparameters, so that the report lets its reader choose two others.
+    background shows the mean value of completed trials field by field; early-stopped ones are excluded. Each dot
+    carries its values of all hyperparameters, so that readers can choose two others in the report.
 
     Raises:
         ValueError: if `chosen` names a hyperparameter that is not in the space.
@@ -206,7 +206,7 @@ def _fields(axes: dict[str, Scale]) -> dict[str, Any]:
 
 
 def scatter(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
-    """The value of every trial over each number that is searched, on its own scale; None if there is none."""
+    """Every trial's value against each numeric hyperparameter, on its own scale; None if there is none."""
     numbers, metric = encoded(records), records.study.metric
     axes = _drawn(records, {key: axis for key, axis in scales(records, numbers).items() if not axis.options})
     trials = records.trials.set_index("trial_id")

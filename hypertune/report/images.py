@@ -21,7 +21,7 @@ def write_images(records: Records, folder: Path, kind: str) -> list[Path]:
         ValueError: if kaleido, or the Chrome it draws with, is missing.
     """
     if find_spec("kaleido") is None:
-        raise ValueError(f"--figures: needs what draws pictures; {install_hint('figures')}")
+        raise ValueError(f"--figures: needs kaleido to draw pictures; {install_hint('figures')}")
     drawn = figures(records)
     paths = [folder / f"{name}.{kind}" for name in drawn]
     folder.mkdir(parents=True, exist_ok=True)

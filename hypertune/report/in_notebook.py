@@ -1,4 +1,4 @@
-"""A study's result as a notebook shows it; in the notebook's own colours, so that it reads well in dark ones too."""
+"""A study's result as a notebook shows it; in the notebook's own colours, so that it is readable in dark themes too."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _report(place: Place) -> str:
-    """A link that a notebook opens: relative to it where the report lies below, since servers do not serve `file:`."""
+    """A link that a notebook can open: relative if the report lies below it, since servers do not serve `file:`."""
     if is_url(place):
         return f"Report: {escape(str(place))}/{REPORT}"
     path = Path(place) / REPORT

@@ -1,4 +1,4 @@
-"""Figures of a judgement on anybody's results."""
+"""Figures of a judgement on any results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypertune.report.style import BLUE, GREY, Style, figure, plain, styles
 def figures_of(
     sheet: Sheet, values: pd.DataFrame, pairs: pd.DataFrame, several: Several | None
 ) -> dict[str, go.Figure]:
-    """The figures that there are facts for, by name; see `hypertune.judged.Judgment`."""
+    """The figures that the data allow, by name; see `hypertune.judged.Judgment`."""
     look = styles(sheet.strategies)
     drawn: dict[str, go.Figure | None] = {}
     if several is None:
@@ -46,7 +46,7 @@ def _values(used: pd.DataFrame, look: Mapping[str, Style]) -> go.Figure:
 
 
 def _differences(pairs: pd.DataFrame) -> go.Figure | None:
-    """By how much one strategy is better than another, with the intervals that the verdicts rest on."""
+    """How much better one strategy is than another, with the intervals that the verdicts are based on."""
     known = pairs[pairs["low"].notna()] if len(pairs) else pairs
     if not len(known):
         return None

@@ -25,7 +25,7 @@ from hypertune.report.style import styles
 from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
 
 MOST_FRONT, MOST_EFFECTS, MOST_INTERACTIONS = 6, 24, 6
-"""Rows of the tables, so that the whole stays within three pages."""
+"""Most rows per table, so that the report stays within three pages."""
 COLUMNS = ("strategy", "test_accuracy", "trials", "epochs", "wall-clock", "verdict", "best configuration")
 
 

@@ -9,7 +9,7 @@ MOST_MARKS = 4000
 
 
 def even_choice(count: int, most: int = MOST_MARKS) -> NDArray[np.bool_]:
-    """Which of `count` things in a row to draw: all, or of too many every so-manieth, the first and last among them."""
+    """Which of `count` items in a row to draw: all, or if too many an even selection with the first and last."""
     chosen = np.zeros(count, dtype=bool)
     chosen[np.linspace(0, count - 1, min(count, most)).round().astype(int)] = True
     return chosen

@@ -1,4 +1,5 @@
-"""What is written into a study's output folder once its records stand: tables, the report, the best configuration."""
+"""What is written into a study's output folder once its records are complete: tables, the report, the best
+configuration."""
 
 from __future__ import annotations
 

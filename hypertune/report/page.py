@@ -18,7 +18,7 @@ from hypertune.comparison.several import Several
 from hypertune.records.records import Records
 
 MOST_ROWS = 2000
-"""Rows of the trial table; of more trials the best ones, since a browser sorts no more without a wait."""
+"""Most rows of the trial table, the best ones: a browser cannot sort more without a delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text; `numeric` says which columns are numbers, to be set flush right."""
+    """A table of text; `numeric` says which columns are numbers, to be right-aligned."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -43,7 +43,7 @@ class Table:
 
 
 def pairs_table(assessment: Assessment) -> Table | None:
-    """Every two strategies with their difference, its interval and what is established."""
+    """Each pair of strategies with their difference, its interval and what is established."""
     if assessment.judgement is None or len(assessment.outcomes.seeds) < 2:
         return None
     rows = [
@@ -116,7 +116,7 @@ def table_of_ranks(facts: Several) -> Table:
 
 
 def provenance_rows(records: Records) -> list[tuple[str, str]]:
-    """How it was run, as pairs of name and text; the ledger in it stands elsewhere on the page."""
+    """How it was run, as pairs of name and text; the ledger is elsewhere on the page."""
     facts = {k: v for k, v in records.provenance.items() if k not in ("sweeps", "retrained", "incumbents", "command")}
     return [(name.replace("_", " "), _fact(value)) for name, value in facts.items() if value not in (None, "", [], {})]
 

@@ -18,7 +18,7 @@ from hypertune.comparison.statistics import interval
 from hypertune.report.style import GREY, Style, figure, finish, plain
 
 MOST_BANDS = 6
-"""Of more strategies, the best one and random search have bands; more would hide each other."""
+"""With more strategies, only the best one and random search have bands; more would hide each other."""
 TITLES = {"epochs": "epochs spent by the sweep", "wall_s": "seconds since the sweep began"}
 
 
@@ -59,7 +59,7 @@ def draw_band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, na
 
 
 def _late_range(curves: pd.DataFrame, axis: str) -> list[float] | None:
-    """The means after the first third and the bands at the end: what came before would flatten all of it."""
+    """The means after the first third and the bands at the end: earlier values would flatten the rest."""
     end = curves[axis].max()
     late, last = curves[curves[axis] >= end / 3], curves[curves[axis] == end]
     values = np.concatenate([late["value"], last["low"], last["high"]]).astype(float)
@@ -75,7 +75,7 @@ def final(assessment: Assessment, styles: Mapping[str, Style]) -> go.Figure | No
     if values.isna().all(axis=None):
         return None
     tested = bool(test.notna().any(axis=None)) and metric != "test_accuracy"
-    # An accuracy shares its axis with the test accuracy; any other metric has an axis of its own.
+    # An accuracy shares its axis with the test accuracy; any other metric has its own axis.
     shared = tested and metric.endswith("accuracy")
     chart = make_subplots(rows=1, cols=2 if tested and not shared else 1, shared_yaxes=True, horizontal_spacing=0.08)
     scores(chart, values, metric, styles, Marks(True, 0.14 if shared else 0.0, 1))

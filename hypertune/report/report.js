@@ -31,7 +31,7 @@
       source.remove();
       specs.set(source.dataset.figure, spec);
       await plot(source.dataset.figure, spec);
-      // A breath between figures keeps the page scrolling while the others are drawn.
+      // A pause between figures keeps the page responsive while the others are drawn.
       await new Promise((resolve) => setTimeout(resolve));
     }
     for (const select of document.querySelectorAll("select[data-axis]")) choose(select);
@@ -50,7 +50,7 @@
     for (const id of specs.keys()) Plotly.relayout(id, { template: template(print) });
   }
 
-  // Two hyperparameters of the reader's choice: every dot carries all its values.
+  // The reader chooses two hyperparameters: every dot carries all its values.
   function choose(select) {
     const meta = specs.get(select.dataset.of).layout.meta;
     select.value = String(meta[select.dataset.axis]);
@@ -82,7 +82,7 @@
     return { ...trace, x: across, y: up, z: sums.map((row) => row.map(([sum, n]) => (n ? sum / n : null))) };
   }
 
-  // Tables that sort: numbers by size, everything else by its letters, missing values last.
+  // Tables that sort: numbers by size, everything else alphabetically, missing values last.
   function sortable(table) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {

@@ -17,7 +17,7 @@ from hypertune.space.domains import Numeric
 from hypertune.space.space import Parameter
 
 LONGEST = 28
-"""Characters of a name on an axis."""
+"""Most characters of a name on an axis."""
 BINS = 7
 """Fields of a heatmap along a numeric hyperparameter."""
 
@@ -112,7 +112,7 @@ def _tick(value: float, digits: int = 2) -> str:
 
 
 def _labels(values: NDArray[np.float64]) -> list[str]:
-    """As few digits as tell the ticks apart."""
+    """The fewest digits that distinguish the ticks."""
     for digits in range(2, 7):
         labels = [_tick(float(value), digits) for value in values]
         if len(set(labels)) == len(labels):

@@ -34,7 +34,7 @@ MOST_CELLS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What the page says of one study; all text is escaped by the template."""
+    """What the page says about one study; all text is escaped by the template."""
 
     id: str
     name: str
@@ -55,7 +55,7 @@ class Section:
     table_title: str = "The strategies"
     findings: Table | None = None
     more: list[tuple[str, str, Table]] = field(default_factory=list)
-    """Tables in folds: title, note and rows."""
+    """Collapsed tables: title, note and rows."""
     not_tested: list[str] = field(default_factory=list)
     failures: tuple[Failure, ...] = ()
     missing: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Section:
 
 
 def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> Section:
-    """Everything the page says of one study; `prefix` keeps the ids of several studies apart."""
+    """Everything the page says about one study; `prefix` keeps the ids of several studies apart."""
     assessment, study = assess(records), records.study
     if study.design is not None:
         return _design_section(assessment, look, prefix)
@@ -92,7 +92,7 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
 
 
 def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: str) -> Section:
-    """A design's section: its findings and cells stand where a comparison has its strategies."""
+    """A design's section: findings and cells in place of a comparison's strategies."""
     records, study = assessment.records, assessment.records.study
     cells = cells_table(records, MOST_CELLS) if len(finished(records)) else None
     return Section(
@@ -137,7 +137,7 @@ def _design_notes(records: Records) -> list[str]:
     notes = [
         "Values are of the last epoch, on the validation split; the best over the epochs would flatter long and noisy "
         "trainings. Square brackets are 95 % t-intervals over seeds. Every cell was run with the same seeds and none "
-        "was stopped early; effects are worked out within each seed. The p-values of the hypotheses are corrected for "
+        "was stopped early; effects are computed within each seed. The p-values of the hypotheses are corrected for "
         "their number by Holm's method, the intervals are not.",
         epoch_note(records),
         coarseness(records),
@@ -164,7 +164,7 @@ def _summary(records: Records) -> str:
 
 
 def _comparison(assessment: Assessment) -> Table:
-    """The table for people, with what validation flatters where both scores are accuracies."""
+    """The table for people, with the optimism of validation where both scores are accuracies."""
     table = table_of(assessment)
     text = readable(assessment, table)
     if assessment.records.study.metric == "valid_accuracy" and "test_accuracy" in text:
@@ -180,8 +180,8 @@ def _notes(assessment: Assessment) -> list[str]:
     notes = [
         *([note] if (note := epoch_note(assessment.records)) else []),
         *([note] if (note := coarseness(assessment.records)) else []),
-        "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts rest on differences paired by seed: "
-        "all that this study claims together is wrong in at most 5 % of such studies, however often one looks at it.",
+        "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts are based on differences paired by "
+        "seed: at most 5 % of such studies make any false claim, however often the data are looked at.",
         f"Each sweep was given {study.budget}; trials, epochs and wall-clock are means per sweep. Busy is the share of "
         "worker-seconds in which a trial was training.",
     ]

@@ -1,4 +1,5 @@
-"""How figures look: colours that the colour-blind can tell apart, and dashes and markers for who sees no colour."""
+"""How figures look: colours that the colour-blind can tell apart, and dashes and markers for readers who see no
+colour."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import plotly.graph_objects as go
 
 from hypertune.comparison.outcomes import BASELINES
 
-# Okabe and Ito (2008), "Color Universal Design", less yellow, which vanishes on white, and black, which does on black.
+# Okabe and Ito (2008), "Color Universal Design", without yellow and black, which vanish on white and on black.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 GREY = "#7F7F7F"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -74,7 +75,7 @@ def finish(chart: go.Figure, height: int, **layout: Any) -> go.Figure:
 
 
 def template(*, dark: bool) -> go.layout.Template:
-    """Fonts, lines and grounds for a light or dark page."""
+    """Fonts, lines and backgrounds for a light or dark page."""
     ink, grid, ground = ("#e6e6e6", "#3a3f45", "#16191d") if dark else ("#24292f", "#e3e6e9", "#ffffff")
     axis = {
         "gridcolor": grid, "linecolor": grid, "zeroline": False, "ticks": "outside", "tickcolor": grid,

@@ -16,9 +16,9 @@ from hypertune.report.marks import MOST_MARKS, even_choice
 from hypertune.report.style import STATUSES, Style, figure, finish, plain
 
 MOST_LANES = 160
-"""With more workers in all, the timeline shows how many were busy instead of each one."""
+"""With more workers in total, the timeline shows how many were busy instead of each one."""
 MOST_CURVES = 120
-"""Learning curves drawn per strategy; of more, the best one and an even selection."""
+"""Most learning curves drawn per strategy; beyond that, the best one and an even selection."""
 
 
 def timeline(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
@@ -147,7 +147,7 @@ def _lines(records: Records, strategy: str) -> Iterator[tuple[str, str, float, p
 
 
 def _selection(trials: pd.DataFrame, metric: str, mode: str) -> pd.Series[str]:
-    """All trials, or of too many the best one and an even choice in order of their values."""
+    """All trials, or if too many, the best one and an even selection by value."""
     if len(trials) <= MOST_CURVES:
         return trials["trial_id"]
     ordered = trials.sort_values(metric, ascending=mode == "min", na_position="last")
@@ -165,7 +165,7 @@ def _joined(curves: pd.DataFrame, metric: str) -> dict[str, list[Any]]:
 
 
 def _upper_range(curves: pd.DataFrame, metric: str) -> list[float] | None:
-    """From the 2 % to the 100 % quantile: a diverging trial shall not press all others into a line."""
+    """From the 2 % to the 100 % quantile: a diverging trial must not flatten all others into a line."""
     values = curves[metric].astype(float).to_numpy()
     values = values[np.isfinite(values)]
     if values.size == 0:

@@ -26,7 +26,7 @@ NUMBERS, BOOLEANS, TEXT, MIXED = "numbers", "booleans", "text", "mixed"
 
 
 class Outside(Exception):
-    """A row of a table is no configuration of the space."""
+    """A row of a table is not a configuration of the space."""
 
 
 class Cells:
@@ -51,7 +51,7 @@ class Cells:
         return not self.spread and MIXED not in self.kinds.values() and not any("/" in path for path in self.kinds)
 
     def dtypes(self) -> dict[str, type]:
-        """The columns that hold text whatever it looks like, for `pandas.read_csv`."""
+        """The columns that always hold text, for `pandas.read_csv`."""
         return {f"config/{path}": str for path, kind in self.kinds.items() if kind in (TEXT, MIXED)}
 
     def row(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Cells:
         return {path: self.cell(path, value) for path, value in self._flat(config, "")}
 
     def cell(self, path: str, value: Any) -> Any:
-        """One value as it stands in the column of `path`."""
+        """One value as written in the column of `path`."""
         compound = value is None or isinstance(value, list | dict)
         return text_cell(value) if compound or self.kinds.get(path) == MIXED else value
 
@@ -73,13 +73,13 @@ class Cells:
             yield from self._flat(inner, f"{path}/{name}" if path else str(name))
 
     def config(self, cells: Mapping[str, Any]) -> Any:
-        """The configuration that stands in a row, as trials were given it.
+        """The configuration in a row, as it was given to trials.
 
         Args:
             cells: path to cell, without the empty ones.
 
         Raises:
-            Outside: if there is none.
+            Outside: if the row is not a configuration.
         """
         return self._inside(self.space, {path: _python(cell) for path, cell in cells.items()}, "")
 
@@ -132,7 +132,7 @@ class Cells:
 
 @lru_cache(maxsize=4)
 def cells_of(space: Space) -> Cells:
-    """The columns of the space's configurations, worked out once."""
+    """The columns of the space's configurations, computed once."""
     return Cells(space)
 
 
@@ -144,7 +144,7 @@ def text_cell(value: Any) -> str:
 
 
 def option_label(option: Any) -> str:
-    """What a figure calls an option of a choice that is no space of its own."""
+    """A figure's label for an option of a choice that is not a space."""
     value = recorded(option)
     return value if isinstance(value, str) else text_cell(value)
 
@@ -169,7 +169,7 @@ def _spread(plan: Plan, path: str = "") -> Iterator[str]:
 
 
 def _kinds(plan: Plan, spread: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Path and kind of everything that can stand in a table."""
+    """Path and kind of everything that can appear in a table."""
     for step in plan.steps:
         if isinstance(step.entry, Numeric):
             yield step.name, NUMBERS
@@ -209,7 +209,7 @@ def _python(cell: Any) -> Any:
 
 
 def missing(cell: Any) -> bool:
-    """Whether a cell is empty, in whatever way pandas has it."""
+    """Whether a cell is empty, however pandas represents that."""
     return (
         cell is None or type(cell).__name__ == "NAType" or (isinstance(cell, float | np.floating) and math.isnan(cell))
     )

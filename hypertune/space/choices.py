@@ -18,7 +18,7 @@ class Nested:
         raise NotImplementedError
 
     def to_toml(self) -> Any:
-        """Itself as a study file has it."""
+        """Itself as written in a study file."""
         raise NotImplementedError
 
     @property
@@ -31,14 +31,14 @@ class Nested:
 class Categorical:
     """A choice of options; an option that is a `Space` brings hyperparameters that exist only when it is chosen.
 
-    An option that is there twice is drawn twice as often, as in Ray Tune. `grid` marks a `grid_search`: the `grid`
+    An option listed twice is drawn twice as often, as in Ray Tune. `grid` marks a `grid_search`: the `grid`
     searcher enumerates it, the others treat it as a choice.
     """
 
     options: tuple[Any, ...]
     grid: bool = False
     recorded: tuple[Any, ...] = field(init=False, repr=False)
-    """The options as the journal has them; None for those that are spaces."""
+    """The options as recorded in the journal; None for those that are spaces."""
     _scalars: dict[tuple[type, Any], int] = field(init=False, repr=False)
     _texts: dict[str, int] = field(init=False, repr=False)
     _objects: dict[int, int] = field(init=False, repr=False)
@@ -61,7 +61,7 @@ class Categorical:
                 scalars.setdefault((type(option), option), i)
             else:
                 objects.setdefault(id(option), i)
-            if not _is_scalar(option) or option != option:  # NaN is not found by its value
+            if not _is_scalar(option) or option != option:  # NaN does not equal itself
                 texts.setdefault(text_of(told[i]), i)
         values = {"recorded": told, "_scalars": scalars, "_texts": texts, "_objects": objects, "_nested": tuple(nested)}
         for name, value in values.items():
@@ -86,7 +86,7 @@ class Categorical:
         return sorted({*self._scalars.values(), *self._texts.values(), *self._nested})
 
     def index(self, value: object) -> int:
-        """Which option the value came from, as it is in memory or as it was recorded.
+        """Which option the value, in memory or as recorded, came from.
 
         Raises:
             ValueError: if it came from none.
@@ -100,7 +100,7 @@ class Categorical:
         if position is None:
             position = next((i for i in self._nested if self.options[i].contains(value)), None)
         if position is None:
-            raise ValueError(f"{value!r} is none of the options {_listed(self.options)}")
+            raise ValueError(f"{value!r} is not one of the options {_listed(self.options)}")
         return position
 
 
@@ -109,7 +109,7 @@ def _is_scalar(value: object) -> bool:
 
 
 def _told_apart(options: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The options as recorded; objects of one name are numbered, such as two that have no name of their own."""
+    """The options as recorded; objects that share a name are numbered, such as two unnamed ones."""
     told = [None if isinstance(option, Nested) else recorded(option) for option in options]
     if all(map(_is_scalar, options)):
         return tuple(told)

@@ -32,7 +32,7 @@ EXAMPLES = {
 }
 
 LARGEST = 1e300
-"""A bound may be no larger: beyond it the width of a domain is infinite."""
+"""The largest bound allowed: beyond it the width of a domain is infinite."""
 
 
 def _derived() -> Any:
@@ -47,7 +47,7 @@ class Numeric:
     Tune. Where q does not divide a bound, the values end at the last multiple inside.
 
     Raises:
-        ValueError: if the arguments do not make a domain.
+        ValueError: if the arguments do not define a domain.
     """
 
     kind: str
@@ -98,7 +98,7 @@ class Numeric:
         return low, high
 
     def _exact(self, value: float) -> float:
-        """The number as exactly the domain's type, without the tails such as 0.30000000000000004 of a multiple."""
+        """The number in exactly the domain's type, without rounding tails such as 0.30000000000000004."""
         return int(value) if self.integer else float(f"{value:.12g}" if self.step else value)
 
     def _set(self, **derived: Any) -> None:
@@ -172,7 +172,7 @@ def _unwarp(value: float, log: bool) -> float:
 
 
 def refuse_misspelt(table: Mapping[str, Any], where: str) -> None:
-    """A table with one key that holds a list is a domain whose name is wrong, never a nested space."""
+    """A table with one key that holds a list is a misspelled domain, never a nested space."""
     if len(table) == 1 and isinstance(next(iter(table.values())), list):
         name = next(iter(table))
         close = difflib.get_close_matches(name, KINDS, n=1)

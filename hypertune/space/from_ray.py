@@ -25,7 +25,7 @@ def to_ray(space: Space) -> Any:
 
 
 def from_ray(param_space: Mapping[Any, Any], where: str = "space") -> Space:
-    """A Ray Tune `param_space` as a hypertune space; what is no domain stays a constant.
+    """A Ray Tune `param_space` as a hypertune space; anything that is not a domain stays a constant.
 
     Raises:
         ValueError: for `tune.sample_from` that looks at other hyperparameters, and for unknown samplers.
@@ -81,7 +81,7 @@ def _sampled(value: Any, where: str) -> Sampled:
     except Depends:
         raise ValueError(
             f"{where}: tune.sample_from looks at other hyperparameters, which is not supported; use a domain such as "
-            "tune.uniform, or work the value out inside the trainable"
+            "tune.uniform, or compute the value inside the trainable"
         ) from None
     except Exception as error:  # noqa: BLE001 -- whatever the user's function raises
         raise ValueError(f"{where}: the function of tune.sample_from raises {type(error).__name__}: {error}") from None

@@ -1,5 +1,4 @@
-"""The walks over a search space, on a plan of it that is worked out once: simulations resolve millions of
-configurations."""
+"""Walks over a search space, on a plan of it that is computed once: simulations resolve millions of configurations."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from hypertune.space.values import recorded, text_of
 
 Form = Literal["dict", "list", "tuple", "value"]
 """What a space's configurations are: tables; lists or tuples of its entries in order; or its one entry's value, which
-is how a domain stands among the options of a choice."""
+is how a domain appears among the options of a choice."""
 VALUE = "value"
 """The one entry of a space of that form."""
 
@@ -26,8 +25,8 @@ class Parameter:
 
     Attributes:
         name: path inside a configuration, e.g. `optimizer/momentum`, or `layers/0` of a list.
-        key: unique within the space, also where two options of a choice bring parameters of the same name.
-        domain: what it can be.
+        key: unique within the space, even where two options of a choice bring parameters of the same name.
+        domain: the values it can take.
         parents: `(key, option index)` of the choices it depends on, outermost first; empty where always active.
     """
 
@@ -38,14 +37,14 @@ class Parameter:
 
 
 class Step(NamedTuple):
-    """One entry of a space, with where it is in the whole one.
+    """One entry of a space, with its place in the whole space.
 
     Attributes:
         own: its name in its own table.
         name: its path inside a configuration.
         entry: a domain, a nested space, or a constant.
-        parameter: the hyperparameter that a domain is.
-        inner: the plan of a nested space, or of each option of a choice, None where the option is no space.
+        parameter: the hyperparameter, if the entry is a domain.
+        inner: the plan of a nested space, or of each option of a choice, None where the option is not a space.
     """
 
     own: Any
@@ -67,7 +66,7 @@ Pick = Callable[[Parameter], float | int]
 
 
 def parameters_of(plan: Plan) -> Iterator[Parameter]:
-    """All but those that a function draws."""
+    """All hyperparameters but those that a function draws."""
     for step in plan.steps:
         if step.parameter is not None and not isinstance(step.entry, Sampled):
             yield step.parameter
@@ -87,7 +86,7 @@ def sampled_in(plan: Plan) -> Iterator[str]:
 
 
 def check_names(plan: Plan) -> None:
-    """Raises a ValueError if two entries have one name."""
+    """Raises a ValueError if two entries share a name."""
     keys = Counter(parameter.key for parameter in parameters_of(plan))
     keys.update(Counter(step.name for step in plan.steps if step.parameter is None))
     twice = next((key for key, count in keys.items() if count > 1), None)
@@ -119,7 +118,7 @@ def _made(form: Form, config: dict[Any, Any]) -> Any:
 
 
 def _taken(form: Form, config: Any) -> Mapping[Any, Any]:
-    """The values of a space's entries by their names, from its configuration; nothing where that is none."""
+    """The values of a space's entries by their names, from its configuration; empty if that is not one."""
     if form == "value":
         return {VALUE: config}
     if form == "dict":
@@ -129,10 +128,10 @@ def _taken(form: Form, config: Any) -> Mapping[Any, Any]:
 
 
 def encode(plan: Plan, config: Any) -> Iterator[tuple[str, Any]]:
-    """Key and number of each active hyperparameter, of a configuration as it is in memory or was recorded.
+    """Key and number of each active hyperparameter of a configuration, in memory or as recorded.
 
     Raises:
-        ValueError: if it is none of the space.
+        ValueError: if it is not in the space.
     """
     values = _taken(plan.form, config)
     for own, name, entry, parameter, inner in plan.steps:
@@ -180,7 +179,7 @@ def _holds(step: Step, value: Any) -> bool:
 
 
 def record(plan: Plan, config: Any) -> Any:
-    """The configuration as it stands in the journal."""
+    """The configuration as recorded in the journal."""
     values, told = _taken(plan.form, config), {}
     for own, _, entry, parameter, inner in plan.steps:
         value = values[own]
@@ -196,7 +195,7 @@ def record(plan: Plan, config: Any) -> Any:
 
 
 def is_plain(plan: Plan) -> bool:
-    """Whether every configuration is in memory as it is recorded, so that `record` has nothing to do."""
+    """Whether every configuration looks the same in memory and in records, so that `record` has nothing to do."""
     if plan.form in ("list", "tuple"):
         return False
     return all(isinstance(step.own, str) and _plain_step(step) for step in plan.steps)

@@ -1,4 +1,4 @@
-"""Hyperparameters that a function of the user's own draws (`tune.sample_from`), which no model can reason about."""
+"""Hyperparameters drawn by a user's function (`tune.sample_from`), which no searcher can model."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Sampled:
     """A value that `function` draws, from Python's or numpy's global generator or a constant one.
 
     Attributes:
-        function: takes nothing or, as Ray Tune has it, the configuration, which it must not look at; its name where
-            it was read from a file.
+        function: takes nothing or, as in Ray Tune, the configuration, which it must not look at; its name if it was
+            read from a file.
     """
 
     function: Callable[..., Any] | Named
@@ -68,7 +68,7 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the global generators and puts their states back."""
+    """Seeds the global generators and restores their states."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     np.random.seed(seed)
     random.seed(seed)

@@ -3,7 +3,7 @@
 The names and bounds of the domains are Ray Tune's (`uniform`, `loguniform`, `randint`, ...). The one primitive every
 searcher builds on is `Space.resolve`: it walks the space, asks a callback for each hyperparameter that is active, and
 returns a configuration with exact types. An option of a choice that is a table, or a domain itself, brings conditional
-hyperparameters; domains inside of a list or tuple are hyperparameters named by their place, `layers/0`.
+hyperparameters; domains inside a list or tuple are hyperparameters named by their position, `layers/0`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Space(Nested):
     """A search space: an ordered mapping of names to domains, constants and nested spaces.
 
     Attributes:
-        entries: of a list or tuple its items by their number as text, "0", "1", ...
-        form: what its configurations are; a table but inside of another space.
+        entries: by name; items of a list or tuple by their index as text, "0", "1", ...
+        form: what its configurations are; a table, except inside another space.
 
     Raises:
-        ValueError: if two hyperparameters have one name, such as `{"a/b": ..., "a": {"b": ...}}`.
+        ValueError: if two hyperparameters share a name, such as `{"a/b": ..., "a": {"b": ...}}`.
     """
 
     entries: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
@@ -91,7 +91,7 @@ class Space(Nested):
         if self.form == "dict":
             return {toml_key(name): self._spelt(name, entry) for name, entry in self.entries.items()}
         items = [_entry_to_toml(entry) for entry in self.entries.values()]
-        # A list as it is would go before all domains, and the order of hyperparameters decides what is drawn.
+        # A plain list would come before all domains, and the order of hyperparameters determines what is drawn.
         return items[0] if self.form == "value" else {self.form: items}
 
     def _spelt(self, name: Any, entry: Any) -> Any:
@@ -102,7 +102,7 @@ class Space(Nested):
     def parameters(self) -> tuple[Parameter, ...]:
         """All hyperparameters in order, conditional ones after the choice they depend on.
 
-        Those that a function draws are not among them: see `sampled`.
+        Those that a function draws are excluded: see `sampled`.
         """
         return self._parameters
 
@@ -112,7 +112,7 @@ class Space(Nested):
 
     @property
     def plan(self) -> Plan:
-        """What the walks over the space go by."""
+        """The plan that walks over the space use."""
         return self._plan
 
     @property
@@ -127,7 +127,7 @@ class Space(Nested):
     def encode(self, config: Any) -> dict[str, float | int]:
         """Parameter key to number (numeric) or option index (categorical), for the parameters active in `config`.
 
-        What a function has drawn is its own number. The configuration may be one as it was recorded.
+        A value that a function has drawn is its own number. The configuration may be a recorded one.
 
         Raises:
             ValueError: if `config` is not in this space.
@@ -139,12 +139,12 @@ class Space(Nested):
         return plans.contains(self._plan, config)
 
     def recorded(self, config: Config) -> Config:
-        """The configuration as it stands in the journal: plain values, tuples as lists, objects by their names."""
+        """The configuration as recorded in the journal: plain values, tuples as lists, objects by their names."""
         return config if self._plain else plans.record(self._plan, config)
 
     def original(self, told: Config) -> Config:
-        """The configuration that was recorded as `told`: the options and constants themselves, as trials are given
-        them. An object that the space has by its name only stays a name, unless its module has been loaded."""
+        """The configuration that was recorded as `told`: the options and constants themselves, as given to trials. An
+        object that the space knows only by name stays a name unless its module has been loaded."""
         if self._plain or not self.contains(told):
             return told
         numbers = self.encode(told)
@@ -152,10 +152,10 @@ class Space(Nested):
         return config
 
     def alive(self) -> Space:
-        """The space with objects in place of their names, which are imported.
+        """The space with named objects replaced by the objects, which are imported.
 
         Raises:
-            ValueError: naming one that cannot be.
+            ValueError: naming one that cannot be imported.
         """
         return Space({name: _alive(entry, key_text(name)) for name, entry in self.entries.items()}, self.form)
 
@@ -227,12 +227,12 @@ def _searches(entry: Any) -> bool:
 
 
 def _constant(entry: Any) -> Any:
-    """A space of constants as the table that it is."""
+    """A space of constants as a plain table."""
     return entry.resolve(lambda parameter: 0) if isinstance(entry, Space) else entry
 
 
 def as_option(entry: Any) -> Any:
-    """An entry as an option of a choice: a domain becomes a space of its own."""
+    """An entry as an option of a choice: a domain becomes a separate space."""
     return Space({VALUE: entry}, "value") if isinstance(entry, Numeric | Categorical | Sampled) else entry
 
 
@@ -277,7 +277,7 @@ def _as_literal(entry: Any) -> Any:
 
 def _steps(space: Space, name: str, key: str, parents: tuple[tuple[str, int], ...]) -> Iterator[Step]:
     for own, entry in space.entries.items():
-        # A domain among the options of a choice lies where the choice lies.
+        # A domain among the options of a choice has the choice's path.
         here = name.removesuffix("/") if space.form == "value" else f"{name}{key_text(own)}"
         there = f"{key}{key_text(own)}"
         if isinstance(entry, Space):

@@ -1,7 +1,7 @@
 """How the value of a hyperparameter is spelled: in JSON (the journal, `comparison.csv`), and in TOML (`study.toml`).
 
-Plain values are themselves in both. TOML has neither null nor tuples nor objects of Python; there a table of one key
-says what is meant: `{ literal = "None" }`, `{ tuple = [1, 2] }`, `{ list = [1, 2] }`, `{ array = [1, 2], dtype =
+Plain values are themselves in both. TOML has neither null nor tuples nor objects of Python; there a table with one key
+stands for them: `{ literal = "None" }`, `{ tuple = [1, 2] }`, `{ list = [1, 2] }`, `{ array = [1, 2], dtype =
 "int64" }`, `{ object = "package.module:Colour.RED" }`. In JSON a tuple and an array are lists, an object is its name.
 """
 
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 LARGEST_ARRAY = 1000
-"""Elements of an array that is written out; of a larger one only its digest is recorded."""
+"""Most elements of an array that is written out; of a larger one only a digest is recorded."""
 LONGEST_NAME = 200
 KEY = "literal "
-"""What a key of a TOML table begins with that stands for one that is no text, such as `literal 1`."""
+"""Prefix of a TOML key that stands for a key that is not text, as in `literal 1`."""
 
 
 class Named(str):
@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
 
 
 def recorded(value: Any) -> Any:
-    """The value as it stands in the journal; the same after any number of ways through JSON."""
+    """The value as recorded in the journal; unchanged by any number of JSON round trips."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     value = plain(value)
@@ -79,7 +79,7 @@ def recorded(value: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """The recorded value as text that is equal for equal values, NaN included, and tells 1, 1.0 and True apart."""
+    """The recorded value as text that is equal for equal values, NaN included, and different for 1, 1.0 and True."""
     return json.dumps(recorded(value), sort_keys=True)
 
 
@@ -102,10 +102,10 @@ def to_toml(value: Any) -> Any:
 
 
 def from_toml(value: Any) -> Any:
-    """What `to_toml` has spelled.
+    """The inverse of `to_toml`.
 
     Raises:
-        ValueError: if a spelling is none of Python's.
+        ValueError: if a spelling is not valid Python.
     """
     if isinstance(value, list):
         return [from_toml(entry) for entry in value]
@@ -118,7 +118,7 @@ def from_toml(value: Any) -> Any:
 
 
 def spelling_of(table: Mapping[str, Any]) -> str | None:
-    """Which of `SPELLINGS` the TOML table is; None where it is a table of its own."""
+    """Which of `SPELLINGS` the TOML table is; None if it is an ordinary table."""
     kind = next((name for name in SPELLINGS if name in table), None)
     content = str if kind in ("literal", "object") else list
     known = {kind, "dtype"} if kind == "array" else {kind}
@@ -126,22 +126,22 @@ def spelling_of(table: Mapping[str, Any]) -> str | None:
 
 
 def toml_key(key: Any) -> str:
-    """A key of a table; one that is no text, such as 1, as `literal 1`."""
+    """A key of a table; one that is not text, such as 1, as `literal 1`."""
     return str(key) if isinstance(key, str) and not key.startswith(KEY) else f"{KEY}{key!r}"
 
 
 def from_key(key: str) -> Any:
-    """What `toml_key` has spelled."""
+    """The inverse of `toml_key`."""
     return _literal(key.removeprefix(KEY)) if key.startswith(KEY) else key
 
 
 def key_text(key: Any) -> str:
-    """A key as it stands in JSON and in the names of hyperparameters."""
+    """A key as it appears in JSON and in the names of hyperparameters."""
     return str(key) if isinstance(key, str) else str(recorded(key))
 
 
 def live(value: Any) -> Any:
-    """The value with the objects themselves in place of their names, imported where they lie.
+    """The value with the objects themselves in place of their names, imported from their modules.
 
     Raises:
         ValueError: if one cannot be imported.
@@ -154,7 +154,7 @@ def live(value: Any) -> Any:
 
 
 def looked_up(value: Any) -> Any:
-    """As `live`, of modules that have been loaded; what lies elsewhere stays a name."""
+    """As `live`, but only from modules already loaded; other names stay names."""
     if isinstance(value, Named):
         try:
             return value.located(load=False)
@@ -195,7 +195,7 @@ def name_of(value: Any) -> Named:
 
 
 def _place(value: Any) -> str:
-    """Where a function was written that has no name of its own."""
+    """Where an unnamed function was defined."""
     code = getattr(value, "__code__", None)
     if code is None or "<" not in value.__qualname__:
         return ""
@@ -204,7 +204,7 @@ def _place(value: Any) -> str:
 
 
 def is_data(value: Any) -> bool:
-    """Whether the value is written out where it is recorded, and not by the name of an object."""
+    """Whether records hold the value itself rather than an object's name."""
     value = plain(value)
     if isinstance(value, Mapping):
         return all(map(is_data, value.values()))
@@ -235,7 +235,7 @@ def _array(table: Mapping[str, Any]) -> Any:
     try:
         return np.array(table["array"], dtype=table.get("dtype"))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"array: numbers in lists, with a dtype of numpy's ({error})") from None
+        raise ValueError(f"array: numbers in lists, with a numpy dtype ({error})") from None
 
 
 SPELLINGS: dict[str, Callable[[Mapping[str, Any]], Any]] = {

@@ -15,26 +15,26 @@ def with_added(study: Study, names: Iterable[str]) -> tuple[str, ...]:
     """The study's strategies and those that are added, given as `+pb2`.
 
     Raises:
-        ValueError: if a name lacks the sign and is not the study's already.
+        ValueError: if a name without the sign is not in the study.
     """
     added = []
     for name in names:
         plain = name.removeprefix(ADDED)
         if plain == name and name not in study.strategies:
-            raise ValueError(f"strategies: a study that has begun takes further ones as +{name}, got {name}")
+            raise ValueError(f"strategies: to add one to a study that has begun, write +{name}, got {name}")
         if plain not in study.strategies and plain not in added:
             added.append(plain)
     return (*study.strategies, *added)
 
 
 def extended(study: Study, changes: dict[str, Any]) -> Study:
-    """The study with what is added to it.
+    """The study with the additions.
 
     Args:
         changes: fields of a study; `strategies` as `with_added` takes them; `seeds` as many as before or more.
 
     Raises:
-        ValueError: one line, if something of the study would be another than it was.
+        ValueError: one line, if anything that the study already has would change.
     """
     changes = dict(changes)
     if "strategies" in changes:
@@ -45,7 +45,7 @@ def extended(study: Study, changes: dict[str, Any]) -> Study:
         lost = [seed for seed in study.seeds if seed not in changes["seeds"]]
         if lost:
             raise ValueError(
-                f"seeds: the study has seed {lost[-1]} already; give all of its {len(study.seeds)} seeds and more"
+                f"seeds: the study already has seed {lost[-1]}; keep all of its {len(study.seeds)} seeds and add more"
             )
         added = [seed for seed in changes["seeds"] if seed not in study.seeds]
         changes["seeds"] = (*study.seeds, *added)
@@ -56,6 +56,6 @@ def extended(study: Study, changes: dict[str, Any]) -> Study:
 
 
 def more_seeds(study: Study, count: int) -> tuple[int, ...]:
-    """The study's seeds and as many further ones as make `count`."""
+    """The study's seeds, extended to `count` of them."""
     further = (seed for seed in range(count + len(study.seeds)) if seed not in study.seeds)
     return (*study.seeds, *(next(further) for _ in range(count - len(study.seeds))))

@@ -12,9 +12,9 @@ from hypertune.study.study import Study
 
 
 def rules(study: Study) -> dict[str, str]:
-    """By its name in `compare`, what stays as it is; strategies and seeds, which may be added to, are left out.
+    """What must not change, by its name in `compare`; strategies and seeds, which may be added to, are left out.
 
-    Of long ones the digest, so that two can be compared and neither has to be shown.
+    Long values are replaced by digests, so that two can be compared without showing either.
     """
     training, space = study.training, study.space
     kept = set(training.__struct_fields__) - {"trainable", "max_epochs", "config"}
@@ -35,11 +35,13 @@ def options_of(study: Study) -> dict[str, str]:
 
 
 def changed(stored: Mapping[str, Any], asked: Mapping[str, str]) -> str | None:
-    """The first thing that differs, `NAME: it is A, not B` where that can be told; None where nothing does."""
+    """The first thing that differs, `NAME: it is A, not B` where that can be shown; None if nothing differs."""
     for name, value in asked.items():
         if name in stored and stored[name] != value:
             short = name not in ("space", "training")
-            return f"{name}: is {stored[name]} there, not {value}" if short else f"{name}: is another one there"
+            return (
+                f"{name}: is {stored[name]} in the study, not {value}" if short else f"{name}: differs from the study"
+            )
     return None
 
 

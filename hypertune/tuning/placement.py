@@ -20,7 +20,7 @@ from hypertune.tuning.connect import alive_nodes, fit, workers
 
 
 class Placement:
-    """What each trial of a study asks Ray for: as the trainable says itself, else as `[resources]` does.
+    """What each trial of a study requests from Ray: as the trainable says, else as `[resources]` says.
 
     Attributes:
         varies: whether that depends on the configuration.
@@ -40,7 +40,7 @@ class Placement:
         self.varies = len(self._samples) > 1
 
     def of(self, config: Mapping[str, Any] | None) -> PlacementGroupFactory:
-        """What a trial of this configuration asks for; None is any, where it does not vary."""
+        """What a trial of this configuration requests; None stands for any if requests do not vary."""
         if self._request is None:
             return self._plain
         if config is None:
@@ -48,14 +48,14 @@ class Placement:
         try:
             asked = self._request(dict(config))
         except Exception as error:
-            told = one_line(f"resources: what the trainable asks for fails for {dict(config)} with {error!r}")
+            told = one_line(f"resources: the resource request fails for {dict(config)} with {error!r}")
             raise StudyError(told) from error
         if asked is None:
             return self._plain
         return asked if isinstance(asked, PlacementGroupFactory) else resource_dict_to_pg_factory(asked)
 
     def workers(self) -> int:
-        """How many trials the cluster can run at the same time, the most where they ask for different amounts.
+        """How many trials the cluster can run at the same time, the most if their requests differ.
 
         Raises:
             ValueError: if one of them fits nowhere.
@@ -70,7 +70,7 @@ class Placement:
 
 
 def own_request(trainable: Any) -> Callable[[dict[str, Any]], Any] | None:
-    """What the trainable says that a configuration needs; None if it says nothing."""
+    """What a configuration needs according to the trainable; None if it does not say."""
     if not asks_itself(trainable):
         return None
     if inspect.isclass(trainable):

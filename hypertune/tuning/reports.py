@@ -28,7 +28,7 @@ class Reported(NamedTuple):
 
     Attributes:
         epoch: how far the training is; None where reports are counted.
-        elapsed_s: seconds trained so far; None where Ray's clock tells.
+        elapsed_s: seconds trained so far; None to use Ray's clock.
     """
 
     metrics: dict[str, float]
@@ -55,8 +55,8 @@ class Reader:
         """The result with `REPORT` in place of all that Ray Tune does not need to know.
 
         Raises:
-            ValueError: if the study's metric, or what says how far the training is, is no such number.
-            TypeError: if it is no result at all.
+            ValueError: if the study's metric, or what says how far the training is, is not a valid number.
+            TypeError: if it is not a dict of metrics.
         """
         if not isinstance(result, Mapping):
             raise TypeError(f"a result is a dict of metrics, got {_short(result)}")
@@ -96,7 +96,7 @@ class Reader:
 
 
 def number(value: Any) -> float | None:
-    """A number of whatever type, a scalar of numpy or torch among them, as a float; None for anything else."""
+    """A number of any type, numpy and torch scalars included, as a float; None for anything else."""
     if hasattr(value, "item"):
         try:
             value = value.item()
@@ -131,7 +131,7 @@ def to_report(result: Mapping[str, Any], metric: str) -> Report:
     metrics = reported.metrics
     if metric not in metrics and (added := number(result.get(metric))) is not None:
         metrics = {**metrics, metric: added}
-    assert reported.epoch is not None  # the worker has counted
+    assert reported.epoch is not None  # counted by the worker
     elapsed_s = reported.elapsed_s if reported.elapsed_s is not None else float(result.get(TIME_TOTAL_S, 0.0))
     return Report(reported.epoch, metrics, elapsed_s, result.get(NODE_IP), reported.device)
 

@@ -1,4 +1,4 @@
-"""Seeds the global random numbers that a trainable may draw from, of libraries loaded already and of those to come."""
+"""Seeds the global random generators that a trainable may use, of libraries loaded now or later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEEDED: dict[str, Callable[[Any, int], object]] = {
     "numpy": lambda numpy, seed: numpy.random.seed(seed % 2**32),
     "torch": lambda torch, seed: torch.manual_seed(seed),
 }
-"""Libraries with random numbers of their own, and how to seed them."""
+"""Libraries with their own random generators, and how to seed them."""
 
 
 class Seeds(MetaPathFinder):
@@ -40,7 +40,7 @@ class Seeds(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Found by whoever finds it otherwise, and seeded as soon as it is loaded."""
+        """Lets the other finders find the module, and seeds it as soon as it is loaded."""
         if fullname not in SEEDED:
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
@@ -52,7 +52,7 @@ class Seeds(MetaPathFinder):
                 drawn = random.getstate()
                 load(module)
                 SEEDED[fullname](module, self._seed)
-                random.setstate(drawn)  # what it has drawn while it loaded, it would not draw in a later trial
+                random.setstate(drawn)  # a later trial would not repeat what was drawn during loading
 
             spec.loader.exec_module = load_and_seed  # type: ignore[method-assign]
         return spec

@@ -65,7 +65,7 @@ def test_the_table_and_its_sentences() -> None:
         "asha: rent 32 workers: acc 0.9000 after 1 min 00 s, for 32 min 00 s of worker time; beyond that asha gains "
         "nothing",
         "late: rent 32 workers: acc 0.9000 after 1 min 30 s, for 48 min 00 s of worker time; with 100 the budget runs "
-        "out before",
+        "out first",
         "random: rent 100 workers: acc 0.9000 after 1 min 40 s, for 2 h 46 min of worker time; more than 100 were not "
         "simulated",
         "hyperband: rent 32 workers: acc 0.9000 after 10 min 00 s, for 5 h 20 min of worker time; 100 are 1.5 times as "

@@ -108,7 +108,7 @@ def test_with_two_seeds_nothing_is_decided_and_the_reason_is_said() -> None:
     study = design_study(SPACE, hypotheses=["batch > none"], seeds=2)
     (finding,) = findings(designed(study, truth))
     assert finding.verdict == UNDECIDED
-    assert finding_sentence(finding).endswith("A test takes 3 seeds.")
+    assert finding_sentence(finding).endswith("A test needs 3 seeds.")
 
 
 def test_a_finding_says_effect_interval_runs_and_figure() -> None:

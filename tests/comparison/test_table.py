@@ -128,7 +128,7 @@ def test_a_clear_winner_is_called_so() -> None:
     text = conclusion(records)
     assert text.startswith("Take hyperopt: its mean test_accuracy, 0.")
     assert "is significantly better than that of the other strategy." in text
-    assert "drawn on test_accuracy of the retrained incumbents" in text
+    assert "based on test_accuracy of the retrained incumbents" in text
 
 
 def test_an_undecided_study_names_the_leader_and_how_many_seeds_it_would_take() -> None:
@@ -140,7 +140,7 @@ def test_an_undecided_study_names_the_leader_and_how_many_seeds_it_would_take() 
 
 def test_without_retraining_the_conclusion_says_that_the_values_are_optimistic() -> None:
     text = conclusion(make_records(retrain=0))
-    assert "No incumbent was retrained and tested: the verdicts are drawn on the best valid_accuracy" in text
+    assert "No incumbent was retrained and tested: the verdicts are based on the best valid_accuracy" in text
 
 
 def test_a_dropped_strategy_is_not_missing_and_the_others_keep_their_seeds() -> None:

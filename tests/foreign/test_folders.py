@@ -42,7 +42,7 @@ def test_syne_tune_with_the_scheduler_alone() -> None:
 
 def test_syne_tune_with_a_strategy_asked_for() -> None:
     assert set(read(DATA / "syne_tune", strategy="scheduler_name")["strategy"]) == {"REA", "RandomSearch"}
-    with pytest.raises(ValueError, match=r"folder 'REA-1': has no 'searcher', which was to be the strategy"):
+    with pytest.raises(ValueError, match=r"folder 'REA-1': has no 'searcher', which was given as the strategy"):
         read(DATA / "syne_tune", strategy="searcher")
 
 
@@ -186,7 +186,7 @@ def test_ray_tune_with_the_strategy_in_the_configurations(tmp_path: Path) -> Non
     trial(tmp_path / "a-0" / "t0", "accuracy\n0.5\n", '{"searcher": "tpe"}')
     assert read(tmp_path, mode="max", strategy="searcher")["strategy"].tolist() == ["tpe"]
     trial(tmp_path / "a-0" / "t1", "accuracy\n0.5\n", '{"searcher": "random"}')
-    with pytest.raises(ValueError, match=r"folder 'a-0': has no 'searcher', which was to be the strategy"):
+    with pytest.raises(ValueError, match=r"folder 'a-0': has no 'searcher', which was given as the strategy"):
         read(tmp_path, mode="max", strategy="searcher")
 
 

@@ -101,7 +101,7 @@ def test_faults_name_the_run(tmp_path: Path, client: Any) -> None:
         read(f"{tmp_path}#c")
     run(client, "d", "tpe-0", 0.4)
     run(client, "d", "tpe-0", 0.5)
-    with pytest.raises(ValueError, match=r"run 'tpe-0': strategy tpe, seed 0 is there a second time"):
+    with pytest.raises(ValueError, match=r"run 'tpe-0': strategy tpe, seed 0 appears a second time"):
         read(f"{tmp_path}#d")
     for name in ("bustling-shark-427", "jolly-bird-11", "major-sky-10"):
         run(client, "e", name, 0.5)

@@ -100,7 +100,7 @@ def test_of_several_objectives_one_is_judged(tmp_path: Path) -> None:
     made = optuna.create_study(study_name="nsga-0", storage=storage, directions=["maximize", "minimize"])
     made.add_trial(optuna.create_trial(values=[0.5, 10.0]))
     made.add_trial(optuna.create_trial(values=[0.7, 20.0]))
-    with pytest.raises(ValueError, match=r"study 'nsga-0' has 2 objectives, and one is judged; name them"):
+    with pytest.raises(ValueError, match=r"study 'nsga-0' has 2 objectives, but only one can be judged; name them"):
         read(path)
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         made.set_metric_names(["accuracy", "seconds"])
@@ -115,7 +115,7 @@ def test_the_same_seed_twice(tmp_path: Path) -> None:
     study(storage, "tpe-0", 0.5)
     study(storage, "tpe_seed0", 0.6)
     with pytest.raises(
-        ValueError, match=r"study 'tpe_seed0': strategy tpe, seed 0 is there a second time, first in study"
+        ValueError, match=r"study 'tpe_seed0': strategy tpe, seed 0 appears a second time, first in study"
     ):
         read(path)
 

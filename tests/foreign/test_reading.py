@@ -23,7 +23,7 @@ def test_a_path_with_a_sign_of_a_pattern(tmp_path: Path) -> None:
 def test_a_kind_may_be_said(tmp_path: Path) -> None:
     (tmp_path / "results.out").write_text(GOOD)
     assert read(tmp_path / "results.out", kind="table").attrs["kind"] == "table"
-    with pytest.raises(ValueError, match=r"results.out: is none of the known kinds \(table, optuna, .*say its kind"):
+    with pytest.raises(ValueError, match=r"results.out: is not of a known kind \(table, optuna, .*say its kind"):
         read(tmp_path / "results.out")
     with pytest.raises(
         ValueError, match=r"kind: one of table, optuna, mlflow, wandb, ray, syne-tune, carps; got 'csv'"
@@ -65,7 +65,7 @@ def test_a_mode_that_is_none(tmp_path: Path) -> None:
 
 def test_a_folder_of_nothing_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"holds results of none of Ray Tune, Syne Tune, CARP-S and MLflow"):
+    with pytest.raises(ValueError, match=r"holds no results of Ray Tune, Syne Tune, CARP-S or MLflow"):
         read(tmp_path)
     (tmp_path / "study.toml").write_text("")
     with pytest.raises(ValueError, match=r"is a study of hypertune itself; `hypertune report` judges it"):

@@ -82,7 +82,7 @@ def test_the_strategy_may_be_asked_for(tmp_path: Path) -> None:
     text = "sampler,pruner,seed,value\ntpe,asha,0,1\ntpe,median,0,2\n"
     path = written(tmp_path, text)
     assert read(path, strategy="pruner")["strategy"].tolist() == ["asha", "median"]
-    with pytest.raises(ValueError, match=r"results.csv: has no column 'scheduler', which was to be the strategy"):
+    with pytest.raises(ValueError, match=r"results.csv: has no column 'scheduler', which was given as the strategy"):
         read(path, strategy="scheduler")
 
 
@@ -112,13 +112,13 @@ FAULTS = {
     "nan seed": ("strategy,seed,value\na,NaN,1\n", r"row 1, column seed: is missing"),
     "twice": (
         "strategy,seed,value\na,0,1\nb,0,1\na,0,2\n",
-        r"row 3: strategy a, seed 0 is there a second time, first in row 1; keep one \(the best, if they are "
+        r"row 3: strategy a, seed 0 appears a second time, first in row 1; keep one \(the best, if they are "
         r"trials of a sweep\), give each its own seed, or say "
-        r"in a column task or epoch what tells them apart",
+        r"in a column task or epoch what distinguishes them",
     ),
     "epoch twice": (
         "strategy,seed,epoch,value\na,0,1,1\na,0,1,2\n",
-        r"row 2: strategy a, seed 0, epoch 1 is there a second time, first in row 1; keep one \(the best, if they "
+        r"row 2: strategy a, seed 0, epoch 1 appears a second time, first in row 1; keep one \(the best, if they "
         r"are trials of a sweep\), give each its own seed, "
         r"or say in a column task what",
     ),

@@ -65,7 +65,7 @@ def test_names_of_runs_say_both_unless_they_are_made_up(tmp_path: Path) -> None:
         return written(tmp_path, f'{HEAD},"accuracy"\n' + "".join(f'"{name}",{END},"0.9"\n' for name in names))
 
     assert read(exported("tpe-0", "tpe-1", "random-0"))["strategy"].tolist() == ["tpe", "tpe", "random"]
-    with pytest.raises(ValueError, match=r"no two names of its runs, such as tpe-1 and tpe-2, begin alike"):
+    with pytest.raises(ValueError, match=r"no two names of its runs, such as tpe-1 and tpe-2, share a prefix"):
         read(exported("fancy-frog-12", "jolly-bird-11", "major-sky-10"))
     with pytest.raises(
         ValueError, match=r"row 1, run 'baseline': nothing says its seed; record it under the name seed"

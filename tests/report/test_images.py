@@ -14,7 +14,7 @@ from tests.comparison.synthetic import make_records
 
 def test_without_the_extra_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"needs what draws pictures; `.*(--extra figures|kaleido)"):
+    with pytest.raises(ValueError, match=r"needs kaleido to draw pictures; `.*(--extra figures|kaleido)"):
         images.write_images(make_records(), tmp_path, "svg")
 
 

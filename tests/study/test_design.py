@@ -134,7 +134,7 @@ def test_one_at_a_time_is_the_baseline_and_each_single_change() -> None:
         ({"lr": 1e-3, "depth": 2, "norm": "none", "x": 1}, r"x is not in \[space\]"),
         ({"lr": 1.0, "depth": 2, "norm": "none"}, "lr: 1.0 is not in loguniform"),
         ({"lr": 1e-3, "depth": 2.0, "norm": "none"}, "depth: 2.0 is not in randint"),
-        ({"lr": 1e-3, "depth": 2, "norm": "group"}, "norm: 'group' is none of the options"),
+        ({"lr": 1e-3, "depth": 2, "norm": "group"}, "norm: 'group' is not one of the options"),
     ],
 )
 def test_a_wrong_baseline_is_refused(baseline: dict[str, Any], said: str) -> None:

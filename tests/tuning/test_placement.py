@@ -97,5 +97,5 @@ def test_a_request_that_fails_is_told_in_one_line() -> None:
     request = tune.with_resources(
         partial(train), lambda config: tune.PlacementGroupFactory([{"CPU": config["no such"]}])
     )
-    with pytest.raises(StudyError, match=r"^resources: what the trainable asks for fails for \{.*\} with KeyError"):
+    with pytest.raises(StudyError, match=r"^resources: the resource request fails for \{.*\} with KeyError"):
         Placement(make_study(), request)
