@@ -118,8 +118,10 @@ def test_a_range_among_domains_stays_a_constant_as_for_ray_and_is_warned_of() ->
 
 
 def test_a_resumed_study_is_the_stored_one_and_another_is_refused(folder: Path) -> None:
-    assert "seeds: " in refused(out=folder, resume=True, seeds=5)
-    assert "strategies: " in refused(out=folder, resume=True, strategies="random")
+    assert "seeds: " in refused(out=folder, resume=True, seeds=1)
+    assert "strategies: the study has asha too" in refused(out=folder, resume=True, strategies="random")
+    assert "write +bohb" in refused(out=folder, resume=True, strategies="bohb")
+    assert "metric: " in refused(out=folder, resume=True, metric="other")
 
 
 def test_the_public_names_are_those_that_dir_lists() -> None:

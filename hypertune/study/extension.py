@@ -17,7 +17,11 @@ def with_added(study: Study, names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: if a name without the sign is not in the study.
     """
-    added = []
+    names, added = list(names), []
+    given = [name for name in names if not name.startswith(ADDED)]
+    left = [name for name in study.strategies if name not in given]
+    if left and given == names and all(name in study.strategies for name in given):
+        raise ValueError(f"strategies: the study has {left[0]} too; leave strategies out, or add some as +name")
     for name in names:
         plain = name.removeprefix(ADDED)
         if plain == name and name not in study.strategies:

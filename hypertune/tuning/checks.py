@@ -47,7 +47,7 @@ def check_trainable(trainable: TrainableLike, name: str) -> None:
 
         if not issubclass(trainable, Trainable):
             raise ValueError(
-                f"training.trainable: {trainable.__name__} is a class, but no ray.tune.Trainable; derive it from that"
+                f"training.trainable: the class {trainable.__name__} must be derived from ray.tune.Trainable"
             )
         return
     try:
