@@ -250,8 +250,8 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        raise ValueError(f"{path}: is no JSON; remove it to go on without it") from None
+        raise ValueError(f"{path}: not valid JSON; remove it to continue without it") from None
     if not isinstance(provenance, dict):
-        raise ValueError(f"{path}: holds no table; remove it to go on without it")
+        raise ValueError(f"{path}: not a JSON object; remove it to continue without it")
     check_provenance(path, provenance)
     return provenance

@@ -65,6 +65,32 @@ class Failed(Struct, kw_only=True, forbid_unknown_fields=True):
     log: str = ""
 
 
+class Look(Struct, kw_only=True):
+    """One look at a study that runs until decided."""
+
+    seeds: int
+    ended: bool
+    dropped: list[str]
+    why: str = ""
+    told: str = ""
+
+
+class Planned(Struct, kw_only=True):
+    """What a study was planned to run."""
+
+    strategies: list[str]
+    seeds: list[int]
+    until_decided: bool
+    margin: float | None = None
+
+
+class Extension(Struct, kw_only=True):
+    """One addition to a study."""
+
+    plan: Planned
+    before: Planned
+
+
 class Provenance(Struct, kw_only=True):
     """What is read of `provenance.json`, each where it is there."""
 
@@ -88,6 +114,8 @@ class Provenance(Struct, kw_only=True):
     schedules: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     failures: list[Failed] = []
     gave_up: bool = False
+    looks: list[Look] = []
+    extensions: list[Extension] = []
 
 
 def check_provenance(path: Path, provenance: dict[str, Any]) -> None:
