@@ -48,7 +48,10 @@ def check_free(folder: Path) -> None:
 def holds_events(folder: Path) -> bool:
     """Whether the study in `folder` has recorded any event."""
     journal = folder / JOURNAL
-    return journal.exists() and journal.stat().st_size > 0
+    if not journal.exists():
+        return False
+    with journal.open("rb") as file:
+        return any(b'"event": "planned"' not in line for line in file)  # planning alone is not a beginning
 
 
 def discard(folder: Path) -> None:
