@@ -40,7 +40,7 @@ def test_a_study_ends_once_decided_and_runs_only_what_is_added(tmp_path: Path) -
     assert more.records.sweeps.groupby("strategy").size().to_dict() == {"random": 5, "hyperopt": 5, "optuna": 5}
     assert more.records.extensions[-1]["before"]["strategies"] == ["random", "hyperopt"]
     assert load(out).records.looks[-1]["ended"]
-    assert "added" in more.conclusion
+    assert "Added after the study had begun: the strategy optuna." in more.conclusion
 
     fixed = compare(out=out, resume=True, trainable=shallow, seeds=9, progress=False)
     assert len(fixed.records.sweeps) == 27
