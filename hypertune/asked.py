@@ -14,9 +14,10 @@ from typing import Any, ParamSpec, TypeVar
 import msgspec
 
 from hypertune.arguments import READERS, check_options, close_to, read_space, shortened
-from hypertune.study.extension import ADDED, extended, more_seeds
+from hypertune.study.extension import ADDED, ending, extended, numbered
 from hypertune.study.file import Budget, Resources, Training
-from hypertune.study.study import MAX_SEEDS, Study
+from hypertune.study.study import Study
+from hypertune.values_given import integer
 
 DEFAULT_STRATEGIES = ("random", "bayes", "hyperband", "hyperopt", "asha", "optuna")
 DEFAULT_SEEDS = 3
@@ -97,7 +98,11 @@ def _reworded(words: Callable[[str], str]) -> Iterator[None]:
 
 
 def _options(message: str) -> str:
-    options = "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs|give-up-after"
+    options = (
+        "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs|give-up-after|margin|"
+        "max-seeds|max-seconds"
+    )
+    message = message.replace("--until-decided", "until_decided=True")
     message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)
     return re.sub(rf"(?<!hypertune compare )--({options})\b", lambda found: found[1].replace("-", "_"), message)
 
@@ -129,28 +134,18 @@ def study_of(
         if asks_itself(trainable):
             raise ValueError(f"resources: {BOTH_ASK}")
     if study is None:
-        return _own(trainable, space, _ended(values, False))
+        return _own(trainable, space, numbered(_with_ending(values, already=False)))
     changed = _existing(study)
-    values = _ended(values, changed.until_decided)
+    values = numbered(_with_ending(values, already=changed.until_decided))
     if space is not None:
         values["space"] = read_space(space)
     return _replaced(changed, values) if values else changed
 
 
-def _ended(values: dict[str, Any], already: bool) -> dict[str, Any]:
-    """The arguments about when a study ends as fields of a study; `already` says whether it runs until decided."""
-    values = dict(values)
-    most, until = values.pop("max_seeds", None), values.get("until_decided", already and "seeds" not in values)
-    if until and "seeds" in values:
-        raise ValueError("seeds: a number of seeds, or until_decided=True with max_seeds; give one of them")
-    for name, value in (("max_seeds", most), ("max_seconds", values.get("max_seconds"))):
-        if value is not None and not until:
-            raise ValueError(f"{name}: limits a study that runs until decided; give until_decided=True")
-    if "seeds" in values:
-        values["until_decided"] = False
-    elif most is not None or (until and not already):
-        values["seeds"] = tuple(range(most or MAX_SEEDS))
-    return values
+def _with_ending(values: Mapping[str, Any], *, already: bool) -> dict[str, Any]:
+    """The checked arguments as fields of a study, with those about its end combined."""
+    others = {name: value for name, value in values.items() if name != "max_seeds"}
+    return {**others, **ending(values, already=already)}
 
 
 def added_to(stored: Study, given: Mapping[str, Any]) -> Study:
@@ -164,14 +159,11 @@ def added_to(stored: Study, given: Mapping[str, Any]) -> Study:
     if names is not None:
         given = {**given, "strategies": [str(name).strip().removeprefix(ADDED) for name in names]}
     values = {key: READERS[key](value) for key, value in given.items() if value is not None}
-    values = _ended(values, stored.until_decided)
+    if (count := integer(given.get("seeds"))) is not None:
+        values["seeds"] = count  # the study's own seeds and further ones, whatever they are called
+    values = _with_ending(values, already=stored.until_decided)
     if names is not None:
         values["strategies"] = [str(name).strip() for name in names]
-    asked = given.get("seeds")
-    if isinstance(asked, int) and asked < len(stored.seeds):
-        raise ValueError(f"seeds: the study has {len(stored.seeds)} seeds already; give as many or more, got {asked}")
-    if "seeds" in values and isinstance(asked, int | None):
-        values["seeds"] = more_seeds(stored, max(len(values["seeds"]), len(stored.seeds)))
     return extended(stored, values)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from hypertune.study.extension import extended, more_seeds
+from hypertune.study.extension import ending, extended, numbered
 from hypertune.study.file import MOST_SEEDS, Budget, Logging
-from hypertune.study.study import FEWEST_TO_DECIDE, MAX_SEEDS, Study
+from hypertune.study.study import FEWEST_TO_DECIDE, Study
 
 OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
 EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds")
@@ -23,10 +23,7 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
         changes["strategies"] = tuple(name.strip() for name in arguments.strategies.split(",") if name.strip())
         if not changes["strategies"]:
             raise ValueError("--strategies: none given; give e.g. random,hyperopt+asha")
-    if arguments.seeds is not None:
-        changes["seeds"] = _seeds(arguments)
-        changes["until_decided"] = False
-    changes |= ending(study, arguments)
+    changes |= numbered(ending(_asked_ending(arguments), already=study.until_decided))
     if arguments.budget is not None:
         changes["budget"] = parse_budget(arguments.budget)
     training: dict[str, Any] = {}
@@ -49,43 +46,25 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
     return study.replace(**changes) if changes else study
 
 
-def _seeds(arguments: argparse.Namespace) -> tuple[int, ...]:
-    if arguments.seeds < 1:
-        raise ValueError(f"--seeds: at least 1, got {arguments.seeds}")
-    if arguments.seeds > MOST_SEEDS:
-        raise ValueError(f"--seeds: at most {MOST_SEEDS:,}, got {arguments.seeds}")
-    return tuple(range(arguments.seeds))
-
-
-def ending(study: Study, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the options say about when a study ends: `--until-decided`, its limits, and `--margin`.
+def _asked_ending(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options about when a study ends that were given.
 
     Raises:
-        ValueError: if they contradict each other or are out of range.
+        ValueError: if one is out of range.
     """
-    changes: dict[str, Any] = {}
-    margin, most, limit = (getattr(arguments, name, None) for name in ("margin", "max_seeds", "max_seconds"))
-    until = bool(getattr(arguments, "until_decided", False))
-    if margin is not None:
-        if not 0 <= margin < float("inf"):
-            raise ValueError(f"--margin: a number from 0, in the metric's unit, got {margin:g}")
-        changes["margin"] = margin
-    if until and arguments.seeds is not None:
-        raise ValueError("--seeds: a number of seeds, or --until-decided with --max-seeds; give one of them")
-    for flag, value in (("--max-seeds", most), ("--max-seconds", limit)):
-        if value is not None and not (until or study.until_decided):
-            raise ValueError(f"{flag}: limits a study that runs until decided; add --until-decided")
-    if until:
-        changes["until_decided"] = True
-    if most is not None and most < FEWEST_TO_DECIDE:
-        raise ValueError(f"--max-seeds: at least {FEWEST_TO_DECIDE}, got {most}")
-    if most is not None or (until and not study.until_decided):
-        changes["seeds"] = tuple(range(most or MAX_SEEDS))
-    if limit is not None:
-        if not 0 < limit < float("inf"):
-            raise ValueError(f"--max-seconds: a number above 0, got {limit:g}")
-        changes["max_seconds"] = limit
-    return changes
+    names = ("seeds", "max_seeds", "max_seconds", "margin")
+    given = {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+    if not 1 <= given.get("seeds", 1) <= MOST_SEEDS:
+        raise ValueError(f"--seeds: at least 1 and at most {MOST_SEEDS:,}, got {given['seeds']}")
+    if not FEWEST_TO_DECIDE <= given.get("max_seeds", FEWEST_TO_DECIDE) <= MOST_SEEDS:
+        raise ValueError(
+            f"--max-seeds: at least {FEWEST_TO_DECIDE} and at most {MOST_SEEDS:,}, got {given['max_seeds']}"
+        )
+    if not 0 <= given.get("margin", 0) < float("inf"):
+        raise ValueError(f"--margin: a number from 0, in the metric's unit, got {given['margin']:g}")
+    if not 0 < given.get("max_seconds", 1) < float("inf"):
+        raise ValueError(f"--max-seconds: a number above 0, got {given['max_seconds']:g}")
+    return given | ({"until_decided": True} if getattr(arguments, "until_decided", False) else {})
 
 
 def extension(study: Study, arguments: argparse.Namespace) -> Study:
@@ -94,15 +73,9 @@ def extension(study: Study, arguments: argparse.Namespace) -> Study:
     Raises:
         ValueError: if they would change what it is.
     """
-    changes = ending(study, arguments)
+    changes = ending(_asked_ending(arguments), already=study.until_decided)
     if arguments.strategies is not None:
         changes["strategies"] = [name.strip() for name in arguments.strategies.split(",") if name.strip()]
-    if arguments.seeds is not None:
-        changes |= {"seeds": _seeds(arguments), "until_decided": False}
-    if "seeds" in changes:
-        changes["seeds"] = more_seeds(study, max(len(changes["seeds"]), len(study.seeds)))
-        if arguments.seeds is not None and arguments.seeds < len(study.seeds):
-            raise ValueError(f"--seeds: the study has {len(study.seeds)} seeds already; give as many or more")
     return extended(study, changes) if changes else study
 
 
