@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hypertune.comparison.evidence import FEWEST_SEEDS
-from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement, judge_values
+from hypertune.comparison.assessment import judge_outcomes, seconds_per_sweep
+from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement
 from hypertune.comparison.numbers import duration, listing
 from hypertune.comparison.outcomes import finished, outcomes
 from hypertune.comparison.sequence import has_ended
+from hypertune.comparison.statistics import FEWEST_SEEDS
 from hypertune.records.records import Event, Records
 
 DECIDED, TIME = "decided", "time"
@@ -25,17 +26,13 @@ def ask(records: Records) -> Event:
     look: Event = {"event": "look", "seeds": seeds, "ended": False, "why": "", "dropped": []}
     if study.max_seconds is not None and seconds >= study.max_seconds:
         look |= {"ended": True, "why": TIME}
-    if seeds < FEWEST_SEEDS or len(facts.strategies) < 2 or bool(facts.judged.isna().all(axis=None)):
+    judgement = judge_outcomes(records, facts, seconds_per_sweep(records)) if seeds >= FEWEST_SEEDS else None
+    if judgement is None:
         told = f"{seeds} of at least {FEWEST_SEEDS} seeds"
         return {**look, "told": f"{told}: the time is up" if look["ended"] else f"{told}: too few to decide"}
-    costs = finished(records).groupby("strategy")["wall_s"].mean()
-    judgement = judge_values(
-        facts.judged, study.mode, margin=study.practical_margin, seconds={str(k): float(v) for k, v in costs.items()}
-    )
     if has_ended(judgement):
         look |= {"ended": True, "why": DECIDED}
-    known = records.dropped
-    look["dropped"] = [name for name in judgement.named(WORSE) if name not in known]
+    look["dropped"] = [name for name in judgement.named(WORSE) if name not in records.dropped]
     return {**look, "told": _told(judgement, look, seconds)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,6 +50,19 @@ class Assessment:
         return self.judgement.leaders[0]
 
 
+def seconds_per_sweep(records: Records) -> dict[str, float]:
+    """Mean wall-clock time of the finished sweeps by strategy."""
+    costs = finished(records).groupby("strategy")["wall_s"].mean()
+    return {str(name): float(value) for name, value in costs.items()}
+
+
+def judge_outcomes(records: Records, facts: Outcomes, seconds: Mapping[str, float]) -> Judgement | None:
+    """The verdicts on a study; None with fewer than two strategies or without any value."""
+    if len(facts.strategies) < 2 or not bool(facts.judged.notna().any(axis=None)):
+        return None
+    return judge_values(facts.judged, records.study.mode, margin=records.study.practical_margin, seconds=seconds)
+
+
 @lru_cache(maxsize=1)
 def assess(records: Records, *, seed: int = 0) -> Assessment:
     """Compares the strategies of a study; `seed` seeds the posterior's draws.
@@ -57,21 +71,16 @@ def assess(records: Records, *, seed: int = 0) -> Assessment:
     """
     facts, mode = outcomes(records), records.study.mode
     common = facts.judged.dropna()
-    costs = finished(records).groupby("strategy")["wall_s"].mean()
-    seconds = {str(name): float(value) for name, value in costs.items()}
-    comparable = len(facts.strategies) > 1 and bool(facts.judged.notna().any(axis=None))
-    step = grid_step(facts.judged) if comparable else 0.0
+    seconds = seconds_per_sweep(records)
+    judgement = judge_outcomes(records, facts, seconds)
+    step = grid_step(facts.judged) if judgement else 0.0
     return Assessment(
         records=records,
         outcomes=facts,
         means=facts.judged.mean(),
         step=step,
         seconds_per_sweep=seconds,
-        judgement=(
-            judge_values(facts.judged, mode, margin=records.study.practical_margin, seconds=seconds)
-            if comparable
-            else None
-        ),
+        judgement=judgement,
         ranks=mean_ranks(common, mode),
         p_best=p_best(common, mode, step=step, seed=seed),
         seconds=to_target(records, "wall_s"),

@@ -19,10 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.statistics import grid_step
+from hypertune.comparison.statistics import FEWEST_SEEDS, grid_step
 
-FEWEST_SEEDS = 3
-"""With fewer, nothing is claimed: two differences say next to nothing about their spread."""
 FEWEST_FOR_EQUAL = 5
 """The least number of seeds for the claim that the strategy with the best mean is within the margin of the best."""
 
@@ -114,8 +112,13 @@ def evidence(values: pd.DataFrame, mode: str) -> Evidence:
         values: index seeds, columns strategies; NaN where a strategy has not run with a seed.
         mode: `max` or `min`: which values are better.
     """
-    table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
-    return evidence_of(table, tuple(map(str, values.columns)), step=grid_step(table))
+    table, names = oriented(values, mode)
+    return evidence_of(table, names, step=grid_step(table))
+
+
+def oriented(values: pd.DataFrame, mode: str) -> tuple[Matrix, tuple[str, ...]]:
+    """The values as an array, shape (seeds, strategies), in which larger ones are better, and the strategies."""
+    return values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0), tuple(map(str, values.columns))
 
 
 def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Evidence:

@@ -20,6 +20,7 @@ from hypertune.comparison.evidence import (
     boundary_of_difference,
     boundary_of_equality,
     evidence_of,
+    oriented,
 )
 from hypertune.comparison.statistics import grid_step
 
@@ -84,8 +85,7 @@ def judge_values(
         margin: see `Judgement`.
         seconds: mean time of a sweep by strategy, for the recommendation.
     """
-    table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
-    names = tuple(map(str, values.columns))
+    table, names = oriented(values, mode)
     return judge_table(table, names, step=grid_step(table), margin=margin, seconds=seconds)
 
 

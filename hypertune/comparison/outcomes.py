@@ -41,11 +41,6 @@ class Outcomes:
     judged_on: str
     missing: tuple[tuple[str, int], ...]
 
-    @property
-    def tested(self) -> bool:
-        """Whether verdicts are based on test scores."""
-        return self.judged_on.startswith("test_") and self.judged_on != self.values.columns.name
-
     def seeds_of(self, strategy: str) -> tuple[int, ...]:
         """The compared seeds that a strategy has run."""
         return tuple(seed for seed, ran in zip(self.seeds, self.ran[strategy], strict=True) if ran)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.evidence import FEWEST_SEEDS, Boundary, boundary_of_difference
+from hypertune.comparison.evidence import Boundary, boundary_of_difference, oriented
 from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement, judge_table
-from hypertune.comparison.statistics import grid_step
+from hypertune.comparison.statistics import FEWEST_SEEDS, grid_step
 
 WITHIN_REACH = 2.0
 """Once a recommendation is established, open questions are pursued for at most this many times the seeds so far."""
@@ -46,8 +46,8 @@ def decide(
         values: as `judge_values` takes it.
         margin, seconds: as `judge_values` takes them.
     """
-    table = values.to_numpy(dtype=float) * (1.0 if mode == "max" else -1.0)
-    return decide_table(table, tuple(map(str, values.columns)), margin=margin, seconds=seconds)
+    table, names = oriented(values, mode)
+    return decide_table(table, names, margin=margin, seconds=seconds)
 
 
 def decide_table(

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from hypertune.comparison.evidence import FEWEST_SEEDS
 from hypertune.comparison.judgement import BEST, EQUAL, UNDECIDED, WORSE, Judgement
 from hypertune.comparison.numbers import duration, listing, with_interval
 from hypertune.comparison.sequence import MOST_SEEDS, seeds_between
-from hypertune.comparison.statistics import interval
+from hypertune.comparison.statistics import FEWEST_SEEDS, interval
 
 MOST_NAMES = 5
 """Most strategies that a sentence lists by name."""

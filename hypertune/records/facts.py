@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from hypertune.records.failures import Failure
+from hypertune.records.journal import Event
 from hypertune.records.lineage import Schedule
 from hypertune.study.study import Study
 
@@ -69,3 +70,7 @@ class Records:
     def incumbent_schedules(self) -> dict[str, Schedule]:
         """The schedules of the sweeps' incumbents that are forks."""
         return {name: self.schedules[name] for name in self.sweeps["incumbent"].dropna() if name in self.schedules}
+
+
+Ask = Callable[[Records], Event]
+"""Looks at a study that runs until decided, after each seed; gives the event that says what follows from it."""

@@ -13,7 +13,7 @@ from hypertune.comparison.frames import Sheet
 from hypertune.comparison.pairs import SIGNIFICANT
 from hypertune.comparison.several import Several
 from hypertune.report.explain import critical_difference
-from hypertune.report.performance import Marks, draw_band, scores
+from hypertune.report.performance import Marks, draw_band, draw_curve, scores
 from hypertune.report.style import BLUE, GREY, Style, figure, plain, styles
 
 
@@ -82,11 +82,7 @@ def _anytime(sheet: Sheet, look: Mapping[str, Style]) -> go.Figure | None:
         if len(table) > 1:
             low, high = band(table[:, shown])
             draw_band(chart, pd.DataFrame({"at": grid[shown], "low": low, "high": high}), "at", style, str(name))
-        chart.add_scatter(
-            x=grid[shown], y=mean, name=plain(name), legendgroup=str(name), mode="lines+markers",
-            line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
-            marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
-        )  # fmt: skip
+        draw_curve(chart, grid[shown], mean, style, str(name))
     chart.update_xaxes(title=sheet.along, rangemode="tozero")
     chart.update_yaxes(title="mean value")
     return chart

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,17 +37,22 @@ def anytime(assessment: Assessment, axis: Axis, styles: Mapping[str, Style]) -> 
         style = styles[str(name)]
         if curve["low"].notna().any() and (few or name in (assessment.leader, control)):
             draw_band(chart, curve, axis, style, str(name))
-        chart.add_scatter(
-            x=curve[axis], y=curve["value"], name=plain(name), legendgroup=str(name), mode="lines+markers",
-            line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
-            marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
-        )  # fmt: skip
+        draw_curve(chart, curve[axis], curve["value"], style, str(name))
     target = assessment.seconds
     if target is not None:
         chart.add_hline(y=target.value, line={"color": GREY, "dash": "dot", "width": 1})
     chart.update_xaxes(title=TITLES[axis], rangemode="tozero")
     chart.update_yaxes(title=f"mean incumbent {plain(metric)}", range=_late_range(curves, axis))
     return chart
+
+
+def draw_curve(chart: go.Figure, x: Any, y: Any, style: Style, name: str) -> None:
+    """A strategy's values over what was spent, as steps with a few markers."""
+    chart.add_scatter(
+        x=x, y=y, name=plain(name), legendgroup=name, mode="lines+markers",
+        line={"color": style.colour, "dash": style.dash, "width": 2, "shape": "hv"},
+        marker={"symbol": style.symbol, "size": 7, "maxdisplayed": 9},
+    )  # fmt: skip
 
 
 def draw_band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,16 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.context import BaseContext
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from hypertune.records.facts import Ask
 from hypertune.records.records import Book, Event, Records
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.engine import Simulation, VirtualCluster
 from hypertune.simulation.lookup import Source
+from hypertune.space.seeded import seeded
 from hypertune.study.study import Study
 from hypertune.sweep.retraining import FIRST_SEED
 
@@ -53,7 +52,7 @@ def jobs_of(study: Study, workers: int) -> list[Job]:
 def simulate_sweep(setting: Setting, job: Job) -> Records:
     """Simulates one sweep; the global random state is seeded with the sweep's seed."""
     book = Book(setting.study)
-    with _seeded(job.seed), threadpool_limits(1):
+    with seeded(job.seed), threadpool_limits(1):
         simulation = Simulation(
             setting.study, job.strategy, job.seed, cluster=VirtualCluster(setting.source, job.workers, setting.costs),
             emit=book.apply,
@@ -74,10 +73,6 @@ def _score_incumbent(book: Book, setting: Setting, job: Job) -> None:
         scores = setting.source.test_scores(book.configs[trial_id], retrain_seed, epoch)
         if scores:
             book.apply({**event, "retrain_seed": retrain_seed, "status": "completed", **scores})
-
-
-Ask = Callable[[Records], Event]
-"""Looks at a study that runs until decided, after each seed; gives the event that says what follows from it."""
 
 
 def simulate_all(
@@ -192,16 +187,3 @@ def _enter(setting: Setting) -> None:
 
 def _simulate_here(job: Job) -> Records:
     return simulate_sweep(_here[0], job)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the global generators, from which third-party strategies may draw, and restores them afterwards."""
-    states: tuple[Any, Any] = (random.getstate(), np.random.get_state())
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hypertune.space.seeded import seeded
 from hypertune.space.values import Named, name_of, plain
 
 
@@ -54,7 +53,7 @@ class Sampled:
             Depends: if the function looks at the configuration.
         """
         assert not isinstance(self.function, Named)
-        with _seeded(int(rng.integers(2**31))):
+        with seeded(int(rng.integers(2**31))):
             return plain(self.function(_Nothing()) if _takes_one(self.function) else self.function())
 
 
@@ -64,16 +63,3 @@ def _takes_one(function: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     return True
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the global generators and restores their states."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    np.random.seed(seed)
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)

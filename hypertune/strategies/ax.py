@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
+from hypertune.space.seeded import seeded
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from hypertune.strategies.plugin import FEATURES, searcher
@@ -32,7 +33,7 @@ class AxSearcher(ExternalSearcher):
     def propose(self, number: int, rng: np.random.Generator) -> Config:
         if self._client is None:
             return self.space.resolve(lambda parameter: decode(parameter, 0))
-        with one_thread(), _seeded(int(rng.integers(2**31))):
+        with one_thread(), _seeded_with_torch(int(rng.integers(2**31))):
             ((index, chosen),) = self._client.get_next_trials(max_trials=1).items()
         self._indices.append(index)
         return self.space.resolve(lambda parameter: self._number(parameter, chosen))
@@ -77,22 +78,13 @@ def _parameter(parameter: Parameter, name: str) -> Any:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seeds the global random states, which BoTorch draws from, for one suggestion and restores them."""
-    import random
-
+def _seeded_with_torch(seed: int) -> Iterator[None]:
+    """Seeds torch's generator, too, since BoTorch draws from it."""
     import torch
 
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), seeded(seed):
         torch.manual_seed(seed)
-        np.random.seed(seed)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
+        yield
 
 
 @searcher(

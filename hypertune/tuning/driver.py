@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.records import folder
+from hypertune.records.facts import Ask
 from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
@@ -23,7 +24,6 @@ from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
 
 Observer = Callable[[Event], None]
-Ask = Callable[[Records], Event]
 Prepare = Callable[[Reading], tuple[Any, Any]]
 """Returns the trainable and its data set, None if it loads its own; may take long and reports its progress."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypertune.records.records import Event, Records, improves
+from hypertune.records.facts import Ask
+from hypertune.records.records import Event, improves
 from hypertune.storage.files import MODEL, now
 from hypertune.strategies.checks import build
 from hypertune.study.study import Study
@@ -17,9 +18,6 @@ from hypertune.sweep.trial import Checkpoint
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
-
-Ask = Callable[[Records], Event]
-"""Looks at a study that runs until decided, after each seed; gives the event that says what follows from it."""
 
 
 class Stages:
@@ -49,9 +47,9 @@ class Stages:
 
     def plan(self) -> list[StartStage]:
         """Functions that start each stage, seed by seed, so that a study cut short has complete pairs to compare."""
-        rows = self.recorder.book.sweeps
         if self.study.until_decided and self._ask is not None:
             return self._plan_until_decided(self._ask)
+        rows = self.recorder.book.sweeps
         order = [(strategy, seed) for seed in self.study.seeds for strategy in self.study.strategies]
         left = [key for key in order if not (key in rows and rows[key]["finished"])]
         # An interrupted sweep goes first.
@@ -129,7 +127,7 @@ class Stages:
 
     def _retraining_so_far(self, make_trial: MakeTrial) -> Begun | None:
         """What the question needs: test scores of the incumbents. Which one is the overall winner shows at the end."""
-        return self._retrain([job for job in self._jobs(winner=False) if self._goes_on()])
+        return self._retrain(self._jobs(winner=False) if self._goes_on() else [])
 
     def _retrain(self, jobs: list[Job]) -> Begun | None:
         if not jobs:

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from hypertune.comparison.evidence import FEWEST_SEEDS
 from hypertune.comparison.judgement import BEST, EQUAL, WORSE, judge_table
 from hypertune.comparison.sequence import decide_table
-from hypertune.comparison.statistics import grid_step, holm, interval
+from hypertune.comparison.statistics import FEWEST_SEEDS, grid_step, holm, interval
 
 Floats = NDArray[np.float64]
 SEEDS = 30
