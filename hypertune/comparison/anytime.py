@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hypertune.comparison.outcomes import Outcomes, finished, outcomes
-from hypertune.comparison.statistics import LEVEL
+from hypertune.comparison.statistics import LEVEL, ends
 from hypertune.records.records import Records
 
 Axis = Literal["epochs", "wall_s"]
@@ -132,34 +132,38 @@ def reached_between(scores: NDArray[np.float64], goal: float, grid: NDArray[np.f
     mean's interval does to the first at which the lower end does; infinite where that never happens."""
     if len(scores) < 2:
         return math.nan, math.nan
-    ends = np.array([np.where(np.isfinite(end), end, NOTHING) for end in band(scores)])
-    first = first_reached(ends[::-1], goal, grid)
+    low, high = (np.where(np.isfinite(end), end, NOTHING) for end in band(_known(scores)))
+    first = first_reached(np.array([high, low]), goal, grid)
     return float(first[0]), float(first[1])
 
 
-def band(scores: NDArray[np.float64], centre: Centre = "mean") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 95 % t-interval of the mean at each point; NaN where a sweep has no incumbent yet.
+def _known(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scores at the points where all sweeps have an incumbent, NaN elsewhere."""
+    return np.where((scores > NOTHING).all(axis=0), scores, math.nan)
+
+
+def band(values: NDArray[np.float64], centre: Centre = "mean") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 95 % t-interval of the mean at each point; NaN where a sweep has no value yet.
 
     For the interquartile mean it is Tukey and McLaughlin's interval of a trimmed mean (1963, Sankhya A 25).
 
     Args:
-        scores: shape (sweeps, points), two or more sweeps.
+        values: shape (sweeps, points), two or more sweeps.
     """
-    known = np.where((scores > NOTHING).all(axis=0), scores, math.nan)
-    count = len(scores)
+    count = len(values)
     if centre == "mean":
-        middle, spread, left = known.mean(axis=0), known.std(axis=0, ddof=1), count
+        middle, spread, left = values.mean(axis=0), values.std(axis=0, ddof=1), count
         error = spread / math.sqrt(count)
     else:
         cut = int(0.25 * count)
-        ordered = np.sort(known, axis=0)
+        ordered = np.sort(values, axis=0)
         clipped = np.clip(ordered, ordered[cut], ordered[count - cut - 1])
         middle, left = ordered[cut : count - cut].mean(axis=0), count - 2 * cut
         error = clipped.std(axis=0, ddof=1) * math.sqrt(count) / left
     if left < 2:
         return np.full_like(middle, math.nan), np.full_like(middle, math.nan)
     half = stats.t.ppf((1 + LEVEL) / 2, left - 1) * error
-    return middle - half, middle + half
+    return ends(middle, half, proportions=(values.min(axis=0) > 0) & (values.max(axis=0) < 1))
 
 
 def _band(name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centre, sign: float) -> pd.DataFrame:
@@ -169,9 +173,7 @@ def _band(name: str, sweeps: list[Any], grid: NDArray[np.float64], centre: Centr
         return frame.assign(value=math.nan, low=math.nan, high=math.nan)
     scores = on_points(grid, found)
     value = sign * (scores.mean(axis=0) if centre == "mean" else stats.trim_mean(scores, 0.25, axis=0))
-    low, high = band(scores, centre) if len(found) > 1 else (math.nan, math.nan)
-    everywhere = (scores > NOTHING).all(axis=0)
-    ends = (low, high) if sign > 0 else (-np.asarray(high), -np.asarray(low))
-    frame = frame.assign(value=value, low=ends[0], high=ends[1])
-    frame.loc[~everywhere, ["value", "low", "high"]] = math.nan
+    low, high = band(sign * _known(scores), centre) if len(found) > 1 else (math.nan, math.nan)
+    frame = frame.assign(value=value, low=low, high=high)
+    frame.loc[~(scores > NOTHING).all(axis=0), "value"] = math.nan
     return frame

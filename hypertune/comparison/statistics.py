@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+Floats = NDArray[np.float64]
+
 LEVEL = 0.95
 """Confidence of the intervals; the tests reject at `1 - LEVEL`."""
 DRAWS = 9999
@@ -33,13 +35,22 @@ def interval(values: ArrayLike, *, level: float = LEVEL, step: float = 0.0) -> t
     sample = sample[np.isfinite(sample)]
     if sample.size < 2:
         return float("nan"), float("nan")
-    mean = float(sample.mean())
-    half = float(stats.t.ppf((1 + level) / 2, sample.size - 1)) * standard_error(sample, step=step / np.sqrt(2))
-    if sample.min() > 0 and sample.max() < 1 and min(mean, 1 - mean) < NEAR_BOUND:
-        logit, slope = np.log(mean / (1 - mean)), 1 / (mean * (1 - mean))
-        low, high = (1 / (1 + np.exp(-(logit + sign * slope * half))) for sign in (-1, 1))
-        return float(low), float(high)
-    return mean - half, mean + half
+    half = stats.t.ppf((1 + level) / 2, sample.size - 1) * standard_error(sample, step=step / np.sqrt(2))
+    low, high = ends(sample.mean(), half, proportions=bool(sample.min() > 0 and sample.max() < 1))
+    return float(low), float(high)
+
+
+def ends(
+    mean: ArrayLike, half: ArrayLike, *, proportions: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of intervals `mean` plus and minus `half`, element by element; those of proportions near 0 or 1 are
+    formed on the logit scale."""
+    centre, reach = np.asarray(mean, dtype=float), np.asarray(half, dtype=float)
+    near = np.asarray(proportions) & (np.minimum(centre, 1 - centre) < NEAR_BOUND)
+    inside = np.where(near, centre, 0.5)
+    logit, slope = np.log(inside / (1 - inside)), 1 / (inside * (1 - inside))
+    low, high = (np.where(near, 1 / (1 + np.exp(-(logit + d * slope))), centre + d) for d in (-reach, reach))
+    return low, high
 
 
 def standard_error(differences: ArrayLike, *, step: float = 0.0) -> float:

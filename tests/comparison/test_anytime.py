@@ -116,6 +116,13 @@ def test_without_random_search_the_worst_final_mean_is_the_target() -> None:
     assert lower.value == pytest.approx(0.6)
 
 
+def test_the_band_of_an_accuracy_near_one_stays_below_it_whichever_way_is_better() -> None:
+    for mode, values in (("max", (0.95, 0.999, 0.9)), ("min", (0.05, 0.001, 0.1))):
+        curve = on_grid(made({("random", s): [value] for s, value in enumerate(values)}, mode=mode), "epochs")
+        assert curve["value"].iloc[-1] == pytest.approx(np.mean(values))
+        assert 0 < curve["low"].iloc[-1] < curve["value"].iloc[-1] < curve["high"].iloc[-1] < 1
+
+
 def test_when_the_target_is_reached_has_an_interval_that_covers_it() -> None:
     """Sweeps that climb evenly to 1 in ten epochs, with noise: on average they are at 0.55 after between 5 and 6."""
     random, covered = np.random.default_rng(0), 0
