@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypertune.comparison import findings
 from hypertune.comparison.assessment import judge_outcomes, seconds_per_sweep
 from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement
 from hypertune.comparison.numbers import duration, listing
@@ -19,13 +20,16 @@ def ask(records: Records) -> Event:
     Returns:
         `event` (`look`), `seeds` (how many have been run), `ended` (whether no further seed is needed), `why`
         (`decided`, or `time` where `max_seconds` have passed; else empty), `dropped` (strategies newly established as
-        worse, which get no further seeds) and `told`, a one-line summary.
+        worse, which get no further seeds) and `told`, a one-line summary. A design is decided when each of its
+        hypotheses is supported or refuted.
     """
     facts, study = outcomes(records), records.study
     seeds, seconds = len(facts.seeds), float(finished(records)["wall_s"].sum())
     look: Event = {"event": "look", "seeds": seeds, "ended": False, "why": "", "dropped": []}
     if study.max_seconds is not None and seconds >= study.max_seconds:
         look |= {"ended": True, "why": TIME}
+    if study.design:
+        return _ask_hypotheses(records, look, seconds)
     judgement = judge_outcomes(records, facts, seconds_per_sweep(records)) if seeds >= FEWEST_SEEDS else None
     if judgement is None:
         told = f"{seeds} of at least {FEWEST_SEEDS} seeds"
@@ -34,6 +38,18 @@ def ask(records: Records) -> Event:
         look |= {"ended": True, "why": DECIDED}
     look["dropped"] = [name for name in judgement.named(WORSE) if name not in records.dropped]
     return {**look, "told": _told(judgement, look, seconds)}
+
+
+def _ask_hypotheses(records: Records, look: Event, seconds: float) -> Event:
+    found = findings.findings(records)
+    still_open = [finding.text for finding in found if finding.verdict == findings.UNDECIDED]
+    if not still_open and found:
+        look |= {"ended": True, "why": DECIDED}
+        return {**look, "told": f"{look['seeds']} seeds: decided, every hypothesis is supported or refuted"}
+    told = f"{look['seeds']} seeds: undecided"
+    if look["why"] == TIME:
+        told += f" after {duration(seconds)} of sweeps, the limit"
+    return {**look, "told": f"{told}; open: {listing(still_open)}" if still_open else told}
 
 
 def _told(judgement: Judgement, look: Event, seconds: float) -> str:

@@ -140,14 +140,18 @@ def several_conclusion(facts: Several, over: str = "studies") -> str:
     rank = f"the best mean rank over {count} {over}, {ranks.iloc[0]:.2f} of {len(ranks)}"
     fact = f"Friedman chi-square {test.chi_square:.2f}, Iman-Davenport F {test.f:.2f}, p = {test.f_p:.3g}"
     if not test.f_p < 1 - LEVEL:
-        return f"Undecided: {best} has {rank}, but the strategies do not differ significantly ({fact})."
+        return f"{_now(best)} it has {rank}, but the strategies do not differ significantly ({fact})."
     worse = [name for name, verdict in facts.verdicts().items() if verdict == WORSE]
     fact += f"; Nemenyi's critical difference {facts.critical_difference:.2f}"
     if not worse:
         return (
-            f"Undecided: {best} has {rank}; the strategies differ significantly, but no mean rank is behind that of "
+            f"{_now(best)} it has {rank}; the strategies differ significantly, but no mean rank is behind that of "
             f"{best} by the critical difference ({fact})."
         )
     if len(worse) == len(ranks) - 1:
         return f"Take {best}: it has {rank}, significantly better than every other strategy ({fact})."
-    return f"Undecided: {best} has {rank}, significantly better than {listing(worse)} but not than the others ({fact})."
+    return f"{_now(best)} it has {rank}, significantly better than {listing(worse)} but not than the others ({fact})."
+
+
+def _now(best: str) -> str:
+    return f"Undecided; to choose now, take {best}:"

@@ -53,7 +53,7 @@ def conclusion_of(judged: Judged) -> list[str]:
 
 
 def lead_sentence(judged: Judged) -> str:
-    """Which strategy to take, or that this is undecided."""
+    """Which strategy to take; where this is undecided, it says so and names the one with the best mean."""
     own = judged.judgement
     leader, taken = own.leaders[0], own.recommended
     mean = f"mean {judged.metric}, {judged.mean(leader)} over {_seeds(own.seeds)}"
@@ -94,10 +94,11 @@ def _undecided(judged: Judged, mean: str) -> str:
     leaders = list(own.leaders)
     others = [name for name in own.named(UNDECIDED) if name not in leaders]
     shared = len(leaders) > 1
-    has = f"{listing(leaders)} share the {judged.highest}" if shared else f"{leaders[0]} has the {judged.highest}"
+    start = f"Undecided; to choose now, take {listing(leaders, 'or')}: {'they have' if shared else 'it has'} the"
     if not others:
-        return f"Undecided: {has} {mean}, with identical values for every seed."
-    words = f"Undecided: {has} {mean}, but {'are' if shared else 'is'} not significantly better than {_some(others)}"
+        return f"{start} {judged.highest} {mean}, with identical values for every seed."
+    words = f"{start} {judged.highest} {mean}, but {'are' if shared else 'is'} not significantly better than "
+    words += _some(others)
     if own.margin:
         words += f", nor shown to be within the margin of {own.margin:g} of the best"
     return f"{words}."
@@ -125,7 +126,8 @@ def more_seeds(judged: Judged) -> str:
     if own.recommended or not others:
         return ""
     if own.seeds < FEWEST_SEEDS:
-        return f"{_seeds(own.seeds)} are too few for any claim; at least {FEWEST_SEEDS} are needed."
+        verb = "is" if own.seeds == 1 else "are"
+        return f"{_seeds(own.seeds)} {verb} too few for any claim; at least {FEWEST_SEEDS} are needed."
     names, leader = own.evidence.strategies, own.evidence.strategies.index(own.leaders[0])
     needed = {name: seeds_between(own, leader, names.index(name)) for name in others}
     known = {name: seeds for name, seeds in needed.items() if not math.isnan(seeds)}

@@ -269,6 +269,8 @@ def _check_design(study: Study, design: Design) -> None:
             "design: runs each cell in full, so that strategies and budget cannot be changed; leave out --strategies"
             " and --budget"
         )
+    if study.until_decided and not study.hypotheses:
+        raise ValueError("study.hypotheses: a design runs until its hypotheses are decided, and it has none; add one")
     try:
         names = [factor.name for factor in design.factors(study.space)]
     except ValueError as error:

@@ -5,6 +5,9 @@ worst rate over the form's least favourable cases and over how the noise is spre
 form, the worst over the noises. The peer in the same run is the uncorrected test: t-tests of the same differences, the
 fitted slope for a trend, and the ranges within seeds for robustness.
 
+With `--looks` a study is looked at after each of seeds 3 to 30, and any false claim at any look counts; the peer does
+not correct for the looks.
+
 A study has one hypothesis; the noise of a cell has the standard deviation 1 unless it is the noisier one.
 """
 
@@ -20,6 +23,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from hypertune.comparison import claims
+from hypertune.comparison.findings import LOOKS
 from tests.benchmarks.judgement import noise
 
 Floats = claims.Floats
@@ -206,12 +210,47 @@ def line(name: str, kind: str, seeds: int, repeats: int) -> dict[str, object]:
     return {"benchmark": "hypotheses", "form": name, "noise": kind, "seeds": seeds, "repeats": repeats, **rates}
 
 
+def looked(name: str, kind: str, repeats: int) -> dict[str, object]:
+    """How often a false claim is made at any look, for both ways, and after how many seeds clear cases are decided."""
+    form, most = FORMS[name], SEEDS[-1]
+    worst = {(way, factor): 0.0 for way in (0, 1) for factor in (LOOKS, 1.0)}
+    for way, truths in enumerate((form.false, form.true)):
+        for means, scale in [(cells, scale) for cells in truths for scale in spreads(form, len(cells))]:
+            p = _over_looks(form, *sample(means, scale, kind, most, repeats))
+            own, other = p[way], p[1 - way]
+            for factor in (LOOKS, 1.0):
+                rate = float(((2 * factor * own < 0.05) & (own < other)).any(axis=0).mean())
+                worst[way, factor] = max(worst[way, factor], rate)
+    seeds = []
+    for way, means in enumerate(form.clear):
+        p = _over_looks(form, *sample(means, np.ones(len(means)), kind, most, repeats))[way]
+        decided = 2 * LOOKS * p < 0.05
+        seeds.append(float(np.where(decided.any(axis=0), 3 + decided.argmax(axis=0), most).mean()))
+    return {
+        "benchmark": "looks", "form": name, "noise": kind, "repeats": repeats,
+        "false_support": worst[0, LOOKS], "false_refutation": worst[1, LOOKS],
+        "false_support_peer": worst[0, 1.0], "false_refutation_peer": worst[1, 1.0],
+        "seeds_to_support": round(seeds[0], 1), "seeds_to_refute": round(seeds[1], 1),
+    }  # fmt: skip
+
+
+def _over_looks(form: Form, values: Floats, step: float) -> Floats:
+    """p-values, shape (way, look, repeat)."""
+    looks = [form.test(values[..., :seeds], step) for seeds in range(SEEDS[0], SEEDS[-1] + 1)]
+    return np.nan_to_num(np.array(looks).swapaxes(0, 1), nan=1.0)
+
+
 def main() -> None:
     """Prints a JSON line per setting and a table of the worst."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--form", choices=FORMS, action="append")
     parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--looks", action="store_true")
     arguments = parser.parse_args()
+    if arguments.looks:
+        for name, kind in itertools.product(arguments.form or FORMS, NOISES):
+            print(json.dumps(looked(name, kind, arguments.repeats)), flush=True)
+        return
     for name in arguments.form or FORMS:
         lines = []
         for kind, seeds in itertools.product(NOISES, SEEDS):

@@ -75,7 +75,7 @@ def test_studies_of_different_metrics_and_modes_are_compared_by_rank() -> None:
     assert facts is not None
     assert facts.ranks.index.tolist() == ["s0", "s1", "s2", "loss"]
     assert facts.mean_ranks.idxmin() == "hyperopt"
-    assert "hyperopt has the best mean rank" in several_conclusion(facts)
+    assert "take hyperopt: it has the best mean rank" in several_conclusion(facts)
 
 
 def test_only_strategies_that_all_studies_share_are_ranked() -> None:

@@ -133,7 +133,7 @@ def test_a_clear_winner_is_called_so() -> None:
 
 def test_an_undecided_study_names_the_leader_and_how_many_seeds_it_would_take() -> None:
     text = conclusion(make_records(strategies=["random", "median"], seeds=4, trials=6))
-    assert text.startswith("Undecided: ")
+    assert text.startswith("Undecided; to choose now, take ")
     assert "is not significantly better than" in text
     assert "seeds in all would decide between" in text
 

@@ -67,3 +67,14 @@ def test_accuracies_have_a_margin_and_other_metrics_none() -> None:
     assert make_study(metric="val/accuracy").practical_margin == 0.005
     assert make_study(metric="valid_loss", mode="min").practical_margin is None
     assert make_study(margin=0).practical_margin is None
+
+
+def test_a_design_without_hypotheses_has_nothing_to_decide() -> None:
+    tables = {
+        "study": {"name": "d", "seeds": "until decided", "metric": "valid_accuracy", "mode": "max"},
+        "training": {"trainable": "mlp", "dataset": "digits", "max_epochs": 2},
+        "space": {"lr": {"grid_search": [0.1, 0.01]}},
+        "design": {"kind": "grid"},
+    }
+    with pytest.raises(ValueError, match=r"study\.hypotheses: a design runs until its hypotheses are decided"):
+        Study.parse(tables)
