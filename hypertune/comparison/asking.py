@@ -46,7 +46,9 @@ def _ask_hypotheses(records: Records, look: Event, seconds: float) -> Event:
     if not still_open and found:
         look |= {"ended": True, "why": DECIDED}
         return {**look, "told": f"{look['seeds']} seeds: decided, every hypothesis is supported or refuted"}
-    told = f"{look['seeds']} seeds: undecided"
+    if look["seeds"] < FEWEST_SEEDS and not look["ended"]:
+        return {**look, "told": f"{look['seeds']} of at least {FEWEST_SEEDS} seeds: too few to decide"}
+    told = f"{look['seeds']} seed{'s' * (look['seeds'] != 1)}: undecided"
     if look["why"] == TIME:
         told += f" after {duration(seconds)} of sweeps, the limit"
     return {**look, "told": f"{told}; open: {listing(still_open)}" if still_open else told}

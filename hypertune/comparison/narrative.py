@@ -117,8 +117,9 @@ def _lost(records: Records) -> list[str]:
 
 def _unfinished(records: Records) -> list[str]:
     done = set(finished(records)["seed"])
-    missing = [str(seed) for seed in records.study.seeds if seed not in done]
-    return [f"Left out, since not every cell has been run: seed {listing(missing)}."] if missing else []
+    missing = [str(seed) for seed in records.study.seeds[: records.seeds_planned] if seed not in done]
+    words = f"seed{'s' * (len(missing) > 1)} {listing(missing)}"
+    return [f"Left out, since not every cell has been run: {words}."] if missing else []
 
 
 def not_tested(records: Records) -> list[str]:
@@ -153,8 +154,8 @@ def _untested_by_design(records: Records) -> list[str]:
         said.append(f"Anything outside of {listing(ranges)}, and values between the levels.")
     if study.design is not None and study.design.kind == "one_at_a_time" and len(factors) > 1:
         said.append("Interactions: one hyperparameter was varied at a time, the others at the baseline.")
-    if len(study.seeds) < FEWEST_SEEDS:
-        said.append(f"Chance: with {len(study.seeds)} seed(s) nothing can be decided; {FEWEST_SEEDS} are needed.")
+    if records.seeds_planned < FEWEST_SEEDS:
+        said.append(f"Chance: with {records.seeds_planned} seed(s) nothing can be decided; {FEWEST_SEEDS} are needed.")
     return said
 
 

@@ -13,7 +13,7 @@ from hypertune.comparison.failures import failure_sentence, framed
 from hypertune.comparison.findings import findings
 from hypertune.comparison.narrative import design_sentences, finding_sentence
 from hypertune.comparison.numbers import count, duration, listing, number, with_interval
-from hypertune.comparison.outcomes import baseline
+from hypertune.comparison.outcomes import baseline, finished
 from hypertune.comparison.spoken import Judged, lead_sentence, more_seeds, standing_sentence
 from hypertune.comparison.statistics import FEWEST_SEEDS, interval
 
@@ -202,7 +202,7 @@ def _missing(assessment: Assessment) -> str:
         f"{name} (all seeds)" if len(seeds) == len(study.seeds) else f"{name} ({_seed_list(seeds)})"
         for name, seeds in by_strategy.items()
     ]
-    total = len(study.strategies) * len(study.seeds)
+    total = len(finished(assessment.records)) + len(facts.missing)
     words = f"{len(facts.missing)} of {total} sweeps have not finished: {listing(names)}"
     if facts.seeds:
         words += f"; compared: {listing(facts.strategies)} with {_seed_list([str(seed) for seed in facts.seeds])}"

@@ -63,6 +63,15 @@ class Records:
         ended = bool(self.looks) and self.looks[-1]["ended"] and self.study.until_decided
         return int(self.looks[-1]["seeds"]) if ended else len(self.study.seeds)
 
+    @property
+    def seeds_told(self) -> str:
+        """How many seeds there are to be, in words: `5 seeds`, or `9 seeds, until decided`."""
+        count = self.seeds_planned
+        words = f"{count} seed{'s' * (count != 1)}"
+        if not self.study.until_decided:
+            return words
+        return f"{words}, until decided" if count < len(self.study.seeds) else f"at most {words}, until decided"
+
     def incumbent_configs(self) -> dict[str, dict[str, Any]]:
         """The configurations of the sweeps' incumbents."""
         return {name: self.configs[name] for name in self.sweeps["incumbent"].dropna()}

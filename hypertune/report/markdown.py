@@ -59,12 +59,11 @@ def _setup(records: Records) -> str:
 
 def _what(records: Records) -> str:
     study = records.study
-    seeds = f"{len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}"
     if study.design is None:
-        return f"Strategies: {listing(study.strategies)}, {seeds} each, {study.budget} per sweep."
+        return f"Strategies: {listing(study.strategies)}; {records.seeds_told}; {study.budget} per sweep."
     varied = listing([f"{f.name} ({', '.join(setting(level) for level in f.levels)})" for f in study.factors()])
     kind = "every combination" if study.design.kind == "grid" else "one at a time around a baseline"
-    return f"Varied: {varied}; {kind}, {seeds} for each cell, {len(records.trials)} runs, none stopped early."
+    return f"Varied: {varied}; {kind}; {records.seeds_told}; {len(records.trials)} runs, none stopped early."
 
 
 def _design(records: Records) -> Iterator[str]:

@@ -156,7 +156,7 @@ def _summary(records: Records) -> str:
     design = study.design is not None
     what = f"{listing([factor.name for factor in study.factors()])} varied" if design else ""
     parts = [
-        what or f"{len(study.strategies)} strategies", f"{len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}",
+        what or f"{len(study.strategies)} strategies", records.seeds_told,
         "" if design else f"{study.budget} per sweep", f"{len(records.trials)} trials",
         study.training.dataset or study.training.trainable, day,
     ]  # fmt: skip

@@ -237,7 +237,8 @@ def looked(name: str, kind: str, repeats: int) -> dict[str, object]:
 def _over_looks(form: Form, values: Floats, step: float) -> Floats:
     """p-values, shape (way, look, repeat)."""
     looks = [form.test(values[..., :seeds], step) for seeds in range(SEEDS[0], SEEDS[-1] + 1)]
-    return np.nan_to_num(np.array(looks).swapaxes(0, 1), nan=1.0)
+    p: Floats = np.nan_to_num(np.array(looks).swapaxes(0, 1), nan=1.0)
+    return p
 
 
 def main() -> None:
