@@ -38,7 +38,7 @@ from hypertune.study.hypotheses import (
 )
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
-LOOKS = 8.0
+LOOKS = 15.0
 """Factor of the p-values of a study that is looked at repeatedly: enough for a look after each of seeds 3 to 30, by
 simulation (`python -m tests.benchmarks.hypotheses --looks`)."""
 
