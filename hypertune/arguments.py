@@ -29,13 +29,6 @@ def _strategies(value: Any) -> tuple[str, ...]:
     names = [name.strip() for name in names if name.strip()]
     if not names:
         raise ValueError(f"strategies: none given; give {example}")
-    from hypertune.strategies.registry import parse_strategy
-
-    for name in names:
-        try:
-            parse_strategy(name)
-        except ValueError as error:
-            raise ValueError(f"strategies: {error}") from None
     return once("strategies", names)
 
 

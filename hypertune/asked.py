@@ -134,12 +134,19 @@ def study_of(
         if asks_itself(trainable):
             raise ValueError(f"resources: {BOTH_ASK}")
     if study is None:
-        return _own(trainable, space, numbered(_with_ending(values, already=False)))
-    changed = _existing(study)
-    values = numbered(_with_ending(values, already=changed.until_decided))
-    if space is not None:
-        values["space"] = read_space(space)
-    return _replaced(changed, values) if values else changed
+        asked = _own(trainable, space, numbered(_with_ending(values, already=False)))
+    else:
+        asked = _existing(study)
+        values = numbered(_with_ending(values, already=asked.until_decided))
+        if space is not None:
+            values["space"] = read_space(space)
+        asked = _replaced(asked, values) if values else asked
+    if "strategies" in values:
+        from hypertune.strategies.checks import check_names
+
+        with as_arguments():
+            check_names(asked)
+    return asked
 
 
 def _with_ending(values: Mapping[str, Any], *, already: bool) -> dict[str, Any]:

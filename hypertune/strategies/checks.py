@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from hypertune.strategies import registry
 from hypertune.study.study import Study
 from hypertune.sweep.strategy import BuiltStrategy
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A searcher that can say before a study starts whether it will work."""
+
+    def check(self) -> None:
+        """Raises ValueError, one line, if it will not."""
 
 
 def check_strategies(study: Study) -> None:
@@ -25,17 +35,22 @@ def check_names(study: Study) -> None:
     """
     for name in study.strategies:
         try:
-            registry.parse_strategy(name)
+            registry.parse_strategy(name, study.options.get(name))
         except ValueError as error:
             raise ValueError(f"study.strategies: {error}") from None
 
 
 def _check_strategy(study: Study, name: str) -> None:
-    strategy = registry.parse_strategy(name)
+    strategy = registry.parse_strategy(name, study.options.get(name))
     reason = registry.refusal(strategy, study.space)
     if reason:
         raise ValueError(f"study.strategies: {reason}")
-    build(study, name, study.seeds[0])
+    built = build(study, name, study.seeds[0])
+    if isinstance(built.searcher, Checked):
+        try:
+            built.searcher.check()
+        except ValueError as error:
+            raise ValueError(f"strategies.{name}: {error}") from None
 
 
 def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
@@ -47,5 +62,6 @@ def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
     task = registry.Task(
         space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs
     )
-    searcher, scheduler = registry.build(registry.parse_strategy(strategy), task, study.options.get(strategy, {}))
+    options = study.options.get(strategy, {})
+    searcher, scheduler = registry.build(registry.parse_strategy(strategy, options), task, options)
     return BuiltStrategy(strategy, seed, searcher, scheduler)

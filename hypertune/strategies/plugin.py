@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ class _Plugin:
     make: Callable[..., Any]
     summary: str
     packages: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[str, ...] = ()
 
     @property
     def options(self) -> dict[str, Option]:
@@ -69,6 +71,7 @@ class _Plugin:
     def missing(self) -> str | None:
         """The command that installs the missing packages; None if none is missing."""
         absent = [pip for module, pip in self.packages.items() if importlib.util.find_spec(module) is None]
+        absent += [program for program in self.programs if shutil.which(program) is None]
         if not absent:
             return None
         extras = [name.partition("[")[2].rstrip("]") for name in absent if name.startswith(f"{DISTRIBUTION}[")]
@@ -83,6 +86,7 @@ class SearcherPlugin(_Plugin):
         make: the factory.
         summary: one line for `hypertune strategies`.
         packages: optional packages it imports, module name to what pip is to install.
+        programs: optional programs it runs, which pip installs under the same name.
         supports: the `FEATURES` of a hyperparameter that it handles.
         needs: what it requires of its scheduler: nothing, or `FIDELITIES`.
     """
@@ -103,6 +107,7 @@ class SchedulerPlugin(_Plugin):
         make: the factory.
         summary: one line for `hypertune strategies`.
         packages: optional packages it imports, module name to what pip is to install.
+        programs: optional programs it runs, which pip installs under the same name.
         needs_checkpoints: whether it pauses trials, whose trainable must then save and restore checkpoints.
         asynchronous: whether it decides on a trial without waiting for others.
         fidelities: whether it trains trials for different numbers of epochs.
@@ -125,6 +130,7 @@ def searcher(
     supports: Collection[str],
     needs: Collection[str] = (),
     packages: Mapping[str, str] | None = None,
+    programs: Collection[str] = (),
 ) -> Callable[[Callable[..., Any]], SearcherPlugin]:
     """Turns a factory `(space, *, metric, mode, seed, max_epochs, <options>) -> Searcher` into a plugin.
 
@@ -138,7 +144,9 @@ def searcher(
     _refuse_unknown("needs", needs, {FIDELITIES})
 
     def wrap(make: Callable[..., Any]) -> SearcherPlugin:
-        return SearcherPlugin(make, summary, dict(packages or {}), frozenset(supports), frozenset(needs))
+        return SearcherPlugin(
+            make, summary, dict(packages or {}), tuple(programs), frozenset(supports), frozenset(needs)
+        )
 
     return wrap
 
@@ -155,7 +163,7 @@ def scheduler(
 
     def wrap(make: Callable[..., Any]) -> SchedulerPlugin:
         known = dict(packages or {})
-        return SchedulerPlugin(make, summary, known, needs_checkpoints, asynchronous, fidelities)
+        return SchedulerPlugin(make, summary, known, (), needs_checkpoints, asynchronous, fidelities)
 
     return wrap
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ALIASES = {"bohb": "bohb+hyperband", "tpe": "hyperopt+fifo"}
 """Short names that stand for something other than `name+fifo` or `random+name`."""
 
+COMMAND = "command"
+"""The searcher that runs a command, and the option that holds it."""
+
 P = TypeVar("P", SearcherPlugin, SchedulerPlugin)
 
 
@@ -91,21 +94,29 @@ class Strategy:
     scheduler: str
 
 
-def parse_strategy(name: str) -> Strategy:
+def parse_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strategy:
     """Reads `searcher+scheduler`, `searcher` (with `fifo`), `scheduler` (with `random`) or an alias.
+
+    Args:
+        options: the strategy's own; with a `command` among them, the searcher's name is the user's choice.
 
     Raises:
         ValueError: for unknown names; names a close match and the known ones.
     """
     name = name.strip()
     parts = [part.strip() for part in ALIASES.get(name, name).split("+")]
+    if COMMAND in (options or {}) and parts[0] not in searchers():
+        parts = [COMMAND, *(parts[1:] or ["fifo"])]
     if len(parts) == 1 and parts[0] in searchers():
         parts.append("fifo")
     elif len(parts) == 1 and parts[0] in schedulers():
         parts.insert(0, "random")
     if len(parts) != 2:
         known = [*ALIASES, *searchers(), *schedulers()]
-        raise ValueError(_unknown("strategy", name, known) + "; or a pair such as hyperopt+asha")
+        raise ValueError(
+            f"{_unknown('strategy', name, known)}; or a pair such as hyperopt+asha, or your own with "
+            f'options: command = ["python", "mine.py"]'
+        )
     for kind, part, plugins in zip(("searcher", "scheduler"), parts, (searchers(), schedulers()), strict=True):
         if part not in plugins:
             raise ValueError(_unknown(kind, part, list(plugins)) + f" (in the strategy {name!r})")

@@ -95,7 +95,7 @@ def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
     if not issubclass(trainable, BaseTrainable) or trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
         return
     for name in study.strategies:
-        if registry.schedulers()[registry.parse_strategy(name).scheduler].needs_checkpoints:
+        if registry.schedulers()[registry.parse_strategy(name, study.options.get(name)).scheduler].needs_checkpoints:
             raise ValueError(
                 f"study.strategies: {name} pauses trials, but {trainable.__name__} cannot be saved; give it "
                 "save_checkpoint and load_checkpoint, or leave the strategy out"

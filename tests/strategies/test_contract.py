@@ -6,14 +6,21 @@ from typing import Any
 
 import pytest
 
+from hypertune.strategies import registry
 from hypertune.strategies.plugin import SchedulerPlugin, SearcherPlugin
 from hypertune.strategies.registry import schedulers, searchers
 from tests.strategies.contract import QUICK, SchedulerContract, SearcherContract
 
 
 class TestSearchers(SearcherContract):
-    # Those of the extras (smac, ax) where their packages are installed.
-    @pytest.fixture(params=[name for name, plugin in searchers().items() if not plugin.missing])
+    # Those of the extras (smac, ax) where their packages are installed; those in processes are in `test_process.py`.
+    @pytest.fixture(
+        params=[
+            name
+            for name, plugin in searchers().items()
+            if not plugin.missing and not plugin.programs and name != registry.COMMAND
+        ]
+    )
     def plugin(self, request: pytest.FixtureRequest) -> SearcherPlugin:
         return searchers()[request.param]
 

@@ -1,0 +1,208 @@
+"""A searcher in a process of its own: another environment, another Python, or another language.
+
+`hypertune/strategies/processes/README.md` describes the protocol.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from hypertune.space.domains import Numeric
+from hypertune.space.space import Categorical, Config, Parameter, Space
+from hypertune.space.values import plain
+from hypertune.strategies.conversation import Conversation, Message, plain_number
+from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
+from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.sweep.trial import StudyError
+
+PROTOCOL = 1
+TIMEOUT_S = 600.0
+START_TIMEOUT_S = 1800.0
+
+
+def described(parameter: Parameter) -> Message:
+    """A hyperparameter as `hello` describes it."""
+    domain = parameter.domain
+    about: Message = {"name": parameter.key}
+    if isinstance(domain, Categorical):
+        about |= {"type": "categorical", "options": [_text(option) for option in domain.options]}
+    else:
+        about |= {"type": "integer" if domain.integer else "float", "log": domain.log, "step": domain.step}
+        if domain.normal:
+            about |= {"low": None, "high": None, "mean": domain.args[0], "sd": domain.args[1]}
+        else:
+            about |= {"low": domain.low, "high": domain.high}
+    if parameter.parents:
+        name, option = parameter.parents[-1]
+        about["active_if"] = {"name": name, "option": option}
+    return about
+
+
+def _text(option: Any) -> Any:
+    value = plain(option) if not isinstance(option, Space) else "..."
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+class ProcessSearcher(HistorySearcher):
+    """Asks and tells a process. It is started for the first suggestion, or by `check`.
+
+    Args:
+        who: the searcher's name in messages.
+        command: program and arguments.
+        settings: handed to the process with `hello`.
+    """
+
+    def __init__(
+        self, space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, who: str, command: Sequence[str],
+        settings: Mapping[str, Any], timeout_s: float = TIMEOUT_S, start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:  # fmt: skip
+        super().__init__(space, metric=metric, mode=mode, seed=seed)
+        hello: Message = {
+            "type": "hello", "protocol": PROTOCOL, "space": [described(p) for p in space.parameters()],
+            "metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs, "settings": dict(settings),
+        }  # fmt: skip
+        self.who, self._parameters = who, {p.key: p for p in space.parameters()}
+        self._process = Conversation(command, hello, timeout_s=timeout_s, start_timeout_s=start_timeout_s)
+
+    def check(self) -> None:
+        """Starts the process, says hello, and ends it.
+
+        Raises:
+            ValueError: one line, if it cannot be started, or cannot search the space.
+        """
+        try:
+            self._hello()
+        finally:
+            self._process.close()
+
+    def _hello(self) -> Message:
+        if not self.space.parameters():
+            return {}
+        answer = self._process.start()
+        if answer["type"] == "refused":
+            raise ValueError(f"{self.who}: {answer.get('reason', 'cannot search this space')}")
+        if answer["type"] != "ready":
+            raise ValueError(f"{self.who}: answered hello with {answer['type']!r}; expected ready or refused")
+        return answer
+
+    def propose(self, number: int, rng: np.random.Generator) -> Config | None:
+        if not self.space.parameters():
+            return self.space.resolve(lambda parameter: 0)
+        pending = [suggestion.number for suggestion in self.pending()]
+        answer = self._say({"type": "ask", "number": number, "pending": pending})
+        if answer["type"] == "finished":
+            return None
+        values = answer.get("values")
+        if answer["type"] != "config" or not isinstance(values, Mapping):
+            raise StudyError(f"{self.who}: answered ask with {answer!r:.200}; expected config with values")
+        return self.space.resolve(lambda parameter: self._number(parameter, values))
+
+    def _number(self, parameter: Parameter, values: Mapping[str, Any]) -> float | int:
+        """The value of an active hyperparameter, on its grid; a little outside of the bounds counts as rounding."""
+        value, domain = values.get(parameter.key), parameter.domain
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise StudyError(f"{self.who}: suggests {parameter.key} = {value!r:.100}; expected a number")
+        if isinstance(domain, Categorical):
+            if value not in range(len(domain.options)):
+                raise StudyError(
+                    f"{self.who}: suggests option {value} of {parameter.key}, which has {len(domain.options)}"
+                )
+            return int(value)
+        if not _near(domain, value):
+            raise StudyError(
+                f"{self.who}: suggests {parameter.key} = {value!r}, outside of {domain.low:g} to {domain.high:g}"
+            )
+        return domain.cast(value)
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Passes the result of an epoch on, if the process has asked for those."""
+        suggestion = self.history.get(trial_id)
+        if suggestion is None or suggestion.loss is not None or not self._wants_epochs():
+            return
+        epoch, loss = int(result["epoch"]), self.loss(result)
+        suggestion.curve[epoch] = loss
+        self._say(self._epoch(suggestion, epoch))
+
+    def learn(self, suggestion: Suggestion) -> None:
+        if self.space.parameters():
+            self._say(self._tell(suggestion))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restores the history into a fresh searcher made with the same arguments, and repeats it to the process."""
+        super().restore(checkpoint_path)
+        if not self.space.parameters():
+            return
+        asked, everyone = 0, list(self.history.values())
+        for trial_id in self.finished:
+            done = self.history[trial_id]
+            asked = self._ask_again(everyone, asked, done.asked_before)
+            for epoch in sorted(done.curve):
+                self._say(self._epoch(done, epoch))
+            self._say(self._tell(done))
+        self._ask_again(everyone, asked, len(everyone))
+
+    def _ask_again(self, everyone: list[Suggestion], start: int, end: int) -> int:
+        for suggestion in everyone[start:end]:
+            again = {"type": "config", "values": suggestion.numbers}
+            self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
+        return max(start, end)
+
+    def _wants_epochs(self) -> bool:
+        return bool(self.space.parameters()) and bool(self._hello().get("epochs"))
+
+    def _epoch(self, suggestion: Suggestion, epoch: int) -> Message:
+        return {"type": "epoch", "number": suggestion.number, "epoch": epoch, **self._values(suggestion.curve[epoch])}
+
+    def _tell(self, suggestion: Suggestion) -> Message:
+        assert suggestion.loss is not None
+        status = "failed" if suggestion.loss == FAILED else "completed"
+        return {"type": "tell", "number": suggestion.number, "status": status, **self._values(suggestion.loss)}
+
+    def _values(self, loss: float) -> Message:
+        told = plain_number(loss)
+        return {"loss": told, "value": None if told is None else self._sign * told}
+
+    def _say(self, request: Message) -> Message:
+        try:
+            self._hello()
+            return self._process.say(request)
+        except ValueError as error:
+            raise StudyError(f"{self.who}: {error}") from None
+
+
+def _near(domain: Numeric, value: float) -> bool:
+    tolerance = 1e-6 * max(abs(value), domain.high - domain.low if not domain.normal else 0.0)
+    return domain.low - tolerance <= value <= domain.high + tolerance
+
+
+@searcher(summary="your own searcher in a process: command = [...] in the study file", supports=FEATURES)
+def command(
+    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, command: list[str] | None = None,
+    settings: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S, start_timeout_s: float = START_TIMEOUT_S,
+) -> Searcher:  # fmt: skip
+    """A searcher that speaks JSON lines on its standard input and output.
+
+    Args:
+        command: program and arguments, e.g. `["uv", "run", "--with", "HEBO==0.3.6", "my_hebo.py"]`.
+        settings: whatever the process needs besides.
+        timeout_s: seconds within which it must answer.
+        start_timeout_s: the same for the first answer, before which packages may have to be installed.
+
+    Raises:
+        ValueError: if there is no such program, or a time is not positive.
+    """
+    if not command:
+        raise ValueError('command: a list of the program and its arguments is needed, e.g. ["python", "mine.py"]')
+    if shutil.which(command[0]) is None:
+        raise ValueError(f"command: no program {command[0]!r} is installed")
+    if not (timeout_s > 0 and start_timeout_s > 0):
+        raise ValueError("timeout_s and start_timeout_s must be positive")
+    return ProcessSearcher(
+        space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, who="command", command=command,
+        settings=settings or {}, timeout_s=timeout_s, start_timeout_s=start_timeout_s,
+    )  # fmt: skip

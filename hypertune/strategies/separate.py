@@ -1,0 +1,77 @@
+"""Searchers of libraries that do not go together with our environment: each runs in one of its own, made by uv.
+
+`processes/NAME.py` holds the few lines that connect a library with the protocol, and lists its packages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from hypertune.space.space import Space
+from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.strategies.process import START_TIMEOUT_S, TIMEOUT_S, ProcessSearcher
+
+SCRIPTS = Path(__file__).parent / "processes"
+
+
+def _separate(
+    name: str, script: str, space: Space, task: dict[str, Any], settings: dict[str, Any], start_timeout_s: float
+) -> Searcher:
+    if not start_timeout_s > 0:
+        raise ValueError("start_timeout_s must be positive")
+    command = ["uv", "run", "--quiet", "--no-project", "--script", str(SCRIPTS / script)]
+    return ProcessSearcher(
+        space, **task, who=name, command=command, settings=settings, timeout_s=TIMEOUT_S,
+        start_timeout_s=start_timeout_s,
+    )  # fmt: skip
+
+
+@searcher(summary="HEBO: Bayesian optimisation with input and output warping", supports=FEATURES, programs=("uv",))
+def hebo(
+    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10,
+    start_timeout_s: float = START_TIMEOUT_S,
+) -> Searcher:  # fmt: skip
+    """HEBO 0.3.6 with Python 3.10, in an environment that uv makes the first time.
+
+    Args:
+        n_initial: Sobol configurations before the model is used.
+        start_timeout_s: seconds until it has to be ready.
+
+    Raises:
+        ValueError: for `n_initial` below 2.
+    """
+    if n_initial < 2:
+        raise ValueError("n_initial must be at least 2")
+    task = {"metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs}
+    return _separate("hebo", "hebo_searcher.py", space, task, {"n_initial": n_initial}, start_timeout_s)
+
+
+@searcher(summary="CFO of flaml: local search from a cheap configuration", supports=FEATURES, programs=("uv",))
+def cfo(
+    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, start: dict[str, Any] | None = None,
+    start_timeout_s: float = START_TIMEOUT_S,
+) -> Searcher:  # fmt: skip
+    """flaml's CFO in an environment that uv makes the first time.
+
+    Args:
+        start: hyperparameters of the cheap configuration to start from, an option's index for a choice; the middle of
+            the space unless given.
+        start_timeout_s: seconds until it has to be ready.
+    """
+    task = {"metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs}
+    settings = {"searcher": "cfo", "start": start or {}}
+    return _separate("cfo", "flaml_searchers.py", space, task, settings, start_timeout_s)
+
+
+@searcher(summary="BlendSearch of flaml: local searches and Optuna", supports=FEATURES, programs=("uv",))
+def blendsearch(
+    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, start: dict[str, Any] | None = None,
+    start_timeout_s: float = START_TIMEOUT_S,
+) -> Searcher:  # fmt: skip
+    """flaml's BlendSearch in an environment that uv makes the first time. Options as those of `cfo`."""
+    task = {"metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs}
+    settings = {"searcher": "blendsearch", "start": start or {}}
+    return _separate("blendsearch", "flaml_searchers.py", space, task, settings, start_timeout_s)

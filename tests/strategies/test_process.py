@@ -1,0 +1,151 @@
+"""Searchers in processes of their own: the contract, and everything that a process can do wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hypertune.space.space import Space
+from hypertune.strategies import registry
+from hypertune.strategies.plugin import SearcherPlugin
+from hypertune.strategies.process import described
+from hypertune.strategies.registry import searchers
+from hypertune.sweep.trial import StudyError
+from tests.strategies.contract import EVERY_DOMAIN, SMALL, SearcherContract, Session
+
+HERE = Path(__file__).parent / "processes"
+CLIMB = [sys.executable, str(HERE / "climb.py")]
+
+
+class TestInPython(SearcherContract):
+    @pytest.fixture
+    def plugin(self) -> SearcherPlugin:
+        return searchers()["command"]
+
+    @pytest.fixture
+    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
+        return {"command": CLIMB}
+
+
+@pytest.mark.skipif(not shutil.which("perl"), reason="needs Perl")
+class TestInPerl(SearcherContract):
+    @pytest.fixture
+    def plugin(self) -> SearcherPlugin:
+        return searchers()["command"]
+
+    @pytest.fixture
+    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
+        return {"command": ["perl", str(HERE / "random_search.pl")]}
+
+
+def climb(space: Space = SMALL, *, timeout_s: float = 60.0, **settings: Any) -> Any:
+    options = {"command": CLIMB, "settings": settings, "timeout_s": timeout_s}
+    return searchers()["command"](space, metric="loss", mode="min", seed=0, max_epochs=9, **options)
+
+
+def test_hello_describes_each_hyperparameter() -> None:
+    told = {about["name"]: about for about in map(described, EVERY_DOMAIN.parameters())}
+    json.dumps(told)
+    assert told["loguniform"] == {
+        "name": "loguniform", "type": "float", "log": True, "step": None, "low": 1e-4, "high": 1e-1,
+    }  # fmt: skip
+    assert (told["randint"]["low"], told["randint"]["high"], told["randint"]["step"]) == (2, 15, 1)
+    assert (told["randn"]["low"], told["randn"]["mean"], told["randn"]["sd"]) == (None, 3.0, 2.0)
+    assert told["choice"]["options"] == ["a", 2, True, 0.5]
+    assert told["optimizer[0]/momentum"]["active_if"] == {"name": "optimizer", "option": 0}
+
+
+def test_a_process_that_ends_is_started_again_and_told_everything(tmp_path: Path) -> None:
+    undisturbed = Session(climb()).run(9)
+    marker = tmp_path / "marker"
+    assert Session(climb(quit_at=5, marker=str(marker))).run(9) == undisturbed
+    assert marker.exists()
+
+
+def test_what_a_library_prints_is_not_taken_for_an_answer() -> None:
+    assert Session(climb(chatter=True)).run(9) == Session(climb()).run(9)
+
+
+def test_a_process_that_does_not_answer_ends_the_study_in_one_line() -> None:
+    searcher = climb(hang_at=1, timeout_s=0.5)
+    searcher.suggest("a")
+    with pytest.raises(StudyError, match=r"climb\.py: did not answer to ask within 0\.5 s .*started 3 times") as told:
+        searcher.suggest("b")
+    assert "\n" not in str(told.value)
+
+
+def test_an_error_in_the_process_is_told_with_where_its_log_is() -> None:
+    with pytest.raises(StudyError, match=r"says: RuntimeError: no idea: .*RuntimeError: no idea \(log: /.*\)") as told:
+        climb(raise_at=0).suggest("a")
+    log = Path(str(told.value).partition("(log: ")[2].partition(")")[0])
+    assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("high", "suggests lr = 'high'; expected a number"),
+        (True, "suggests lr = True; expected a number"),
+        (7.5, "suggests lr = 7.5, outside of 0.0001 to 0.1"),
+    ],
+)
+def test_a_wrong_value_is_refused(answer: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message.replace(".", r"\.")):
+        climb(answer=answer).suggest("a")
+
+
+def test_there_may_be_no_more_configurations() -> None:
+    searcher = climb(finish_at=1)
+    assert isinstance(searcher.suggest("a"), dict)
+    assert searcher.suggest("b") == "FINISHED"
+
+
+def test_a_refusal_is_told_before_the_study_starts() -> None:
+    with pytest.raises(ValueError, match="^command: I know no integers$"):
+        climb(refuse="I know no integers").check()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "command: a list of the program and its arguments is needed"),
+        ({"command": ["no-such-program"]}, "command: no program 'no-such-program' is installed"),
+        ({"command": CLIMB, "timeout_s": 0}, "timeout_s and start_timeout_s must be positive"),
+    ],
+)
+def test_wrong_options_are_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        searchers()["command"](SMALL, metric="loss", mode="min", seed=0, max_epochs=1, **options)
+
+
+def test_a_program_that_does_not_speak_the_protocol_is_named() -> None:
+    made: Any = searchers()["command"](
+        SMALL, metric="loss", mode="min", seed=0, max_epochs=1, command=[sys.executable, "-c", "print('hi')"]
+    )
+    with pytest.raises(ValueError, match=r"has ended with exit code 0: hi \(log"):
+        made.check()
+
+
+def test_a_strategy_with_a_command_has_any_name() -> None:
+    options = {"command": CLIMB}
+    assert registry.parse_strategy("mine", options) == registry.Strategy("mine", "command", "fifo")
+    assert registry.parse_strategy("mine+asha", options) == registry.Strategy("mine+asha", "command", "asha")
+    with pytest.raises(ValueError, match=r'your own with options: command = \["python", "mine.py"\]'):
+        registry.parse_strategy("mine")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, plugin in searchers().items() if plugin.programs])
+class TestSeparate:
+    """Needs uv, a network, and a minute for each environment the first time."""
+
+    def test_it_finds_better_than_the_first_ones(self, name: str) -> None:
+        searcher: Any = searchers()[name](SMALL, metric="loss", mode="min", seed=0, max_epochs=1)
+        searcher.check()
+        session = Session(searcher, workers=1)
+        assert all(SMALL.contains(config) for config in session.run(15))
