@@ -21,13 +21,17 @@ class HyperBandScheduler(FIFOScheduler):
     stopped. While a rung waits for its last trials, new trials fill the next bracket; after the last bracket comes the
     first again. Ray's own scheduler counts paused trials as running, halves early when the searcher is limited, and
     rejects some values of `max_epochs`.
+
+    Args:
+        brackets: each a list of rungs `(trials, epochs)`, as `plan` makes them.
+        eta: by which a bracket that is closed early divides its trials from rung to rung.
     """
 
-    def __init__(self, *, metric: str, mode: str, max_epochs: int, eta: int) -> None:
+    def __init__(self, *, metric: str, mode: str, brackets: list[list[tuple[int, int]]], eta: int) -> None:
         super().__init__()
         self._metric, self._mode = metric, mode
         self._score = partial(score, metric=metric, mode=mode)
-        self._plan = plan(max_epochs, eta)
+        self._plan = brackets
         self._eta = eta
         self._bracket_of: dict[str, Bracket] = {}
         # Trials known to run, and trials without a result; objects are always looked up in the controller.
@@ -120,4 +124,5 @@ def hyperband(
     Raises:
         ValueError: for a reduction factor below 2.
     """
-    return HyperBandScheduler(metric=metric, mode=mode, max_epochs=max_epochs, eta=reduction_factor)
+    brackets = plan(max_epochs, reduction_factor)
+    return HyperBandScheduler(metric=metric, mode=mode, brackets=brackets, eta=reduction_factor)

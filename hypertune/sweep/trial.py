@@ -22,11 +22,12 @@ class Trial(Protocol):
 
 @dataclass(slots=True, eq=False)
 class StubTrial:
-    """Replaces Ray's object where none is needed; schedulers read nothing else of a trial."""
+    """Replaces Ray's object where none is needed; schedulers, Ray's own among them, read nothing else of a trial."""
 
     trial_id: str
     config: dict[str, Any]
     status: str = "RUNNING"
+    is_saving: bool = False
 
 
 class View(Protocol):

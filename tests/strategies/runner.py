@@ -26,7 +26,7 @@ class VirtualTrial:
         self.number = number
         self.status = Trial.PENDING
         self.epochs = 0
-        self.failed = False
+        self.failed = self.is_saving = False
         self.config: dict[str, Any] = CONFIG
 
 

@@ -37,3 +37,7 @@ class TestSchedulers(SchedulerContract):
     @pytest.fixture(params=list(schedulers()))
     def plugin(self, request: pytest.FixtureRequest) -> SchedulerPlugin:
         return schedulers()[request.param]
+
+    @pytest.fixture
+    def options(self, plugin: SchedulerPlugin) -> dict[str, Any]:
+        return {"trials": 10, "keep": 3} if plugin is schedulers()["one-epoch"] else {}
