@@ -120,6 +120,11 @@ class Report:
             known = one_line(", ".join(sorted(self.metrics))) or "nothing"
             close = difflib.get_close_matches(metric, self.metrics, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
+            if known == "_metric":  # Ray's name for a number that was returned
+                raise MetricMissing(
+                    f"study.metric: {metric!r} is not reported; the trainable returns a number: return "
+                    f'{{"{metric}": number}} instead'
+                )
             raise MetricMissing(f"study.metric: {metric!r} is not reported{hint}; the trainable reports {known}")
         return float(self.metrics[metric])
 

@@ -49,6 +49,7 @@ NAMES = (
     Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs, not the container's"),
     Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
     Name("ray.train._internal.session", "get_session", "reports of functions are not read"),
+    Name("ray.train._internal.session", "_checked_resources", "nested tasks without room wait for ever"),
     Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),
     Name(CONTROLLER, "TuneController._actor_cache", "workers are restarted for every sweep"),
     Name(CONTROLLER, "TuneController._actor_manager", "lost workers of rarer kinds end the study"),
@@ -126,8 +127,7 @@ def cpus_here() -> int:
     """The number of CPUs that Ray would find on this machine; in a container, those that it may use."""
     import os
 
-    utils: Any = import_module("ray._private.utils")
-    count = getattr(utils, "get_num_cpus", os.cpu_count)
+    count = getattr(import_module("ray._private.utils"), "get_num_cpus", os.cpu_count)
     return int(count() or 1)
 
 
@@ -179,8 +179,7 @@ def unwrapped(controller: Any) -> Any:
 
 def without_telemetry() -> None:
     """Keeps Ray from importing mlflow, wandb and comet, if installed, just to count who uses their callbacks."""
-    usage: Any = import_module("ray.air._internal.usage")
-    usage._count_callbacks = lambda callbacks: {}
+    vars(import_module("ray.air._internal.usage"))["_count_callbacks"] = lambda callbacks: {}
 
 
 def without_snapshots(controller: Any) -> None:
@@ -261,7 +260,7 @@ def release(controller: Any) -> None:
     for clean_up in (controller.cleanup, controller._actor_manager.cleanup):
         try:
             clean_up()
-            break
+            return
         except Exception:  # noqa: BLE001 -- it may be just this that raises; the second is what the first ends with
             continue
 
@@ -272,8 +271,9 @@ def release(controller: Any) -> None:
 def reporting(read: Callable[[Any], dict[str, Any]], storage: Any) -> None:
     """Lets a function trainable of this process report through `read`: Ray refuses tensors before anybody could turn
     them into numbers. The first trial of a process is told of the folder that it works in, as all later ones are."""
-    session = import_module("ray.train._internal.session").get_session()
-    report = session.report
+    module: Any = import_module("ray.train._internal.session")
+    session, report = module.get_session(), module.get_session().report
+    getattr(module, "_checked_resources", set()).clear()  # or Ray refuses nested tasks only in a process's first trial
     session.report = lambda metrics, checkpoint=None: report(read(metrics), checkpoint=checkpoint)
     session.trial_info.logdir = storage.trial_working_directory
 

@@ -16,10 +16,10 @@ from ray.tune import Trainable
 from ray.tune.result import DONE
 from ray.tune.trainable import FunctionTrainable, wrap_function
 
-from hypertune.records.failures import one_line
 from hypertune.storage.patience import patiently
 from hypertune.tuning.printed import Printed, keep
 from hypertune.tuning.ray_internals import reporting
+from hypertune.tuning.remedies import described
 from hypertune.tuning.reports import REPORT, Reader
 from hypertune.tuning.seeding import seed_trial
 
@@ -59,6 +59,8 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         __in_base = False
         """Whether the base class sets itself up: its `reset_config` may call `self.setup`, or the other way round."""
         __failure: dict[str, str] | None = None
+        __before: set[str] | None = None
+        """The object's attributes before its first trial."""
         __printed: Printed | None = None
         """What the trial that is trained has printed; None while there is none."""
         __reader = Reader(built_in=built_in)
@@ -113,6 +115,7 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             if self.__usable and super().reset_config(config):
                 return
             self.__discard()
+            self.__forget()
             super().setup(config, **self.__parameters)
             self.__usable = True
             if issubclass(base, FunctionTrainable):
@@ -156,7 +159,7 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             try:
                 return call(*arguments)
             except Exception as error:  # noqa: BLE001 -- whatever a user's code raises is reported as the trial's failure
-                self.__failure = {FAILURE: _describe(error), TRACEBACK: _users_traceback(error)}
+                self.__failure = {FAILURE: described(_raised(error)), TRACEBACK: _users_traceback(error)}
                 self.__discard()
                 self.__failure[LOG] = self.__keep_printed()
                 return None
@@ -165,6 +168,14 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             """Writes the trial's printed output; returns its path within the output folder."""
             printed, self.__printed = self.__printed, None
             return keep(self._storage, self.__printer, printed.text()) if printed is not None else ""
+
+        def __forget(self) -> None:
+            """Removes what an earlier trial's `setup` and `step` have left in the object, as if it were a new one."""
+            if self.__before is None:
+                self.__before = set(vars(self)) | {"_Worker__before"}
+            for attribute in [name for name in vars(self) if name not in self.__before]:
+                if not (issubclass(base, FunctionTrainable) or attribute.startswith("_Worker__")):
+                    delattr(self, attribute)
 
         def __discard(self) -> None:
             """Cleans up the base class, ignoring its exceptions, since the error has already been reported."""
@@ -217,10 +228,3 @@ def _raised(error: BaseException) -> BaseException:
     while error.__cause__ is not None and type(error).__module__.startswith("ray."):
         error = error.__cause__
     return error
-
-
-def _describe(error: BaseException) -> str:
-    """`Type: message`, in one line."""
-    error = _raised(error)
-    message = one_line(str(error))
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
