@@ -52,7 +52,7 @@ def ending(given: Mapping[str, Any], *, already: bool) -> dict[str, Any]:
     if "seeds" in fields:
         fields["until_decided"] = False
     elif "max_seeds" in given or (until and not already):
-        fields["seeds"] = given.get("max_seeds", MAX_SEEDS)
+        fields |= {"seeds": given.get("max_seeds", MAX_SEEDS), "until_decided": True}
     return fields
 
 
@@ -79,9 +79,6 @@ def extended(study: Study, changes: Mapping[str, Any]) -> Study:
         changes.setdefault("seeds", MAX_SEEDS)
     if "seeds" in changes:
         changes["seeds"] = _all_seeds(study, changes["seeds"], until=bool(changes.get("until_decided")))
-        changes.setdefault("until_decided", False)
-    if not changes.get("until_decided", study.until_decided):
-        changes.setdefault("max_seconds", None)
     return study.replace(**changes)
 
 

@@ -109,9 +109,8 @@ class Study:
 
     def outline(self) -> str:
         """A summary in words: `random, asha; 5 seeds; 200 epochs each`."""
-        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
-        if self.until_decided:
-            seeds = f"until decided, at most {seeds}"
+        until = "until decided, at most " if self.until_decided else ""
+        seeds = f"{until}{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         return f"{', '.join(self.strategies)}; {seeds}; {self.budget} each"
 
     @property
@@ -202,11 +201,9 @@ class Study:
     def to_tables(self) -> dict[str, Any]:
         """The tables from which `parse` makes the same study, with every default spelt out."""
         planned = {"strategies": list(self.strategies), "budget": msgspec.to_builtins(self.budget)}
-        table: dict[str, Any] = {"seeds": list(self.seeds)}
-        if self.until_decided:
-            table = {"seeds": UNTIL_DECIDED, "max_seeds": len(self.seeds)}
-        table |= {"metric": self.metric, "mode": self.mode, "retrain": self.retrain}
-        table["give_up_after"] = self.give_up_after
+        until: dict[str, Any] = {"seeds": UNTIL_DECIDED, "max_seeds": len(self.seeds)}
+        table = until if self.until_decided else {"seeds": list(self.seeds)}
+        table |= {name: getattr(self, name) for name in ("metric", "mode", "retrain", "give_up_after")}
         table |= {key: value for key in ("margin", "max_seconds") if (value := getattr(self, key)) is not None}
         tables = {
             "study": {"name": self.name, **({} if self.design else planned), **table},
@@ -228,9 +225,11 @@ class Study:
         return tomli_w.dumps(self.to_tables())
 
     def replace(self, **changes: Any) -> Study:
-        """A copy with some fields changed and everything checked again."""
-        if "strategies" in changes and "options" not in changes:
-            changes["options"] = {k: v for k, v in self.options.items() if k in changes["strategies"]}
+        """A copy with some fields changed and everything checked again; given seeds are run, decided or not."""
+        if changes.setdefault("until_decided", self.until_decided and "seeds" not in changes) is False:
+            changes.setdefault("max_seconds", None)
+        if "strategies" in changes:
+            changes.setdefault("options", {k: v for k, v in self.options.items() if k in changes["strategies"]})
         return dataclasses.replace(self, **changes)
 
 

@@ -16,6 +16,7 @@ from ray import tune
 
 from hypertune import compare
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported; workers inherit it
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
 
@@ -135,10 +136,9 @@ def test_xgboost_stops_early(tmp_path: Path) -> None:
 
 
 def fit_keras(config: dict[str, Any], **options: Any) -> None:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
-    class Report(keras.callbacks.Callback):  # type: ignore[misc]
+    class Report(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             tune.report(dict(logs or {}))
 
@@ -170,7 +170,7 @@ def test_hugging_face_evaluates_within_epochs(tmp_path: Path) -> None:
         import torch
         from transformers import Trainer, TrainerCallback, TrainingArguments, ViTConfig, ViTForImageClassification
 
-        class Report(TrainerCallback):  # type: ignore[misc]
+        class Report(TrainerCallback):
             def on_evaluate(self, *_: Any, metrics: dict[str, float], **__: Any) -> None:
                 tune.report(metrics)  # with `epoch` 0.5, 1.0, 1.5, 2.0
 

@@ -24,7 +24,7 @@ def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
     now, text = [0.0], io.StringIO()
     noon = datetime(2026, 5, 4, 12, 0)
     progress = Progress(
-        Study.load("digits_cnn"),
+        Study.load("digits_cnn").replace(seeds=tuple(range(10))),
         Console(file=text, width=200),
         clock=lambda: now[0],
         now=lambda: noon + timedelta(seconds=now[0]),
@@ -43,7 +43,9 @@ def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
 
 def test_nothing_is_said_more_often_than_it_is_worth() -> None:
     now, text = [0.0], io.StringIO()
-    progress = Progress(Study.load("digits_cnn"), Console(file=text, width=200), clock=lambda: now[0])
+    progress = Progress(
+        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Console(file=text, width=200), clock=lambda: now[0]
+    )
     progress({"event": "retraining", "jobs": 100})
     for _ in range(50):
         now[0] += PLAIN_SECONDS / 10
@@ -126,7 +128,9 @@ def test_a_terminal_shows_bars_within_its_width_and_leaves_the_lines() -> None:
 
 def test_the_reading_of_many_images_is_followed() -> None:
     now, text = [0.0], io.StringIO()
-    progress = Progress(Study.load("digits_cnn"), Console(file=text, width=200), clock=lambda: now[0])
+    progress = Progress(
+        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Console(file=text, width=200), clock=lambda: now[0]
+    )
     reading = Reading(progress, clock=lambda: now[0])
     for done in range(1, 31):
         now[0] += 1
