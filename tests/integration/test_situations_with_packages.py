@@ -125,10 +125,11 @@ def test_xgboost_stops_early(tmp_path: Path) -> None:
 
     def train(config: dict[str, Any]) -> None:
         import xgboost
-        from ray.tune.integration.xgboost import TuneReportCallback
+        from ray.tune.integration.xgboost import TuneReportCheckpointCallback
 
         stop = xgboost.callback.EarlyStopping(2, metric_name="error", data_name="test")
-        boost(config, 200, [TuneReportCallback({"error": "test-error"}), stop])
+        report = TuneReportCheckpointCallback({"error": "test-error"}, checkpoint_at_end=False)
+        boost(config, 200, [report, stop])
 
     result = study(tmp_path / "out", train, {"eta": tune.uniform(0.5, 1.0)}, "error", max_epochs=200)
     assert (result.records.trials["epochs"] < 200).all()
@@ -201,7 +202,7 @@ def test_scikit_learn_with_jobs(tmp_path: Path) -> None:
         scores = cross_val_score(model, x, y, cv=3, n_jobs=2)
         return {"error": 1 - scores.mean() + (0 if config["max_depth"] is None else 1)}
 
-    space = {"max_depth": tune.choice([None, 1, 2]), "max_features": tune.choice([None, "sqrt", 0.5])}
-    result = study(tmp_path / "out", train, space, "error", max_epochs=1, budget={"trials": 8})
+    space = {"max_depth": tune.grid_search([None, 1]), "max_features": tune.grid_search([None, "sqrt", 0.5])}
+    result = study(tmp_path / "out", train, space, "error", max_epochs=1, strategies=["grid"], budget={"trials": 6})
     assert result.best.config["max_depth"] is None
     assert result.records.trials["status"].eq("completed").all()
