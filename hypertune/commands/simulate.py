@@ -32,6 +32,7 @@ from hypertune.storage.files import now
 from hypertune.strategies.checks import check_strategies
 from hypertune.study.extent import extent
 from hypertune.study.study import Study
+from hypertune.tuning.terminal import Terminal
 
 
 def simulate(arguments: argparse.Namespace) -> int:
@@ -46,7 +47,7 @@ def simulate(arguments: argparse.Namespace) -> int:
         outputs.check_free(arguments.out)  # before reading the curves and fitting the surrogate, which take long
     plan = planned(arguments)
     out = arguments.out or folder.default(plan.setting.study)
-    console = Console(highlight=False, quiet=arguments.quiet)
+    console = Terminal(quiet=arguments.quiet)
     if arguments.dry_run:
         for line in plan.lines(out):
             print(line)

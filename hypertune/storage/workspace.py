@@ -26,6 +26,7 @@ from pathlib import Path
 
 from hypertune.storage.files import JOURNAL, LOCK, now
 from hypertune.storage.patience import storage_patience_s
+from hypertune.storage.printable import printable
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, upload
 
 LEASE = "sweeps/lease.json"
@@ -245,7 +246,7 @@ class Mirror:
 
 def tell_user(line: str) -> None:
     """Prints a line to stderr, since a program may read the command's stdout."""
-    print(f"hypertune: {line}", file=sys.stderr, flush=True)
+    print(printable(f"hypertune: {line}"), file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hypertune.records.journal import NUMBER, Event, read_journal
 from hypertune.records.records import FINAL_STATUSES, Book, Records
+from hypertune.records.sheets import to_csv
 from hypertune.storage.files import JOURNAL, write_atomically
 from hypertune.storage.patience import patiently
 from hypertune.storage.storage import RUN
@@ -96,7 +97,7 @@ class Recorder:
         """Rewrites `trials.csv` and `curves.parquet` from the events so far."""
         began = time.monotonic()
         records = self.book.records()
-        write_atomically(self.folder / "trials.csv", records.trials.to_csv(index=False))
+        write_atomically(self.folder / "trials.csv", to_csv(records.trials))
         write_atomically(self.folder / "curves.parquet", _parquet(records))
         took = time.monotonic() - began
         self._tables_due = time.monotonic() + max(TABLES_SECONDS, took / TABLES_SHARE)
