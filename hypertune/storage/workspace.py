@@ -244,10 +244,8 @@ class Mirror:
                 _write_lease(self.storage)
             if self.folder.exists():
                 upload(self.folder, self.storage, self.known)
-            else:  # the study recorded nothing and the driver has removed its files
-                for name in list(self.known):
-                    self.storage.delete(name)
-                    del self.known[name]
+            else:
+                self._clear()
         except StorageError as error:
             self._note(failing=True, line=f"{error}; continuing, results are kept in {self.folder} meanwhile")
             return False
@@ -257,10 +255,39 @@ class Mirror:
             self._copied.notify_all()
         return True
 
+    def _clear(self) -> None:
+        """Deletes what has been copied of a study that recorded nothing, whose files the driver has removed.
+
+        Raises:
+            StorageError: if something had been recorded, so that somebody else has removed them.
+        """
+        lines = (self.storage.read(JOURNAL.as_posix()) or b"").splitlines()
+        if any(b'"event": "planned"' not in line for line in lines):
+            raise StorageError(f"{self.folder}: the working copy of {self.storage} has been removed")
+        for name in list(self.known):
+            self.storage.delete(name)
+            del self.known[name]
+
     def _note(self, *, failing: bool, line: str) -> None:
         if failing != self._failing:
             self._failing = failing
             self._tell(line)
+
+
+@contextmanager
+def outputs_in(place: Place) -> Iterator[None]:
+    """For writing the tables and the report of a study whose records are safe.
+
+    Raises:
+        ValueError: naming the file that cannot be written, and how all are made again.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been "
+            f"recorded; once that is corrected, write the tables and the report with: hypertune report {place}"
+        ) from None
 
 
 def tell_user(line: str) -> None:
