@@ -80,9 +80,7 @@ def test_a_public_dashboard_without_a_token_is_refused(
 def test_a_running_clusters_dashboard_is_its_own(started: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"localhost:{server.getsockname()[1]}"
-        with pytest.raises(
-            ValueError, match=f"--dashboard-host: only for a Ray that starts here; the one at {address}"
-        ):
+        with pytest.raises(ValueError, match=f"--dashboard-host: only for a Ray that starts here; .* {address}"):
             connect.connect(address, "0.0.0.0")
         with pytest.raises(Started):
             connect.connect(address)
