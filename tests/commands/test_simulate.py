@@ -93,8 +93,8 @@ def test_quiet_says_nothing(curves: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 WRONG = {
-    "--workers=0": "--workers: whole numbers above 0",
-    "--workers=1,x": "--workers: whole numbers above 0",
+    "--workers=0": "--workers: whole numbers from 1",
+    "--workers=1,x": "--workers: whole numbers from 1",
     "--processes=0": "--processes: at least 1",
     "--epoch-seconds=0": "--epoch-seconds: a number above 0",
     "--costs=foo=1": "--costs: unknown cost",
