@@ -17,7 +17,7 @@ from hypertune.result import Result, load
 from hypertune.space.space import Space
 from hypertune.storage.files import MODEL
 from hypertune.storage.storage import Place, as_place, local_copy
-from hypertune.storage.workspace import collect, workspace
+from hypertune.storage.workspace import collect, outputs_in, workspace
 from hypertune.study.file import Budget, Resources
 from hypertune.study.rules import changed, options_of, rules
 from hypertune.study.study import Study
@@ -168,8 +168,9 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
     study = study.replace(space=study.space.alive())
     with workspace(out, resume=circumstances.resume) as work:
         outcome = driver.run(study, work, prepare, circumstances)
-        collect(work, MODEL)
-        write_outputs(outcome.records, work.folder)
+        with outputs_in(work.place):
+            collect(work, MODEL)
+            write_outputs(outcome.records, work.folder)
     return Result(work.folder, outcome.records, outcome.interrupted, place=out)
 
 

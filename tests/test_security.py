@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import csv
+import io
+import json
 import os
 import pickle
 import re
@@ -12,16 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas import DataFrame
 
 from hypertune.api import write_outputs
 from hypertune.commands.cli import main
+from hypertune.commands.judge import write
 from hypertune.comparison.export import export
+from hypertune.comparison.terminal import rich_table
+from hypertune.judged import judge
 from hypertune.records import records
+from hypertune.records.provenance import write_provenance
+from hypertune.records.sheets import from_csv, to_csv
 from hypertune.report.html import render
 from hypertune.report.markdown import markdown_report
-from hypertune.storage.files import now
+from hypertune.storage.files import now, write_atomically
+from hypertune.storage.workspace import tell_user
 from hypertune.study.study import Study
+from hypertune.tuning.terminal import Terminal
 from tests.records.test_records import recorded
 
 PACKAGE = Path(__file__).parent.parent / "hypertune"
@@ -118,12 +132,17 @@ def test_a_study_cannot_be_called_what_leads_elsewhere(name: str) -> None:
         Study.load("digits_cnn").replace(name=name)
 
 
+def metric_of(attack: str) -> str:
+    """A metric of that name, where a metric may have it."""
+    return attack if attack.isprintable() else "score"
+
+
 def hostile(attack: str, names: Sequence[str]) -> dict[str, Any]:
     """A study whose every free text is an attack."""
     return {
         "study": {
             "name": "hostile", "strategies": ["random", "asha"], "seeds": 2, "budget": {"epochs": 8},
-            "metric": attack, "mode": "max",
+            "metric": metric_of(attack), "mode": "max",
         },
         "training": {"trainable": f"{attack}:train", "max_epochs": 4, "config": {f"constant {attack}": attack}},
         "space": {attack: {"choice": [attack, "other"]}, **{name: {"uniform": [0, 1]} for name in names}},
@@ -142,7 +161,7 @@ def hostile_records(attack: str, names: Sequence[str] = ("lr",)) -> records.Reco
                 config = {attack: attack, **dict.fromkeys(names, 0.3 * number)}
                 book.apply({"event": "trial", "trial_id": name, **facts, "config": config, "at": now()})
                 for epoch in range(1, 5):
-                    value = {attack: 0.5 + 0.1 * epoch + 0.01 * number + 0.02 * seed}
+                    value = {metric_of(attack): 0.5 + 0.1 * epoch + 0.01 * number + 0.02 * seed}
                     book.apply({
                         "event": "epoch", "trial_id": name, "epoch": epoch, "metrics": value, "spent": 1,
                         "elapsed_s": epoch * 1.0, "wall_s": number * 4.0 + epoch, "node": attack, "device": attack,
@@ -173,7 +192,7 @@ ATTACKS = [
     "{{ 7 * 7 }}{% raw %}",
     "--><iframe src=javascript:alert(1)>",
     "[click](javascript:alert(1))",
-    "\\input{/etc/passwd}\\write18{id}",
+    "\\input{/etc/passwd}\\write18{id} $\\input{x}$",
 ]  # fmt: skip
 
 
@@ -196,8 +215,123 @@ def test_no_text_of_a_study_becomes_markdown_or_latex() -> None:
     assert "\\input{" not in latex
     assert "\\write18" not in latex
     for markdown in (str(export(facts, "md")), markdown_report(facts)):
+        # An indented line is code, in which nothing is markup.
+        markdown = "\n".join(line for line in markdown.splitlines() if not line.startswith("    "))
+        assert not re.search(r"(?<!\\)(\\\\)*\\(input|write18)", markdown)
+        assert not re.search(r"(?<!\\)\$", markdown)
         assert not re.search(r"(?<!\\)<(script|img|svg|iframe|/)", markdown)
         assert not re.search(r"(?<!\\)\[[^\]]*\]\(javascript", markdown)
+
+
+STEERING = "red\x1b[31m back\u202egnp.exe \x9b2J bell\x07 \u2066over\rline"
+
+
+def steers(text: str) -> bool:
+    return re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", text) is not None
+
+
+def test_no_text_of_a_study_steers_a_terminal_or_reverses_text(tmp_path: Path) -> None:
+    facts = hostile_records(STEERING)
+    write_outputs(facts, tmp_path)
+    for name in (
+        "trials.csv",
+        "comparison.csv",
+        "comparison.md",
+        "comparison.tex",
+        "report.md",
+        "experiment_summary.csv",
+    ):
+        text = (tmp_path / name).read_bytes().decode()
+        assert "1b" in text or name in ("experiment_summary.csv", "comparison.tex"), name
+        assert not steers(text), name
+    assert "\\x1b[31m" in (tmp_path / "report.md").read_text().replace("\\\\", "\\")
+
+
+def test_no_text_of_a_study_steers_the_terminal_or_is_markup_there() -> None:
+    console = Terminal(file=io.StringIO(), force_terminal=True, width=200, color_system=None)
+    console.print(rich_table(hostile_records(STEERING)))
+    console.print(f"{STEERING} [bold]x[/bold] [/nothing] :smile:", soft_wrap=True)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "red\\x1b[31m back\\u202egnp.exe" in shown
+    assert "[bold]x[/bold] [/nothing] :smile:" in shown
+    assert not steers(shown)
+
+
+def test_errors_and_warnings_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("validate", "export", "judge", "top"):
+        assert main([command, f"nowhere/{STEERING}"]) == 2
+    with pytest.raises(SystemExit):
+        main(["export", "x", "--format", STEERING])
+    tell_user(STEERING)
+    told = capsys.readouterr()
+    assert told.err.count("\\x1b[31m") == 6
+    assert not steers(told.err + told.out)
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1"]
+
+
+@pytest.mark.parametrize("attack", FORMULAS)
+def test_no_text_of_a_study_becomes_a_formula(attack: str, tmp_path: Path) -> None:
+    facts = hostile_records(attack)
+    write_outputs(facts, tmp_path)
+    for path in tmp_path.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [cell for cell in cells if re.match(r"[=+@\t\r\n\uff1d]|-(?![\d.]+$)", cell)], path.name
+        assert any("1" in cell for cell in cells)
+
+
+def test_a_judged_table_has_no_formulas(tmp_path: Path) -> None:
+    values = [0.1, -0.5, 0.2, -0.4, 0.15, -0.45]
+    frame = DataFrame({"strategy": ["=1+1", "-x"] * 3, "seed": [0, 0, 1, 1, 2, 2], "value": values})
+    write(judge(frame), tmp_path)
+    for name in ("judgement.csv", "pairs.csv"):
+        text = (tmp_path / name).read_text()
+        assert re.search("^'=1\\+1,", text, re.MULTILINE)
+    assert ",-0.45" in (tmp_path / "judgement.csv").read_text()
+
+
+def test_tables_are_read_back_as_they_were_written() -> None:
+    words = [
+        *FORMULAS, *(f"'{word}" for word in FORMULAS), "'", "''=", STEERING, "\\x1b", "\\x5cx1b", "\\u202e", "C:\\x20",
+        "-5", "'-5", "'" * 5000 + "=", "'a\\x1b", "'a\x1b", "''a\\x1b", "+1e5", "-", "-inf", "None", "plain", "'plain",
+        "a,b", 'a"b', "a\nb",
+    ]  # fmt: skip
+    numbers = [-0.5 * i for i in range(len(words))]
+    mixed = [-1 if i % 2 else "=x" for i in range(len(words))]
+    written = to_csv(DataFrame({"=head": words, "number": numbers, "\x1b": mixed}))
+    assert not steers(written)
+    read = from_csv(pd.read_csv(io.StringIO(written), keep_default_na=False))
+    assert list(read.columns) == ["=head", "number", "\x1b"]
+    assert list(read["=head"]) == words
+    assert list(read["number"]) == numbers
+    assert list(read["\x1b"]) == [str(value) for value in mixed]
+
+
+@given(st.text(alphabet="'=-\\\\x1bu20e\x1b\u202e5 ") | st.text())
+def test_any_text_is_read_back_as_it_was_written(text: str) -> None:
+    text = text.encode(errors="replace").decode()
+    written = to_csv(DataFrame({"a": [text, "b"], "n": [1, 2]}))
+    assert not steers(written)
+    assert list(from_csv(pd.read_csv(io.StringIO(written), dtype=str, keep_default_na=False))["a"]) == [text, "b"]
+
+
+def test_configurations_in_tables_stay_json(tmp_path: Path) -> None:
+    write_outputs(hostile_records("caf\u00e9 C:\\x20"), tmp_path)
+    config = json.loads(pd.read_csv(tmp_path / "comparison.csv")["best_config"][0])
+    assert config["caf\u00e9 C:\\x20"] == "caf\u00e9 C:\\x20"
+
+
+def test_a_finished_study_without_its_journal_has_the_same_configurations(tmp_path: Path) -> None:
+    for number, attack in enumerate([STEERING, *FORMULAS]):
+        facts, folder = hostile_records(attack), tmp_path / str(number)
+        write_atomically(folder / "study.toml", facts.study.to_toml())
+        write_outputs(facts, folder)
+        write_provenance(folder, {"command": "x"}, facts)
+        again = records.read(folder)
+        assert list(again.trials[f"config/{attack}"]) == [attack] * 8
+        assert again.trials.columns.equals(facts.trials.columns)
 
 
 def test_no_name_in_a_study_leads_out_of_the_output_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,11 @@ def read_packed(log: str, *, reason: str = "") -> bytes:
     end = next((i for i, line in enumerate(lines) if i >= begin and line.startswith(f"{pack_results.END} ")), None)
     if end is None:
         raise ValueError("the results arrived truncated; fetch them again")
-    content = base64.b64decode("".join(lines[begin:end]))
-    if hashlib.sha256(content).hexdigest() != lines[end].split()[1]:
+    try:
+        content = base64.b64decode("".join(lines[begin:end]))
+    except ValueError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != lines[end].split()[-1]:
         raise ValueError("the results arrived damaged; fetch them again")
     return content
 
@@ -116,5 +120,5 @@ def unpack(content: bytes, folder: Path) -> None:
                 if not (entry.isfile() or entry.isdir()):
                     raise ValueError(f"the results contain {entry.name!r}, which is neither a file nor a folder")
                 archive.extract(entry, folder, filter="data")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ValueError(f"the results cannot be unpacked: {error}") from None

@@ -1,4 +1,7 @@
-"""Files that are not sent to a cluster: likely secrets, data, results, and those in the user's ignore files."""
+"""Files that are not sent to a cluster: hidden ones, likely secrets, data, results, and those in ignore files.
+
+Names are compared regardless of case, and a link is judged by what it leads to.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,10 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from hypertune.cluster.secret_files import has_secret_name, holds_key
+
 IGNORE_FILES = (".gitignore", ".rayignore")
 
-SECRETS = (
-    ".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".htpasswd",
-    ".git-credentials", ".s3cfg", ".boto", ".aws/", ".azure/", ".gcloud/", "gcloud/", ".ssh/", ".gnupg/", ".kube/",
-    "kubeconfig*", ".docker/", ".ray/", ".databrickscfg", ".huggingface/", "auth_token", "*.pem", "*.key", "*.p12",
-    "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc", "id_rsa*", "id_dsa*", "id_ecdsa*",
-    "id_ed25519*", "*credential*", "!*credential*.py", "*secret*", "!*secret*.py", "*service?account*.json",
-    "*password*", "!*password*.py", "*.tfstate*", "*.tfvars", "token", "token.*", "!token.py", "*.token",
-)  # fmt: skip
-"""Names of files and folders with keys, passwords and tokens. A Python module of such a name is still code."""
 DATA = (
     "*.npz", "*.npy", "*.parquet", "*.arrow", "*.feather", "*.h5", "*.hdf5", "*.tfrecord*",
     "*.pt", "*.pth", "*.ckpt", "*.safetensors", "*.onnx", "*.pkl", "*.pickle", "*.joblib", "*.tar", "*.tar.*", "*.tgz",
@@ -30,15 +26,16 @@ RESULTS = (
 FOLDERS = {"data": "data", "datasets": "data", "results": "results", "runs": "results", "outputs": "results"}
 """Folders directly below the root that are not sent, with the reason, unless they are Python packages."""
 TOOLS = (
-    ".git/", ".hg/", ".svn/", ".venv/", "venv/", "env/", "node_modules/", "__pycache__/", "*.py[cod]", ".*_cache/",
+    ".git/", ".git", ".hg/", ".svn/", ".venv/", "node_modules/", "__pycache__/", "*.py[cod]", ".*_cache/",
     ".hypothesis/", ".tox/", ".nox/", ".ipynb_checkpoints/", ".idea/", ".vscode/", "dist/", "build/", "*.egg-info/",
-    ".coverage*", ".DS_Store", *IGNORE_FILES,
+    ".coverage*", ".ds_store", ".python-version", ".gitattributes", ".gitmodules", ".github/", ".ci/", ".editorconfig",
+    ".pre-commit-config.yaml", ".dockerignore", *IGNORE_FILES,
 )  # fmt: skip
+"""What nobody misses, so that `submit` does not name it."""
 
 INSTALLED = {"site-packages", "dist-packages"}
 LARGEST = 10 * 2**20
 """Size in bytes from which a file counts as data, whatever its name."""
-_PRIVATE_KEY = b"PRIVATE KEY"
 _Rules = tuple[tuple[Path, GitIgnoreSpec], ...]
 """Ignore files, outermost first, each with the folder to which its patterns are relative."""
 
@@ -47,68 +44,93 @@ class Ignored:
     """Decides which files below `root` are not sent.
 
     Args:
-        include: patterns of files that are sent anyway.
+        include: patterns of files that are sent anyway; what looks like a secret only where a pattern is its path or
+            name, since a wildcard was probably not meant for it.
     """
 
     def __init__(self, root: Path, include: Iterable[str] = ()) -> None:
         self.root = root.resolve()
         self._kinds = {
             kind: GitIgnoreSpec.from_lines(patterns)
-            for kind, patterns in (("secret", SECRETS), ("data", DATA), ("results", RESULTS), ("tool", TOOLS))
+            for kind, patterns in (("data", DATA), ("results", RESULTS), ("tool", TOOLS))
         }
-        self._included = tuple(include)
-        self._include = GitIgnoreSpec.from_lines(self._included)
+        self._include = GitIgnoreSpec.from_lines(include := tuple(include))
+        self._named = {pattern.strip("/") for pattern in include}
 
     def files(self) -> Iterator[tuple[str, str | None]]:
         """Every file, and every folder left out as a whole: its name below `root`, and why it is left out or None."""
         yield from self._walk(self.root, _outer_rules(self.root), None)
 
     def _walk(self, folder: Path, rules: _Rules, inherited: str | None) -> Iterator[tuple[str, str | None]]:
-        rules = (*rules, *_rules_in(folder))
-        for path in sorted(folder.iterdir()):
-            name = path.relative_to(self.root).as_posix()
-            real_folder = path.is_dir() and not path.is_symlink()
-            reason = self._reason(path, name, rules, inherited)
-            if real_folder and (reason is None or self._may_be_included(name)):
+        try:
+            paths, rules = sorted(folder.iterdir()), (*rules, *_rules_in(folder))
+        except PermissionError:
+            yield self._name(folder) + "/", "unreadable"
+            return
+        for path in paths:
+            name, is_folder = self._name(path), path.is_dir() and not path.is_symlink()
+            reason = self._link(path) if path.is_symlink() else None
+            reason = reason or self._reason(path, rules, inherited)
+            if is_folder and (reason is None or self._may_be_included(name)):
                 yield from self._walk(path, rules, reason)
             elif reason is not None or path.is_file():
-                yield name + "/" * real_folder, reason
+                yield name + "/" * is_folder, reason
 
-    def _reason(self, path: Path, name: str, rules: _Rules, inherited: str | None) -> str | None:
-        if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(self.root)):
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _link(self, path: Path) -> str | None:
+        """Why what the link leads to is left out; None if it is a file below `root` that is sent itself."""
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError):  # leads nowhere, or to itself
             return "link"
-        is_folder = path.is_dir()
+        if target.is_dir() or not target.is_relative_to(self.root):
+            return "link"
+        rules, reason = _outer_rules(self.root), None
+        for above in reversed([target, *target.parents][: len(target.relative_to(self.root).parts)]):
+            rules = (*rules, *_rules_in(above.parent))
+            reason = self._reason(above, rules, reason)
+        return reason
+
+    def _reason(self, path: Path, rules: _Rules, inherited: str | None) -> str | None:
+        name, is_folder = self._name(path), path.is_dir()
         told = f"{name}/" if is_folder else name
-        if self._include.match_file(told):
+        if name in self._named or path.name in self._named:
             return None
-        kinds = (kind for kind, spec in self._kinds.items() if spec.match_file(told))
-        by_content = _folder_kind(path, name) if is_folder else _file_kind(path)
-        return inherited or next(kinds, None) or by_content or ("ignored" if _ignored(path, is_folder, rules) else None)
+        if inherited == "secret" or has_secret_name(told):
+            return "secret"
+        if not self._include.match_file(told):
+            kinds = (kind for kind, spec in self._kinds.items() if spec.match_file(told.casefold()))
+            reason = inherited or next(kinds, None) or (_folder_kind(path, name) if is_folder else _size_kind(path))
+            if reason is None and _ignored(path, is_folder, rules):
+                reason = "ignored"
+            if reason is not None or path.name.startswith("."):
+                return reason or "hidden"
+        return _content_kind(path)
 
     def _may_be_included(self, name: str) -> bool:
         """Whether a pattern of `include` may match something in the folder, which must then be searched."""
-        return any(pattern.lstrip("/").startswith(f"{name}/") for pattern in self._included)
+        return any(pattern.startswith(f"{name}/") for pattern in self._named)
 
 
 def _folder_kind(path: Path, name: str) -> str | None:
+    if (path / "pyvenv.cfg").is_file():
+        return "tool"
     if (path / "study.toml").is_file() and (path / "sweeps").is_dir():
         return "results"
-    return None if (path / "__init__.py").is_file() else FOLDERS.get(name)
+    return None if (path / "__init__.py").is_file() else FOLDERS.get(name.casefold())
 
 
-def _file_kind(path: Path) -> str | None:
-    if not path.is_file():
-        return None
+def _size_kind(path: Path) -> str | None:
+    return "data" if path.is_file() and path.stat().st_size > LARGEST else None
+
+
+def _content_kind(path: Path) -> str | None:
     try:
-        return "data" if path.stat().st_size > LARGEST else "secret" if _holds_key(path) else None
+        return "secret" if path.is_file() and holds_key(path) else None
     except PermissionError:
         return "unreadable"
-
-
-def _holds_key(path: Path) -> bool:
-    with path.open("rb") as file:
-        first = file.readline(200)
-    return first.startswith(b"-----BEGIN") and _PRIVATE_KEY in first
 
 
 def _ignored(path: Path, is_folder: bool, rules: _Rules) -> bool:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypertune.cluster.dashboard import jobs_client
+from hypertune.storage.printable import printable
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 ENDINGS = {
@@ -23,9 +24,9 @@ ENDINGS = {
 
 def jobs(arguments: argparse.Namespace) -> int:
     """Prints the cluster's studies, the newest first; returns the exit code."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+
+    from hypertune.tuning.terminal import Terminal
 
     with jobs_client(arguments.address) as client:
         found = studies(client)
@@ -47,9 +48,9 @@ def jobs(arguments: argparse.Namespace) -> int:
             facts["strategies"],
             facts["out"],
         )
-        table.add_row(*map(escape, cells))
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+        table.add_row(*cells)
+    console = Terminal()
+    (console if console.is_terminal else Terminal(width=200)).print(table)
     return 0
 
 
@@ -102,7 +103,7 @@ def logs(arguments: argparse.Namespace) -> int:
         job_id = require_job(client, arguments.id).submission_id
         if arguments.follow:
             return follow(client, job_id)
-        print(client.get_job_logs(job_id), end="")
+        print(printable(client.get_job_logs(job_id)), end="")
     return 0
 
 
@@ -123,7 +124,7 @@ def follow(client: Any, job_id: str) -> int:
 
 async def _tail(client: Any, job_id: str) -> None:
     async for lines in client.tail_job_logs(job_id):
-        print(lines, end="", flush=True)
+        print(printable(lines), end="", flush=True)
 
 
 def exit_code(job: Any) -> int:

@@ -78,6 +78,7 @@ def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ())
         if not root.is_dir():
             raise ValueError(f"--working-dir {root}: no such folder")
         shipment.add_folder(root.resolve(), include=include)
+        _check_trainable(study, shipment)
     for module in _own_modules(study, root):
         _add_module(shipment, module)
     for package in {DISTRIBUTION, *_plugins(study)}:
@@ -85,6 +86,23 @@ def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ())
     shipment.files[STUDY_FILE] = study.to_toml().encode()
     _check_size(shipment)
     return shipment
+
+
+def _check_trainable(study: Study, shipment: Shipment) -> None:
+    """Checks that the trainable's module is not among what is left out.
+
+    Raises:
+        ValueError: naming the file, the reason and the remedy.
+    """
+    module = _trainable_module(study)
+    for name in (f"{module}.py", f"{module}/", f"{module}/__init__.py"):
+        if name in shipment.left_out:
+            reason = shipment.left_out[name]
+            why = "holds what looks like a key or password" if reason == "secret" else f"is left out ({reason})"
+            raise ValueError(
+                f"training.trainable: {name} {why} and would not be sent; correct that, or send it with "
+                f"--include {name}"
+            )
 
 
 def _check_size(shipment: Shipment) -> None:

@@ -24,6 +24,7 @@ from hypertune.comparison.outcomes import Outcomes, outcomes
 from hypertune.comparison.statistics import LEVEL, interval
 from hypertune.records.records import Records
 from hypertune.simulation.runner import Setting, processes
+from hypertune.tuning.terminal import Terminal
 
 CONFIDENT = 0.9
 """Share of the sweeps that reach the target within the recommended budget."""
@@ -154,10 +155,10 @@ def advise(arguments: argparse.Namespace) -> int:
     from hypertune.commands.exit_codes import DONE
 
     plan = planned(arguments)
-    console = Console(highlight=False, quiet=arguments.quiet)
+    console = Terminal(quiet=arguments.quiet)
     console.print(plan.announcement, soft_wrap=True)
     advice, tally = _simulated(plan, arguments.target, console)
-    tell(advice, plan.setting, tally, Console(highlight=False), arguments)
+    tell(advice, plan.setting, tally, Terminal(), arguments)
     return DONE
 
 
@@ -184,7 +185,7 @@ def tell(
     study, best = setting.study, advice.best
     within = int((best.arrivals.epochs[best.arrivals.there] <= advice.epochs).sum())
     say = partial(console.print, soft_wrap=True)
-    say(f"\n[bold]{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs[/bold]")
+    say(f"\n{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs", style="bold")
     say(
         f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "
         f"that budget{'' if arguments.target is not None else ' (the final value of random search)'}."

@@ -13,6 +13,7 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from hypertune.commands.flags import add_judge, add_overrides, add_planning, add_virtual, place
 from hypertune.commands.jobs import add_commands
 from hypertune.installed import check_alone
+from hypertune.storage.printable import printable
 
 LONGEST_ERROR = 500
 """Characters."""
@@ -23,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports an error in one line; `--help` shows the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(WRONG_INPUT, f"{_one_line(f'{self.prog}: {message}')}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,16 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return DONE
     except OSError as error:
-        print(f"hypertune: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        print(printable(f"hypertune: {error.filename or 'output'}: {error.strerror or error}"), file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
         print("hypertune: interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
-def _one_line(error: ValueError) -> str:
+def _one_line(error: object) -> str:
     """What is wrong, on one line that fits a screen, whatever names it quotes."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR // 2]} ... {text[-LONGEST_ERROR // 2 + 5 :]}"
 
 
@@ -182,11 +183,10 @@ def _advise(arguments: argparse.Namespace) -> int:
 
 
 def _strategies(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from hypertune.strategies.listing import print_strategies
+    from hypertune.tuning.terminal import Terminal
 
-    print_strategies(Console(), arguments.format)
+    print_strategies(Terminal(), arguments.format)
     return DONE
 
 
@@ -214,11 +214,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _top(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from hypertune.commands.top import top
+    from hypertune.tuning.terminal import Terminal
 
-    return top(arguments.source, Console(highlight=False), once=arguments.once)
+    return top(arguments.source, Terminal(), once=arguments.once)
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from hypertune.records import folder, records
 from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
+from hypertune.tuning.terminal import Terminal
 from hypertune.tuning.watchdog import ending_process
 
 WIDTH = 120
@@ -30,9 +31,9 @@ def compare(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    console = Console(highlight=False)
+    console = Terminal()
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
+        console = Terminal(width=WIDTH)
     study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.dry_run:
         return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))

@@ -43,9 +43,11 @@ def _add_submit(parser: argparse.ArgumentParser, add_overrides: Callable[[argpar
     add("--out", metavar="PLACE", help="output folder on the cluster, or its URL (default: ~/hypertune-out/ID)")
     add("--resume", metavar="ID", help="resume the study of a stopped job, or the one at a URL")
     add("--name", metavar="ID", type=_job_name, help="the job's id (default: the study's name and the time)")
-    add("--working-dir", metavar="DIR", type=Path, help="folder with your own code; secrets, data and results are "
-        "not sent (default: the current one if the study's trainable is there)")  # fmt: skip
-    add("--include", metavar="PATTERN", action="append", help="send these files anyway; pattern as in .gitignore")
+    add("--working-dir", metavar="DIR", type=Path, help="folder with your own code; hidden files, secrets, "
+        "data and results are not sent (default: the current one if the study's trainable is there)")  # fmt: skip
+    add("--include", metavar="PATTERN", action="append", help="send these files anyway; pattern as in "
+        ".gitignore; what looks like a secret only by its path or name")  # fmt: skip
+    add("--dry-run", action="store_true", help="list what would be sent and left out, without sending it")
     add("--env", metavar="NAME[=VALUE]", action="append", help="environment variable for the study; the dashboard "
         "shows it")  # fmt: skip
     add("-f", "--follow", action="store_true", help="print the study's output; return its exit code")

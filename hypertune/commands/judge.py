@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hypertune.comparison.numbers import duration, with_interval
 from hypertune.judged import Judgment, judge
+from hypertune.records.sheets import to_csv
+from hypertune.storage.files import write_atomically
+from hypertune.tuning.terminal import Terminal
 
 WIDTH = 100
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(judgment: Judgment) -> None:
-    console = Console()
+    console = Terminal()
     console.print(Text(judgment.conclusion))
     console.print()
     table = Table(width=min(WIDTH, console.width), box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -63,8 +65,8 @@ def write(judgment: Judgment, folder: Path) -> None:
     """Writes the tables and each figure, as a page that opens from disk, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "conclusion.txt").write_text(judgment.conclusion + "\n", encoding="utf-8")
-    judgment.table.to_csv(folder / "judgement.csv", index=False)
+    write_atomically(folder / "judgement.csv", to_csv(judgment.table))
     if len(judgment.pairs):
-        judgment.pairs.to_csv(folder / "pairs.csv", index=False)
+        write_atomically(folder / "pairs.csv", to_csv(judgment.pairs))
     for name, figure in judgment.figures().items():
         figure.write_html(folder / f"{name}.html", include_plotlyjs=True)

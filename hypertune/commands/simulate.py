@@ -23,7 +23,7 @@ from hypertune.records.records import Records
 from hypertune.report.capacity import write_capacity
 from hypertune.report.outputs import write_outputs
 from hypertune.simulation import outputs
-from hypertune.simulation.costs import parse_costs
+from hypertune.simulation.costs import MOST, parse_costs
 from hypertune.simulation.engine import build_simulable
 from hypertune.simulation.recordings import Recordings, read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
@@ -32,6 +32,9 @@ from hypertune.storage.files import now
 from hypertune.strategies.checks import check_strategies
 from hypertune.study.extent import extent
 from hypertune.study.study import Study
+from hypertune.tuning.terminal import Terminal
+
+MOST_WORKERS = 10**6
 
 
 def simulate(arguments: argparse.Namespace) -> int:
@@ -46,7 +49,7 @@ def simulate(arguments: argparse.Namespace) -> int:
         outputs.check_free(arguments.out)  # before reading the curves and fitting the surrogate, which take long
     plan = planned(arguments)
     out = arguments.out or folder.default(plan.setting.study)
-    console = Console(highlight=False, quiet=arguments.quiet)
+    console = Terminal(quiet=arguments.quiet)
     if arguments.dry_run:
         for line in plan.lines(out):
             print(line)
@@ -177,14 +180,14 @@ def parse_workers(text: str) -> list[int]:
     """Reads numbers of workers from the command line, e.g. `1,10,100`; returns them ascending.
 
     Raises:
-        ValueError: if one is not a whole number above 0.
+        ValueError: if one is not a whole number from 1 to `MOST_WORKERS`.
     """
     try:
         counts = sorted({int(part) for part in text.split(",")})
     except ValueError:
         counts = []
-    if not counts or counts[0] < 1:
-        raise ValueError(f"--workers: whole numbers above 0, e.g. 1,10,100, got {text!r}")
+    if not counts or counts[0] < 1 or counts[-1] > MOST_WORKERS:
+        raise ValueError(f"--workers: whole numbers from 1 to {MOST_WORKERS:,}, e.g. 1,10,100, got {text!r}")
     return counts
 
 
@@ -205,8 +208,8 @@ def parse_epoch_seconds(given: float | None) -> float | None:
     Raises:
         ValueError: if not above 0.
     """
-    if given is not None and not 0 < given < float("inf"):
-        raise ValueError(f"--epoch-seconds: a number above 0, got {given:g}")
+    if given is not None and not 0 < given <= MOST:
+        raise ValueError(f"--epoch-seconds: a number above 0 and at most {MOST:g}, got {given:g}")
     return given
 
 

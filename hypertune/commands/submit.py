@@ -20,6 +20,7 @@ from hypertune.cluster.jobs import follow, require_job
 from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
 from hypertune.installed import installed_version
 from hypertune.records.records import read
+from hypertune.storage.printable import printable
 from hypertune.storage.storage import as_place, is_url
 from hypertune.study.study import NAME, Study
 
@@ -36,8 +37,13 @@ def submit(arguments: argparse.Namespace) -> int:
     """
     from hypertune.commands.exit_codes import DONE
 
+    if arguments.dry_run and not arguments.resume:
+        study, out, resumes = _new(arguments)
+        return _dry_run(arguments, study, out, resumes=resumes)
     with jobs_client(arguments.address) as client:
         study, out, resumes = _resumed(arguments, client) if arguments.resume else _new(arguments)
+        if arguments.dry_run:
+            return _dry_run(arguments, study, out, resumes=resumes)
         shipment = pack(study, arguments.working_dir, include=arguments.include or ())
         job_id = arguments.name or _job_id(study)
         if any(job.submission_id == job_id for job in client.list_jobs()):
@@ -51,6 +57,29 @@ def submit(arguments: argparse.Namespace) -> int:
             f"  hypertune logs -f {job_id}\n  hypertune fetch {job_id}\n  hypertune stop {job_id}"
         )
         return follow(client, job_id) if arguments.follow else DONE
+
+
+def _dry_run(arguments: argparse.Namespace, study: Study, out: str | None, *, resumes: bool) -> int:
+    """Prints what would be sent and run; asks a cluster only for the study of `--resume`."""
+    from hypertune.commands.exit_codes import DONE
+
+    shipment = pack(study, arguments.working_dir, include=arguments.include or ())
+    variables = _variables(arguments.env)
+    out = out or f"~/hypertune-out/{arguments.name or 'ID'}"
+    print(f"would send {len(shipment.files)} files, {shipment.size / 1024:.0f} KiB:")
+    ours = [name for name in shipment.files if name.startswith("hypertune/")]
+    for name in sorted({*shipment.files} - {*ours}):
+        print(printable(f"  {name}"))
+    if ours:
+        print(f"  hypertune/ ({len(ours)} files, hypertune itself)")
+    if shipment.left_out:
+        print("would not send:")
+    for name, reason in sorted(shipment.left_out.items()):
+        print(printable(f"  {name} ({reason})"))
+    print(printable(f"would run: {_command(arguments, out, resumes=resumes)}"))
+    if variables:
+        print(printable(f"with the environment variables: {', '.join(variables)}"))
+    return DONE
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
@@ -176,4 +205,9 @@ def _tell(shipment: Shipment, job_id: str) -> None:
     if told:
         names = [f"{name} ({reason})" for name, reason in sorted(told.items())]
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-        print(f"not sent: {', '.join(names[:10])}{more}; --include PATTERN sends them anyway", file=sys.stderr)
+        print(
+            printable(
+                f"not sent: {', '.join(names[:10])}{more}; submit --dry-run lists all; --include NAME sends one anyway"
+            ),
+            file=sys.stderr,
+        )

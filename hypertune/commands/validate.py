@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 
 from hypertune.study.study import Study
 from hypertune.training.registry import load_data, resolve
 from hypertune.tuning.checks import check
 from hypertune.tuning.reading import Reading, reading_line
+from hypertune.tuning.terminal import Terminal
 
 if TYPE_CHECKING:
     from hypertune.training.datasets import ImageData
@@ -58,7 +58,7 @@ def data_lines(study: Study, data_dir: Path | None) -> Iterator[str]:
     if may_download(name, data_dir):
         yield f"data: not checked, since {name} would have to be downloaded; give --data-dir if you have it"
         return
-    with Console(stderr=True).status("reading the data") as status:
+    with Terminal(stderr=True).status("reading the data") as status:
         data = load_data(study.training, data_dir, Reading(lambda event: status.update(reading_line(event))))
     assert data is not None
     yield from summary(study, data)

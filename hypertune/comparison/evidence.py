@@ -177,6 +177,7 @@ def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
     if k < 2:
         return own
     average = own.sum() / (k * (k - 1))
-    # Two values rounded to a grid have an error of step**2 / 12 each.
-    steadied: Matrix = np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), step**2 / 6)
+    # Two values rounded to a grid have an error of step**2 / 12 each; a power would raise where it is infinite.
+    rounding = step * step / 6
+    steadied: Matrix = np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), rounding)
     return steadied

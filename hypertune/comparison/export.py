@@ -19,7 +19,9 @@ from hypertune.comparison.summary import experiment_summary
 from hypertune.comparison.table import table_of
 from hypertune.comparison.wording import sentences
 from hypertune.records.records import Records
+from hypertune.records.sheets import to_csv
 from hypertune.storage.files import write_atomically
+from hypertune.storage.printable import printable
 
 
 def export(records: Records, format: str) -> str | bytes:
@@ -42,13 +44,13 @@ def write_tables(records: Records, folder: str | Path) -> None:
     folder, assessment = Path(folder), assess(records)
     for name, format in (("csv", "csv"), ("md", "md"), ("json", "json"), ("tex", "latex")):
         write_atomically(folder / f"comparison.{name}", FORMATS[format](assessment))
-    write_atomically(folder / "experiment_summary.csv", experiment_summary(records).to_csv(index=False))
-    write_atomically(folder / "trials.csv", records.trials.to_csv(index=False))
+    write_atomically(folder / "experiment_summary.csv", to_csv(experiment_summary(records)))
+    write_atomically(folder / "trials.csv", to_csv(records.trials))
     write_atomically(folder / "curves.parquet", _parquet(records.curves))
 
 
 def _csv(assessment: Assessment) -> str:
-    return table_of(assessment).to_csv(index=False)
+    return to_csv(table_of(assessment))
 
 
 def _json(assessment: Assessment) -> str:
@@ -74,12 +76,12 @@ def _or_null(value: Any) -> Any:
 def _markdown(assessment: Assessment) -> str:
     table = readable(assessment)
     prose = without_markup(" ".join(sentences(assessment)))
-    return f"{prose}\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}\n"
+    return printable(f"{prose}\n\n{markdown_table(list(table.columns), table.to_numpy().tolist())}\n")
 
 
 def without_markup(text: str) -> str:
-    """Markdown in which a user's names cannot act as HTML or links; text that is already escaped stays unchanged."""
-    return re.sub(r"(?<!\\)<|(?<=\])\(", r"\\\g<0>", text)
+    """A paragraph of Markdown in which a user's names cannot act as HTML, links, TeX or another paragraph."""
+    return re.sub(r"[\\$<]|(?<=\])\(", r"\\\g<0>", text).replace("\n", " ")
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
@@ -89,7 +91,7 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    for sign in "\\|`*_<[":
+    for sign in "\\|`*_<[$":
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")
 

@@ -10,6 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 REQUIRED = ("strategy", "seed", "value")
+LARGEST = 1e100
+"""Largest value, whose square is still a number."""
+ABSENT = ("", "nan", "na", "n/a", "none", "null", "-", "<na>")
+"""Spellings of a missing number, in lower case; those of `hypertune.foreign.checking`."""
 ALONG = ("epoch", "budget")
 """Columns that make a sweep a curve; its last point is its value."""
 
@@ -72,6 +76,9 @@ def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
         value=_numbers(frame["value"], "value", name),
         at=_numbers(frame[along], along, name) if along else np.zeros(len(frame)),
     )
+    if (huge := np.isfinite(rows.value) & (np.abs(rows.value) > LARGEST)).any():
+        row = int(np.flatnonzero(huge)[0])
+        raise ValueError(f"{name}: row {row + 1}, value is {rows.value[row]:g}; at most {LARGEST:g} can be judged")
     if len(rows.strategy.names) < 2:
         raise ValueError(f"{name}: has only the strategy {rows.strategy.names[0]}; there is nothing to compare")
     _check_once(rows, along, name)
@@ -150,7 +157,7 @@ def _numbers(column: pd.Series[Any], label: str, name: str) -> Floats:
         return column.to_numpy(dtype=float)
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
     # Text that spells a missing number counts as missing.
-    spelt = column.isna() | column.astype(str).str.strip().str.lower().isin(["nan", "none", "", "null", "na"])
+    spelt = column.isna() | column.astype(str).str.strip().str.lower().isin(ABSENT)
     text = np.isnan(numbers) & ~spelt.to_numpy()
     if text.any():
         row = int(np.flatnonzero(text)[0])

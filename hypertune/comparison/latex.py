@@ -6,6 +6,7 @@ from hypertune.comparison.assessment import Assessment
 from hypertune.comparison.numbers import MISSING
 from hypertune.comparison.readable import readable
 from hypertune.comparison.wording import sentences
+from hypertune.storage.printable import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -45,7 +46,7 @@ def to_latex(assessment: Assessment) -> str:
 
 def escape(text: str) -> str:
     """`text` with every character that LaTeX reads as a command made to print as itself."""
-    return "".join(_ESCAPES.get(sign, sign) for sign in text)
+    return "".join(_ESCAPES.get(sign, sign) for sign in printable(text))
 
 
 def label(name: str) -> str:

@@ -68,7 +68,7 @@ def _seeds(column: pd.Series, source: Source) -> pd.Series:
     return words.astype("int64") if words.str.fullmatch(r"[+-]?\d{1,18}").all() else words
 
 
-def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False) -> pd.Series:
+def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False, may_be_infinite: bool = False) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     absent = _absent(column)
     if (text := numbers.isna() & ~absent).any():
@@ -76,15 +76,16 @@ def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False) -> pd
         said = str(column[text].iloc[0])[:60]
         raise source.fault(f"{row}, column {column.name}: {said!r} is not a number; write it like 0.93")
     if absent.any() and not may_miss:
-        raise source.fault(
-            f"{_first(absent)}, column {column.name}: is missing; fill it in (a failed sweep counts as the worst value "
-            f"it could have had) or delete the row"
-        )
-    if (endless := pd.Series(np.isinf(numbers), numbers.index)).any():
-        raise source.fault(
-            f"{_first(endless)}, column {column.name}: is infinite; give the worst value it could have had"
-        )
+        raise source.fault(f"{_first(absent)}, column {column.name}: is missing; fill it in or delete the row")
+    if not may_be_infinite and (endless := pd.Series(np.isinf(numbers), numbers.index)).any():
+        raise source.fault(f"{_first(endless)}, column {column.name}: is infinite; give a finite number")
     return numbers
+
+
+def _values(column: pd.Series, source: Source) -> pd.Series:
+    """A missing or infinite value is that of a sweep that failed; the judgement counts it as the worst and says so."""
+    some = not _absent(column).all()  # otherwise it is another column that was meant
+    return _numbers(column, source, may_miss=some, may_be_infinite=True)
 
 
 def _counts(column: pd.Series, source: Source) -> pd.Series:
@@ -99,13 +100,13 @@ def _seconds(column: pd.Series, source: Source) -> pd.Series:
 CHECKS = {
     "strategy": _words,
     "seed": _seeds,
-    "value": _numbers,
+    "value": _values,
     "epoch": _counts,
     "budget": _counts,
     "seconds": _seconds,
     "task": _words,
 }
-"""Column to the function that converts it. Only seconds may be missing in some rows."""
+"""Column to the function that converts it. Only values and seconds may be missing in some rows."""
 
 
 def _once(table: pd.DataFrame, source: Source) -> None:

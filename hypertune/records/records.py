@@ -21,6 +21,7 @@ from hypertune.records.failures import Failures, from_ledger
 from hypertune.records.journal import Event, read_journal
 from hypertune.records.lineage import Lineage
 from hypertune.records.schema import CURVES, check_provenance, check_tables
+from hypertune.records.sheets import from_csv
 from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, is_url, local_copy
@@ -221,6 +222,7 @@ def _read_tables(folder: Path, study: Study, provenance: Mapping[str, Any]) -> R
         # "None" and "NA" are words that a choice may have as options; only an empty field is a missing value.
         dtypes: dict[str, Any] = cells_of(study.space).dtypes()
         trials = pd.read_csv(folder / "trials.csv", dtype=dtypes, keep_default_na=False, na_values=[""])
+        trials = from_csv(trials)
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.numbers import MISSING, duration, number, share
+from hypertune.records.sheets import to_csv
 from hypertune.report.payload import figure_json, plotly_script, script_json
 from hypertune.report.style import Style, finish, plain, styles, template
 from hypertune.storage.files import write_atomically
@@ -25,7 +26,7 @@ HEIGHT = 460
 
 def write_capacity(out: Path, table: pd.DataFrame, sentences: list[str], study: Study, target: float) -> None:
     """Writes `capacity.csv` and `capacity.html`."""
-    write_atomically(out / "capacity.csv", table.to_csv(index=False))
+    write_atomically(out / "capacity.csv", to_csv(table))
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         files("hypertune.report").joinpath("capacity.html.j2").read_text(encoding="utf-8")
     )

@@ -23,9 +23,12 @@ from hypertune.report.figures import figures_of
 from hypertune.report.page import Table
 from hypertune.report.style import styles
 from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
+from hypertune.storage.printable import printable
 
 MOST_FRONT, MOST_EFFECTS, MOST_INTERACTIONS = 6, 24, 6
 """Most rows per table, so that the report stays within three pages."""
+Part = str | list[str] | Table
+"""A paragraph, a list of sentences, or a table."""
 COLUMNS = ("strategy", "test_accuracy", "trials", "epochs", "wall-clock", "verdict", "best configuration")
 
 
@@ -34,9 +37,16 @@ def markdown_report(records: Records, folder: Path | None = None) -> str:
     assessment = assess(records)
     body = _design(records) if records.study.design is not None else _comparison(assessment)
     # Figures are links; nothing else is one, whatever a hyperparameter is called.
-    text = [without_markup(part) for part in (f"# {records.study.name}", _setup(records), *body)]
-    after = [without_markup(part) for part in (*_untested(records), *_run(records))]
-    return "\n\n".join([*text, *_figures(assessment, folder), *after]) + "\n"
+    text = [_written(part) for part in (f"# {records.study.name}", _setup(records), *body)]
+    after = [_written(part) for part in (*_untested(records), "## How it was run")]
+    parts = [*text, *_figures(assessment, folder), *after, _command(records), _written(_run(records))]
+    return printable("\n\n".join(parts) + "\n")
+
+
+def _written(part: Part) -> str:
+    if isinstance(part, Table):
+        return markdown_table(part.columns, part.rows)
+    return without_markup(part) if isinstance(part, str) else "\n".join(f"- {without_markup(line)}" for line in part)
 
 
 def _setup(records: Records) -> str:
@@ -66,7 +76,7 @@ def _what(records: Records) -> str:
     return f"Varied: {varied}; {kind}; {records.seeds_told}; {len(records.trials)} runs, none stopped early."
 
 
-def _design(records: Records) -> Iterator[str]:
+def _design(records: Records) -> Iterator[Part]:
     yield "## Findings"
     sentences = framed(records, design_sentences(records, one_by_one=False))
     yield " ".join(said for said in sentences if said != recommendation(records))
@@ -76,11 +86,11 @@ def _design(records: Records) -> Iterator[str]:
     facts = runs(records)
     yield from _trade_off(records)
     yield "## Effects"
-    yield _markdown(_shortened(facts, records.study.metric))
+    yield _shortened(facts, records.study.metric)
     strongest, shares = interactions_table(facts, MOST_INTERACTIONS), variation_table(facts)
     if strongest is not None:
         yield "Two-way interactions, the strongest:"
-        yield _markdown(strongest)
+        yield strongest
     if shares is not None:
         yield "Of the variation among all runs: " + ", ".join(f"{term} {share}" for term, share in shares.rows) + "."
 
@@ -99,32 +109,32 @@ def _shortened(facts: Runs, metric: str) -> Table:
     return Table(table.columns, [table.rows[i] for i in kept], table.numeric)
 
 
-def _comparison(assessment: Assessment) -> Iterator[str]:
+def _comparison(assessment: Assessment) -> Iterator[Part]:
     records = assessment.records
     yield "## Findings"
     yield " ".join(framed(records, strategy_sentences(assessment)))
     yield from _hypotheses(records)
     table = readable(assessment)
     table = table[[name for name in table if name in (*COLUMNS, records.study.metric)]]
-    yield _markdown(Table(list(table.columns), table.to_numpy().tolist(), [False] * table.shape[1]))
+    yield Table(list(table.columns), table.to_numpy().tolist(), [False] * table.shape[1])
     yield from _trade_off(records)
 
 
-def _hypotheses(records: Records) -> Iterator[str]:
+def _hypotheses(records: Records) -> Iterator[Part]:
     table = findings_table(records)
     if table is not None:
-        yield _markdown(table)
+        yield table
         yield (
             "Effects are means over seeds with 95 % t-intervals; p is two-sided and corrected for the number of "
             "hypotheses by Holm's method."
         )
 
 
-def _trade_off(records: Records) -> Iterator[str]:
+def _trade_off(records: Records) -> Iterator[Part]:
     if len(records.trials):
         yield "## Accuracy, training time and model size"
         yield recommendation(records) + " Configurations that no other one beats in all three, the best first:"
-        yield _markdown(cells_table(records, MOST_FRONT, front_only=True))
+        yield cells_table(records, MOST_FRONT, front_only=True)
 
 
 def _figures(assessment: Assessment, folder: Path | None) -> Iterator[str]:
@@ -143,17 +153,21 @@ def _linked(name: str, folder: Path | None) -> str:
     return f"[{title}](figures/{pictures[0].name})" if pictures else title
 
 
-def _untested(records: Records) -> Iterator[str]:
+def _untested(records: Records) -> Iterator[Part]:
     yield "## What was not tested"
-    yield "\n".join(f"- {line}" for line in not_tested(records))
+    yield not_tested(records)
     if note := epoch_note(records):
         yield note
 
 
-def _run(records: Records) -> Iterator[str]:
+def _command(records: Records) -> str:
+    """The command as a block of code, in which nothing is markup."""
+    command = records.provenance.get("command") or f"hypertune compare {records.study.name}.toml"
+    return f"    {' '.join(str(command).split())}"
+
+
+def _run(records: Records) -> str:
     facts = records.provenance
-    yield "## How it was run"
-    yield f"    {facts.get('command') or f'hypertune compare {records.study.name}.toml'}"
     hardware = facts.get("hardware") or {}
     machine = ", ".join(str(hardware[key]) for key in ("processor", "system") if hardware.get(key))
     parts = [
@@ -163,8 +177,4 @@ def _run(records: Records) -> Iterator[str]:
         f"hypertune at commit {facts['git_commit']}" if facts.get("git_commit") else "",
     ]
     busy = float(records.trials["train_s"].sum()) if len(records.trials) else 0.0
-    yield ", ".join(part for part in parts if part) + f". Training took {busy / 60:.1f} worker-minutes in all."
-
-
-def _markdown(table: Table) -> str:
-    return markdown_table(table.columns, table.rows)
+    return ", ".join(part for part in parts if part) + f". Training took {busy / 60:.1f} worker-minutes in all."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hypertune.simulation.columns import CONFIG
-from hypertune.space.cells import Outside, cells_of, missing
+from hypertune.space.cells import Outside, cells_of, missing, roughly
 from hypertune.space.space import Config, flatten
 from hypertune.space.values import key_text
 from hypertune.study.study import Study
@@ -45,7 +43,7 @@ def read_configs(
     left_out, cells = {OTHER: 0, OUTSIDE: 0}, cells_of(study.space)
     for r, row in enumerate(firsts[[CONFIG + name for name in names]].itertuples(index=False, name=None)):
         flat = {name: value for name, value in zip(names, row, strict=True) if not missing(value)}
-        if not all(_same(value, flat.get(name)) for name, value in constants.items()):
+        if not all(roughly(value, flat.get(name)) for name, value in constants.items()):
             left_out[OTHER] += 1
             continue
         try:
@@ -80,12 +78,3 @@ def _check_names(
                 f"{source}: {CONFIG}{name} varies but is not in the study; search it in [space], "
                 f"or choose one value in [training.config]"
             )
-
-
-def _same(constant: Any, value: Any) -> bool:
-    """Whether `value` is how a table stores `constant`."""
-    if constant is None or isinstance(constant, str | bool):
-        return type(value) is type(constant) and bool(value == constant)
-    if isinstance(constant, int | float):
-        return not isinstance(value, str | bool | None) and math.isclose(constant, value, rel_tol=1e-6)
-    return bool(value == json.dumps(constant, default=repr))

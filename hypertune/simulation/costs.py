@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+MOST = 1e9
+"""Largest number; as seconds, 30 years. The sum of all stays finite, and virtual time a date."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,14 +47,16 @@ class Costs:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if isinstance(value, float | int) and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"--costs: {name} must be 0 or more, got {value:g}")
+            if isinstance(value, float | int) and not 0 <= value <= MOST:
+                raise ValueError(f"--costs: {name} must be from 0 to {MOST:g}, got {value:g}")
         if self.straggler_share > 1:
             raise ValueError(f"--costs: straggler_share must be from 0 to 1, got {self.straggler_share:g}")
         if self.straggler_factor < 1:
             raise ValueError(f"--costs: straggler_factor must be 1 or more, got {self.straggler_factor:g}")
-        if not self.speeds or not all(math.isfinite(speed) and speed > 0 for speed in self.speeds):
-            raise ValueError(f"--costs: speeds must be above 0, got {':'.join(f'{s:g}' for s in self.speeds)}")
+        if not self.speeds or not all(1 / MOST <= speed <= MOST for speed in self.speeds):
+            raise ValueError(
+                f"--costs: speeds must be above 0 and at most {MOST:g}, got {':'.join(f'{s:g}' for s in self.speeds)}"
+            )
 
     @property
     def by_chance(self) -> bool:

@@ -99,7 +99,7 @@ class Cells:
             return self._option(entry, cells, path)
         if isinstance(entry, Sampled):
             return cells.get(path)
-        if path in cells and not (self._exactly(entry, cells, path) or _roughly(entry, cells[path])):
+        if path in cells and not (self._exactly(entry, cells, path) or roughly(entry, cells[path])):
             raise Outside
         return entry
 
@@ -118,7 +118,7 @@ class Cells:
                 if mine.keys() <= dict(self._flat(recorded(config), path)).keys():
                     return config
         for option in constants:
-            if mine.keys() <= {path} and _roughly(option, mine.get(path)):
+            if mine.keys() <= {path} and roughly(option, mine.get(path)):
                 return option
         raise Outside
 
@@ -235,7 +235,7 @@ def _equal(value: Any, cell: Any) -> bool:
     return kinds[0] is kinds[1] and bool(value == cell)
 
 
-def _roughly(constant: Any, cell: Any) -> bool:
+def roughly(constant: Any, cell: Any) -> bool:
     """Whether the cell may be meant as the constant: other programs and older versions write values otherwise."""
     value = recorded(constant)
     if value is None:

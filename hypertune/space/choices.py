@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypertune.space.values import plain, recorded, text_of
 
 
-class Nested:
+class Nested(ABC):
     """An entry of a space that has entries itself: a `Space`."""
 
     __slots__ = ()
 
+    @abstractmethod
     def contains(self, config: object) -> bool:
         """Whether `config` is one of its configurations."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_toml(self) -> Any:
         """Itself as written in a study file."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def searches(self) -> bool:
         """Whether it has hyperparameters."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

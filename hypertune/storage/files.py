@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,21 @@ MODEL = "best/model.pt"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes `path` in full or not at all, so that a reader never sees a partial file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes `path` in full or not at all, so that a reader never sees a partial file.
+
+    Raises:
+        OSError: naming `path`, if it cannot be written; nothing is left of the attempt.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):  # replaced, or never written
+            temporary.unlink()
 
 
 def now() -> str:

@@ -8,6 +8,7 @@ URL's query (`?region=eu-west-1`).
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,11 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from hypertune.storage.bounded import bounded, with_timeouts
+
 Place = str | Path
 """A folder on this machine, or the URL of one on shared storage."""
 
 RUN = "run_"
 """Prefix of Ray Tune's folders below `sweeps/`: mostly checkpoints, which are large and read only by a resume."""
+
+PART = 16 * 2**20
+"""Bytes that are read at once."""
 
 T = TypeVar("T")
 
@@ -60,6 +66,8 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self._unanswered: dict[str, threading.Event] = {}
+        """Files that have been written to, and whether that request has ended."""
         self._parts = urlsplit(self.url)
         if self._parts.username or self._parts.password:
             raise ValueError(
@@ -78,25 +86,38 @@ class Storage:
     def read(self, name: str) -> bytes | None:
         """The content of the file `name`; None if it does not exist."""
 
-        def read() -> bytes | None:
+        def open_() -> Any:
             filesystem, path = self._opened
             try:
-                with filesystem.open_input_stream(f"{path}/{name}") as file:
-                    return bytes(file.read())
+                return filesystem.open_input_stream(f"{path}/{name}")
             except FileNotFoundError:
                 return None
 
-        return self._guarded(read)
+        file = self._guarded(open_)
+        if file is None:
+            return None
+        parts = []
+        while part := self._guarded(lambda: bytes(file.read(PART)), size=PART):
+            parts.append(part)
+        self._guarded(file.close)
+        return b"".join(parts)
 
     def write(self, name: str, content: bytes) -> None:
         """Writes the file `name`; on object stores, in full or not at all."""
+        if (earlier := self._unanswered.get(name)) is not None and not earlier.is_set():
+            # It may still arrive, and would replace the newer content.
+            raise StorageError(f"{self.url}: an earlier request to write {name} has not been answered yet")
+        self._unanswered[name] = ended = threading.Event()
 
         def write() -> None:
-            filesystem, path = self._opened
-            with filesystem.open_output_stream(f"{path}/{name}") as file:
-                file.write(content)
+            try:
+                filesystem, path = self._opened
+                with filesystem.open_output_stream(f"{path}/{name}") as file:
+                    file.write(content)
+            finally:
+                ended.set()
 
-        self._guarded(write)
+        self._guarded(write, size=len(content))
 
     def delete(self, name: str) -> None:
         """Removes the file `name` if it exists."""
@@ -160,11 +181,11 @@ class Storage:
         from pyarrow.fs import FileSystem
 
         filesystem, path = FileSystem.from_uri(self.url)
-        return filesystem, path.rstrip("/")
+        return with_timeouts(filesystem), path.rstrip("/")
 
-    def _guarded(self, call: Callable[[], T]) -> T:
+    def _guarded(self, call: Callable[[], T], *, size: int = 0) -> T:
         try:
-            return call()
+            return bounded(call, size=size)
         except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors derive from these
             reason = " ".join(str(error).split())[:300]
             raise StorageError(f"{self.url}: {reason}") from None

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from hypertune.storage.files import JOURNAL, LOCK, now
 from hypertune.storage.patience import storage_patience_s
+from hypertune.storage.printable import printable
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, upload
 
 LEASE = "sweeps/lease.json"
@@ -35,6 +36,10 @@ INTERVAL_SECONDS = 2.0
 """Minimal seconds between two copies."""
 SHARE = 0.2
 """Maximal share of the time spent copying, in a thread that mostly waits for the network."""
+LONGEST_PAUSE_S = 10.0
+"""Maximal seconds between two copies, however long the first one took."""
+TELL_AFTER_S = 5.0
+"""Seconds of waiting for the storage after which the user is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +184,10 @@ class Mirror:
         self.folder, self.storage = folder, storage
         self.known: dict[str, tuple[int, int]] = {}
         self._tell = tell or tell_user
-        self._failing = False
+        self._failing = self._told_waiting = False
         self._last, self._copied = -math.inf, threading.Condition()
+        self._answered = time.monotonic()
+        """When the storage last had everything."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="hypertune-mirror", daemon=True)
         self._thread.start()
@@ -193,19 +200,32 @@ class Mirror:
         """
         self._ended.set()
         self._thread.join()
-        deadline = time.monotonic() + patience_s
+        deadline = self._answered + patience_s
         while not self._copy():
             if time.monotonic() > deadline:
                 raise ValueError(
                     f"{self.storage}: the last results could not be copied there; they are in {self.folder}, and "
                     f"hypertune compare --resume {self.storage} on this machine continues from them"
                 )
+            self._tell_waiting(deadline)
             time.sleep(INTERVAL_SECONDS)
 
     def copied(self, since: float) -> bool:
-        """Waits for a copy that began after `since` to succeed; False if none does for a long time."""
+        """Waits for a copy that began after `since` to succeed; False if the storage has not answered for too long."""
+        deadline = self._answered + storage_patience_s()
         with self._copied:
-            return self._copied.wait_for(lambda: self._last > since, timeout=storage_patience_s())
+            for limit_s in (TELL_AFTER_S, math.inf):
+                left_s = max(deadline - time.monotonic(), 0.0)
+                if self._copied.wait_for(lambda: self._last > since, timeout=min(limit_s, left_s)):
+                    return True
+                self._tell_waiting(deadline)
+        return False
+
+    def _tell_waiting(self, deadline: float) -> None:
+        left_s = deadline - time.monotonic()
+        if not self._told_waiting and left_s > 0:
+            self._told_waiting = True
+            self._tell(f"{self.storage}: waiting up to {left_s:.0f} s for it to take what has been recorded")
 
     def _work(self) -> None:
         pause, lease_due = 0.0, time.monotonic() + LEASE_SECONDS / 4
@@ -214,7 +234,7 @@ class Mirror:
             # A heartbeat now and then, even while nothing changes.
             if self._copy(lease=began >= lease_due) and began >= lease_due:
                 lease_due = began + LEASE_SECONDS / 4
-            pause = (time.monotonic() - began) / SHARE
+            pause = min((time.monotonic() - began) / SHARE, LONGEST_PAUSE_S)
 
     def _copy(self, lease: bool = False) -> bool:
         """Copies once; returns whether it succeeded."""
@@ -224,18 +244,29 @@ class Mirror:
                 _write_lease(self.storage)
             if self.folder.exists():
                 upload(self.folder, self.storage, self.known)
-            else:  # the study recorded nothing and the driver has removed its files
-                for name in list(self.known):
-                    self.storage.delete(name)
-                    del self.known[name]
+            else:
+                self._clear()
         except StorageError as error:
             self._note(failing=True, line=f"{error}; continuing, results are kept in {self.folder} meanwhile")
             return False
         self._note(failing=False, line=f"{self.storage}: answers again")
         with self._copied:
-            self._last = began
+            self._last, self._answered, self._told_waiting = began, time.monotonic(), False
             self._copied.notify_all()
         return True
+
+    def _clear(self) -> None:
+        """Deletes what has been copied of a study that recorded nothing, whose files the driver has removed.
+
+        Raises:
+            StorageError: if something had been recorded, so that somebody else has removed them.
+        """
+        lines = (self.storage.read(JOURNAL.as_posix()) or b"").splitlines()
+        if any(b'"event": "planned"' not in line for line in lines):
+            raise StorageError(f"{self.folder}: the working copy of {self.storage} has been removed")
+        for name in list(self.known):
+            self.storage.delete(name)
+            del self.known[name]
 
     def _note(self, *, failing: bool, line: str) -> None:
         if failing != self._failing:
@@ -243,9 +274,25 @@ class Mirror:
             self._tell(line)
 
 
+@contextmanager
+def outputs_in(place: Place) -> Iterator[None]:
+    """For writing the tables and the report of a study whose records are safe.
+
+    Raises:
+        ValueError: naming the file that cannot be written, and how all are made again.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been "
+            f"recorded; once that is corrected, write the tables and the report with: hypertune report {place}"
+        ) from None
+
+
 def tell_user(line: str) -> None:
     """Prints a line to stderr, since a program may read the command's stdout."""
-    print(f"hypertune: {line}", file=sys.stderr, flush=True)
+    print(printable(f"hypertune: {line}"), file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:

@@ -163,8 +163,8 @@ def _check_reachable(address: str | None) -> None:
         return  # whatever Ray makes of it
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE_S).close()
-    except socket.gaierror:
-        return  # a name that only Ray's own resolver may know
+    except (socket.gaierror, UnicodeError) as error:
+        raise ValueError(f"{named}: no machine is known by the name {host} ({error})") from None
     except (OSError, OverflowError) as error:
         raise ValueError(f"{named}: no Ray cluster answers there ({error})") from None
 

@@ -20,6 +20,7 @@ from hypertune.study.study import Study
 from hypertune.tuning.notebook import Cell, NotebookScreen
 from hypertune.tuning.progress import Page, StudyProgress, SweepProgress
 from hypertune.tuning.reading import reading_line
+from hypertune.tuning.terminal import Terminal
 
 FAILURES_TOLD = 2
 """Maximal number of failed trials per sweep, and of failed retrainings, that are reported one by one."""
@@ -170,7 +171,7 @@ def target_here() -> Console | Cell:
 
     stdout is left to the caller, so that it can be piped.
     """
-    return Cell() if Cell.is_here() else Console(stderr=True, highlight=False, force_jupyter=False)
+    return Cell() if Cell.is_here() else Terminal(stderr=True, force_jupyter=False)
 
 
 def _screen(target: Console | Cell, clock: Callable[[], float]) -> Screen:

@@ -15,7 +15,7 @@ from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
-from hypertune.storage.workspace import Workspace, tell_user
+from hypertune.storage.workspace import Workspace, outputs_in, tell_user
 from hypertune.strategies.checks import check_names
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
@@ -91,7 +91,7 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     try:
         if circumstances.resume:
             _check_unchanged(out, study)
-        recorder = Recorder(study, out, work.storage.path if work.storage else None)
+        recorder = Recorder(study, out, work.storage.path if work.storage else None, work.place)
         try:
             connected = _connect(study, work, prepare, circumstances)
             return _run(study, work, connected, recorder, circumstances)
@@ -168,6 +168,7 @@ def _run(
         recorder(planned)
     from hypertune.tracking.tracker import Tracker
     from hypertune.tuning import experiment
+    from hypertune.tuning.housekeeping import WatchFolder
     from hypertune.tuning.metrics import Publisher
     from hypertune.tuning.pruning import Pruner
     from hypertune.tuning.queue import Hope, Queue
@@ -187,7 +188,7 @@ def _run(
     stages = asking.plan()
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
-    callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher]
+    callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, WatchFolder(recorder.check, queue.abort)]
 
     def stuck(reason: str) -> None:
         """Ends the process if it hangs in a call into a Ray that has died; the journal has everything."""
@@ -216,7 +217,8 @@ def _run(
         tell_user(ending.trouble)
     provenance["ended_at"] = now()
     records = recorder.book.records(provenance)
-    write_provenance(out, provenance, records)
+    with outputs_in(work.place):
+        write_provenance(out, provenance, records)
     return Outcome(records, ending.interrupted, ending.trouble)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from hypertune.sweep.batches import batch_s
+from hypertune.sweep.trial import StudyError
 from hypertune.tuning import ray_internals
 from hypertune.tuning.connect import alive_nodes, starts_through_uv, worker_environment
 
@@ -16,6 +19,10 @@ KEPT = 100
 """Number of ended trials that are kept, so that the list is not rewritten at every step."""
 STOP_PATIENCE_S = 1
 """Seconds that a worker has to finish its epoch or clean up once the study stops."""
+
+
+LOOK_EVERY_S = 1.0
+"""Seconds between two looks at the output folder."""
 
 
 class ForgetEnded(Callback):
@@ -31,6 +38,30 @@ class ForgetEnded(Callback):
         if len(ended) > KEPT:
             # One stays: `tune.run` would read a snapshot if the list were empty.
             trials[:] = [trial for trial in trials if not trial.is_finished() or trial is ended[-1]]
+
+
+class WatchFolder(Callback):
+    """Calls `check` about every second while a study runs, even while no trial reports.
+
+    Args:
+        check: raises `StudyError` if the study cannot continue.
+        abort: ends the study with a message.
+    """
+
+    def __init__(self, check: Callable[[], None], abort: Callable[[str], None]) -> None:
+        super().__init__()
+        self._check, self._abort, self._due = check, abort, 0.0
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Called several times a second."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + LOOK_EVERY_S
+        try:
+            self._check()
+        except StudyError as error:
+            self._abort(str(error))
+            self._due = float("inf")
 
 
 def stop_soon(controller: Any) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 from hypertune.records.journal import NUMBER, Event, read_journal
 from hypertune.records.records import FINAL_STATUSES, Book, Records
+from hypertune.records.sheets import to_csv
 from hypertune.storage.files import JOURNAL, write_atomically
 from hypertune.storage.patience import patiently
 from hypertune.storage.storage import RUN
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
+from hypertune.tuning.removed import same_file, write_anew
 
 OWN = re.compile(rf"(?:.*/)?({JOURNAL.parent}/{RUN}\d+/.+)", re.DOTALL)
 """A path in one of the study's own runs, and the part of it that is the same wherever the folder lies."""
@@ -38,15 +40,18 @@ class Recorder:
 
     Args:
         runs_in: path of the output folder as Ray tells of checkpoints, where it is not `folder`.
+        place: what a resume is given, where it is not `folder`.
 
-    A storage that fails (no room, a server that is away) holds the study up until it is back; see `patience`.
+    A storage that fails (no room, a server that is away) holds the study up until it is back; see `patience`. If the
+    folder is removed, the journal is written anew and the study ends.
 
     Raises:
         StorageLost: from any event, if the storage has failed for too long.
     """
 
-    def __init__(self, study: Study, folder: Path, runs_in: str | None = None) -> None:
+    def __init__(self, study: Study, folder: Path, runs_in: str | None = None, place: str | None = None) -> None:
         self.folder, self.book = folder, Book(study)
+        self._place = place or str(folder)
         journal = folder / JOURNAL
         journal.parent.mkdir(parents=True, exist_ok=True)
         self.past = _recover(journal, self.book.apply)
@@ -54,8 +59,11 @@ class Recorder:
             if event["event"] == "checkpoint":
                 event["path"] = _found(event["path"], runs_in or str(folder.resolve()), journal)
         self._number = len(self.past)
+        if runs_in is None:
+            # A trial whose checkpoint is gone begins again; the others have been deleted since nothing needs them.
+            self.past = [event for event in self.past if event["event"] != "checkpoint" or Path(event["path"]).exists()]
         _verify(folder, self.book)
-        self._file = journal.open("ab", buffering=0)
+        self._file = journal.open("a+b", buffering=0)
         self._size = journal.stat().st_size
         self._lost: str | None = None
         self._tables_due = 0.0
@@ -64,6 +72,7 @@ class Recorder:
         line = json.dumps({NUMBER: self._number + 1, **_kept(event)}, default=_plain).encode() + b"\n"
         self._patiently(lambda: self._append(line))
         self._number += 1
+        self.check()
         self._size += len(line)
         self.book.apply(event)
         if time.monotonic() >= self._tables_due:
@@ -71,6 +80,28 @@ class Recorder:
                 self.write_tables()
             except OSError:  # they are rewritten often, and only the last write must succeed
                 self._tables_due = time.monotonic() + TABLES_SECONDS
+
+    def check(self) -> None:
+        """Checks that the journal is still in its folder.
+
+        Raises:
+            StorageLost: if not, saying where everything recorded has been written anew.
+        """
+        if self._lost or same_file(self.folder / JOURNAL, self._file):
+            return
+        study = self.book.study
+        try:
+            place = write_anew(self.folder, study.to_toml(), self._file)
+        except OSError as error:
+            self._lost = str(error)
+            raise StorageLost(self._lost) from None
+        again = self._place if place == self.folder else str(place)
+        self._lost = (
+            f"{self.folder}: was removed or replaced while the study was running; what was recorded has been written "
+            f"anew to {place}, without the checkpoints of unfinished trials; resume with: hypertune compare --resume "
+            f"{again}"
+        )
+        raise StorageLost(self._lost)
 
     def _append(self, line: bytes) -> None:
         """Writes the whole line or raises; first removes the remains of a failed attempt."""
@@ -88,7 +119,7 @@ class Recorder:
         except OSError as error:
             self._lost = (
                 f"{self.folder}: can no longer be written ({error.strerror}); what was recorded is safe; fix it, then "
-                f"resume with: hypertune compare --resume {self.folder}"
+                f"resume with: hypertune compare --resume {self._place}"
             )
             raise StorageLost(self._lost) from None
 
@@ -96,7 +127,7 @@ class Recorder:
         """Rewrites `trials.csv` and `curves.parquet` from the events so far."""
         began = time.monotonic()
         records = self.book.records()
-        write_atomically(self.folder / "trials.csv", records.trials.to_csv(index=False))
+        write_atomically(self.folder / "trials.csv", to_csv(records.trials))
         write_atomically(self.folder / "curves.parquet", _parquet(records))
         took = time.monotonic() - began
         self._tables_due = time.monotonic() + max(TABLES_SECONDS, took / TABLES_SHARE)

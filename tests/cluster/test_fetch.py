@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import subprocess
 import sys
@@ -83,3 +85,24 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     with pytest.raises(ValueError, match="neither a file nor a folder"):
         unpack(archive(entry), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_any_truncated_or_damaged_download_is_told_in_one_line(tmp_path: Path) -> None:
+    """Every cut and many single changes, of the log and of the archive in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        (tmp_path / "study.toml").write_text("name = 1\n" * 50)
+        archive.add(tmp_path / "study.toml", arcname="./study.toml")
+    content = buffer.getvalue()
+    text = base64.b64encode(content).decode()
+    log = f"before\n{pack_results.BEGIN}\n{text}\n{pack_results.END} {hashlib.sha256(content).hexdigest()}\n"
+    assert read_packed(log) == content
+    for cut in range(0, len(log) - 1, 3):
+        with pytest.raises(ValueError, match=r"^(the results arrived (truncated|damaged)|the results could not)"):
+            read_packed(log[:cut])
+    for number in range(0, len(content), 2):
+        for damaged in (content[:number], content[:number] + b"\xff" + content[number + 1 :]):
+            try:
+                unpack(damaged, tmp_path / "there")
+            except ValueError as error:
+                assert "\n" not in str(error)

@@ -31,6 +31,10 @@ def reasons(root: Path) -> dict[str, str | None]:
         "credentials.json", "gcp-credentials.json", "my_service-account.json", "client_secret.json",
         "secrets/token.txt", "secrets.yaml", "passwords.txt", ".kube/config", "kubeconfig.yaml", ".docker/config.json",
         "terraform.tfstate", "prod.tfvars", ".git-credentials", "auth_token", ".ray/auth_token", "db.kdbx",
+        # In any spelling, and copies that editors and people leave.
+        ".ENV", "ID_RSA", "KEY.PEM", "Secrets/a.yaml", ".env~", "server.key.bak", "id_ed25519.old~", "#prod.env#",
+        "deep/.Env.Local", "api_key.json", "my-keys.json", "rclone.conf", "kaggle.json", "cookies.txt", "token.json",
+        "vault-token", "vault_password.txt", "python_history", "bash_history",
     ],
 )  # fmt: skip
 def test_secrets_stay_behind(tmp_path: Path, name: str) -> None:
@@ -43,6 +47,71 @@ def test_a_private_key_is_recognised_whatever_it_is_called(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n")
     (tmp_path / "certificate.txt").write_text("-----BEGIN CERTIFICATE-----\nabc\n")
     assert sent(tmp_path) == {"certificate.txt"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".bash_history", ".python_history", ".config/gh/hosts.yml", ".config/rclone/rclone.conf", ".kaggle/kaggle.json",
+        ".oci/config", ".dvc/config.local", ".vault-token", ".docker/config.json", ".huggingface/token", ".unknown/x",
+        "src/.hidden.yaml",
+    ],
+)  # fmt: skip
+def test_hidden_files_and_folders_stay_behind_unless_they_are_named(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, name, "train.py")
+    assert sent(tmp_path) == {"train.py"}
+    assert sent(tmp_path, (name,)) == {"train.py", name}
+
+
+KEYS = {
+    "PKCS": "-----BEGIN PRIVATE KEY-----\nabc",
+    "a service account": '{"type": "x", "data": "-----BEGIN PRIVATE KEY-----\\nabc"}',
+    "Amazon": "id = AKIA" + "ABCDEFGH12345678",
+    "Amazon's secret": "AWS_SECRET_ACCESS_KEY".lower() + " = " + "aB3/" * 10,
+    "Google": "AIza" + "A1b2C3d" * 5,
+    "GitHub": "gho_" + "a1B2" * 9,
+    "GitHub, newer": "github_pat_" + "a1B2_" * 15,
+    "Hugging Face": "hf_" + "aB" * 17,
+    "OpenAI": "sk-proj-" + "a1B2" * 12,
+    "Anthropic": "sk-ant-api03-" + "a1B2" * 12,
+    "Vault": "hvs." + "a1B2" * 8,
+    "Slack": "xoxb-" + "123456789012-" * 2,
+    "Docker": '{"auths": {"registry": {"auth": "dXNlcjpwYXNz"}}}',
+    "netrc": "# mine\nmachine api.wandb.ai login user password abc",
+}
+
+
+@pytest.mark.parametrize("content", KEYS.values(), ids=KEYS.keys())
+def test_keys_are_recognised_in_files_of_any_name(tmp_path: Path, content: str) -> None:
+    fill(tmp_path, "train.py")
+    (tmp_path / "notes.md").write_text(f"first line\n{content}\n")
+    (tmp_path / "settings.py").write_text(f"x = 1\n{content}\n")
+    assert sent(tmp_path) == {"train.py"}
+
+
+def test_what_merely_looks_alike_is_sent(tmp_path: Path) -> None:
+    texts = {
+        "keypoints.json": "{}", "tokenizer.json": '{"added_tokens": []}', "special_tokens_map.json": "{}",
+        "env/__init__.py": "", "monkey.py": "# -----BEGIN CERTIFICATE-----", "sk.txt": "sk-learn, hf_model, ghp_x",
+        "history.csv": "epoch,loss", "requirements.txt": "pypi-attestations", "environment.yml": "name: x",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert sent(tmp_path) == set(texts)
+
+
+def test_a_virtual_environment_of_any_name_stays_behind(tmp_path: Path) -> None:
+    fill(tmp_path, "env/pyvenv.cfg", "env/lib/x.py", "train.py")
+    assert reasons(tmp_path) == {"env/": "tool", "train.py": None}
+
+
+def test_a_wildcard_does_not_send_secrets(tmp_path: Path) -> None:
+    fill(tmp_path, ".env", "credentials.json", "settings.json", ".config/a.json", "secrets/deep.json", "weights.pt")
+    (tmp_path / "notes.txt").write_text("-----BEGIN PRIVATE KEY-----\n")
+    assert sent(tmp_path, ("*", "*.json", ".*")) == {"settings.json", "weights.pt", ".config/a.json"}
+    named = (".env", "credentials.json", "secrets/deep.json", "notes.txt")
+    assert sent(tmp_path, named) == {*named, "settings.json"}
 
 
 def test_code_that_is_called_like_a_secret_is_code(tmp_path: Path) -> None:
@@ -99,3 +168,24 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "project" / "folder").symlink_to(tmp_path / "home" / "folder")
     (tmp_path / "project" / "alias.py").symlink_to("real.py")
     assert sent(tmp_path / "project") == {"real.py", "alias.py"}
+
+
+def test_links_are_judged_by_what_they_lead_to(tmp_path: Path) -> None:
+    fill(tmp_path, ".env", "secrets/plain.txt", "data/rows.csv", ".hidden/x.txt", "ignored.txt", "real.py")
+    (tmp_path / ".gitignore").write_text("ignored.txt\n")
+    targets = {"a": ".env", "b": "secrets/plain.txt", "c": "data/rows.csv", "d": ".hidden/x.txt", "e": "ignored.txt"}
+    for name, target in {**targets, "f": "a.txt", "g": "g.txt", "h": "nowhere"}.items():
+        (tmp_path / f"{name}.txt").symlink_to(target)
+    (tmp_path / "alias.py").symlink_to("real.py")
+    assert sent(tmp_path) == {"real.py", "alias.py"}
+    found = reasons(tmp_path)
+    assert [found[f"{name}.txt"] for name in "abcdefgh"] == [
+        "secret", "secret", "data", "hidden", "ignored", "secret", "link", "link",
+    ]  # fmt: skip
+
+
+def test_a_file_of_any_content_can_be_judged(tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(bytes(range(256)) * 20)
+    (tmp_path / "empty").touch()
+    (tmp_path / "name\nwith\x1b").touch()
+    assert sent(tmp_path) == {"bytes", "empty", "name\nwith\x1b"}

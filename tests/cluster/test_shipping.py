@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hypertune.cluster.shipping import MOST_BYTES, STUDY_FILE, pack
+from hypertune.commands.cli import main
 from hypertune.study.study import Study
 from hypertune.training.kernels import LIBRARY_NAME
 
@@ -125,3 +126,35 @@ def test_too_much_is_refused_and_the_largest_named(tmp_path: Path) -> None:
             file.truncate(9 * 2**20)
     with pytest.raises(ValueError, match=r"MiB to send, at most 100 allowed; .*\.rayignore; largest: table"):
         pack(Study.load("digits_cnn"), tmp_path)
+
+
+def test_all_of_hypertune_is_sent(tmp_path: Path) -> None:
+    left = pack(Study.load("digits_cnn"), None).left_out
+    assert set(left.values()) <= {"tool", "ignored"}, left
+
+
+def test_a_trainable_with_a_key_in_it_is_refused(own: Study, tmp_path: Path) -> None:
+    (tmp_path / "own_code.py").write_text(f"TOKEN = 'hf_{'aB' * 17}'\n")
+    with pytest.raises(
+        ValueError, match=r"^training.trainable: own_code.py holds what looks like a key .*--include own"
+    ):
+        pack(own, tmp_path)
+    assert "own_code.py" in pack(own, tmp_path, include=["own_code.py"]).files
+
+
+def test_a_dry_run_lists_what_would_be_sent_and_asks_no_cluster(
+    own: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_code.py").write_text("def train(config): ...\n")
+    (tmp_path / ".env").write_text("PASSWORD=hunter2")
+    (tmp_path / "red\x1b[31m.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:1")
+    assert main(["submit", "study.toml", "--dry-run", "--env", "TOLD=hunter2"]) == 0
+    told = capsys.readouterr().out
+    sent, _, left = told.partition("would not send:")
+    assert {"  own_code.py", "  study.toml", "  red\\x1b[31m.txt"} <= set(sent.splitlines())
+    assert "  .env (secret)\n" in left
+    assert left.endswith("--address auto\nwith the environment variables: TOLD\n")
+    assert "hunter2" not in told
+    assert "\x1b" not in told

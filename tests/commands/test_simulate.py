@@ -93,8 +93,8 @@ def test_quiet_says_nothing(curves: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 WRONG = {
-    "--workers=0": "--workers: whole numbers above 0",
-    "--workers=1,x": "--workers: whole numbers above 0",
+    "--workers=0": "--workers: whole numbers from 1",
+    "--workers=1,x": "--workers: whole numbers from 1",
     "--processes=0": "--processes: at least 1",
     "--epoch-seconds=0": "--epoch-seconds: a number above 0",
     "--costs=foo=1": "--costs: unknown cost",
@@ -134,3 +134,23 @@ def test_a_study_that_is_only_recorded_cannot_be_trained() -> None:
     study = Study.load("lcbench_fashion_mnist")
     with pytest.raises(ValueError, match=r"training.trainable: unknown trainable 'recorded'"):
         resolve(study.training.trainable)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--workers", "9" * 20), "--workers: whole numbers from 1 to 1,000,000"),
+        (("--seeds", "9" * 20), "--seeds: at least 1 and at most"),
+        (("--costs", "report_s=1e308"), "--costs: report_s must be from 0 to 1e+09, got 1e+308"),
+        (("--costs", "retries=" + "9" * 20), "--costs: retries must be from 0 to 1e+09"),
+        (("--costs", "speeds=1e-300"), "--costs: speeds must be above 0 and at most 1e+09"),
+        (("--epoch-seconds", "1e308"), "--epoch-seconds: a number above 0 and at most 1e+09"),
+    ],
+)
+def test_numbers_without_measure_are_refused(
+    curves: Path, options: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(curves, *options) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from hypertune.foreign.reading import read
+from hypertune.judged import judge
 
 GOOD = "strategy,seed,value\nrandom,0,0.5\ntpe,0,0.6\nrandom,1,0.55\ntpe,1,0.65\n"
 
@@ -101,12 +102,6 @@ FAULTS = {
         r"row 2, column value: 'good' is not a number; write it like 0.93",
     ),
     "comma": ('strategy;seed;value\na;0;"0,93"\n', r"row 1, column value: '0,93' is not a number"),
-    "missing": (
-        "strategy,seed,value\na,0,1\na,1,nan\n",
-        r"row 2, column value: is missing; fill it in \(a failed sweep",
-    ),
-    "short row": ("strategy,seed,value\na,0\n", r"row 1, column value: is missing"),
-    "infinite": ("strategy,seed,value\na,0,inf\n", r"row 1, column value: is infinite; give the worst value"),
     "unnamed": ("strategy,seed,value\n,0,1\n", r"row 1, column strategy: is empty; fill it in or delete the row"),
     "no such seed": ("strategy,seed,value\na,,1\n", r"row 1, column seed: is empty"),
     "nan seed": ("strategy,seed,value\na,NaN,1\n", r"row 1, column seed: is missing"),
@@ -128,6 +123,25 @@ FAULTS = {
     "two strategies": ("method,sampler,seed,value\na,b,0,1\n", r"method, sampler could each be the strategy"),
     "two seeds": ("strategy,run,rep,value\na,0,0,1\n", r"run, rep could each be the seed; rename the right one seed"),
 }
+
+
+def test_values_that_cannot_be_squared_are_refused() -> None:
+    frame = pd.DataFrame({"strategy": ["a", "b"] * 2, "seed": [0, 0, 1, 1], "value": [1, 2, 1e300, 3]})
+    with pytest.raises(ValueError, match=r"^table: row 3, value is 1e\+300; at most 1e\+100 can be judged$"):
+        judge(frame)
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "n/a", "-", "inf", "-inf"])
+def test_a_missing_or_infinite_value_is_a_failed_sweep_in_files_and_in_memory(tmp_path: Path, cell: str) -> None:
+    values = ["0.9", "0.1", cell, "0.2", "0.8", "0.3"]
+    frame = pd.DataFrame({"strategy": ["a", "b"] * 3, "seed": [0, 0, 1, 1, 2, 2], "value": values})
+    frame.to_csv(tmp_path / "results.csv", index=False)
+    in_file, in_memory = judge(tmp_path / "results.csv"), judge(frame)
+    assert in_file.values.to_numpy().tolist() == in_memory.values.to_numpy().tolist() == [
+        [0.9, 0.1], [0.1, 0.2], [0.8, 0.3],
+    ]  # fmt: skip
+    assert "1 sweep has no finite value and counts as the worst one." in in_file.conclusion
+    assert in_file.conclusion == in_memory.conclusion
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from ray import tune
 
 from hypertune import compare
+from hypertune.commands.cli import main
 from hypertune.records import records
 from hypertune.storage.files import JOURNAL
 from tests.integration import trainables
@@ -117,6 +119,49 @@ def test_a_disk_that_stays_full_ends_the_study_in_one_line_and_it_can_be_resumed
     filler[0].unlink()
     known = len(records.read(out).curves)
     assert known >= 12
+    pd.testing.assert_frame_equal(run(out, resume=True), undisturbed)
+
+
+def test_a_disk_that_is_full_for_the_report_is_told_with_the_file_and_how_to_make_it_again(
+    small_disk: Path, undisturbed: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables have room, the page of several MiB does not."""
+    out, filler = small_disk / "out", small_disk / "filler"
+
+    def act(event: dict[str, Any]) -> None:
+        if event["event"] == "done":
+            fill(small_disk)
+            os.truncate(filler, filler.stat().st_size - 2**20)
+
+    told = f"^{out}/report.html: cannot be written .No space left.*: hypertune report {out}$"
+    with pytest.raises(ValueError, match=told):
+        run(out, observers=[act])
+    assert not list(out.rglob("*.tmp"))
+    capsys.readouterr()
+    assert main(["report", str(out)]) == 2
+    assert capsys.readouterr().err == f"hypertune: {out}/report.html: No space left on device\n"
+    assert not list(out.rglob("*.tmp"))
+    filler.unlink()
+    assert main(["report", str(out)]) == 0
+    pd.testing.assert_frame_equal(records.read(out).trials[SAME], undisturbed)
+
+
+@pytest.mark.slow
+def test_a_folder_removed_while_the_study_runs_is_noticed_and_the_study_can_be_resumed(
+    tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    out, removed = tmp_path / "out", []
+
+    def act() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        removed.append(time.monotonic())
+
+    thread = when_epochs(out, 12, act)
+    with pytest.raises(ValueError, match=f"was removed or replaced .* anew to {out}, .*compare --resume {out}$"):
+        run(out)
+    thread.join()
+    assert time.monotonic() - removed[0] < 30
+    assert len(records.read(out).curves) >= 12
     pd.testing.assert_frame_equal(run(out, resume=True), undisturbed)
 
 

@@ -113,6 +113,10 @@ def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
     done = run("submit", "study.toml", "--name", "first", "--env", "TOLD=yes", "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ".env (secret)" in done.stderr
+    planned = run("submit", "--resume", "first", "--dry-run").stdout
+    assert "  own_code.py\n" in planned
+    assert "  .env (secret)\n" in planned
+    assert "compare --resume '~/hypertune-out/first'" in planned
     assert "[1/1] random seed 0" in done.stdout
     assert "hunter2" not in done.stdout
     fetched = run("fetch", "first")

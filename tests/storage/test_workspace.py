@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from hypertune.storage import bounded
 from hypertune.storage import workspace as module
 from hypertune.storage.files import JOURNAL, now
 from hypertune.storage.storage import Storage, StorageError
 from hypertune.storage.workspace import LEASE, Mirror, workspace
+from tests.conftest import Relay
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -154,3 +156,77 @@ def test_results_that_cannot_be_copied_are_kept_and_named(bucket: str, tmp_path:
     with pytest.raises(ValueError, match=f"they are in {tmp_path}, and hypertune compare --resume {bucket}"):
         mirror.close(0.1)
     assert (tmp_path / "a").read_text() == "1"
+
+
+# A storage that answers nothing --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "REQUEST_S", 0.5)
+    monkeypatch.setattr(module, "TELL_AFTER_S", 0.2)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_each_request_to_a_storage_that_answers_nothing_ends(
+    bucket: str, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(f"{bucket}/study")
+    storage.write("a", b"1")
+    storage.write("b", b"1")
+    relay.flowing.clear()
+    for request in (
+        lambda: storage.read("a"), lambda: storage.write("a", b"2"), lambda: storage.delete("a"),
+        lambda: list(storage.files()), lambda: Storage(f"{bucket}/other").filesystem,
+    ):  # fmt: skip
+        began = time.monotonic()
+        with pytest.raises(StorageError, match=f"^{bucket}/.*: no answer within "):
+            request()
+        assert time.monotonic() - began < 15
+    relay.flowing.set()
+    monkeypatch.setattr(bounded, "REQUEST_S", 30)
+    assert Storage(f"{bucket}/study").read("b") == b"1"
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_storage_that_answers_again_soon_has_everything(
+    bucket: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.2)
+    told: list[str] = []
+    (tmp_path / "a").write_text("1")
+    mirror = Mirror(tmp_path, Storage(bucket), tell=told.append)
+    assert mirror.copied(time.monotonic())
+    relay.flowing.clear()
+    (tmp_path / "a").write_text("22")
+    eventually(lambda: bool(told))
+    time.sleep(2)  # far longer than the pause
+    relay.flowing.set()
+    assert mirror.copied(time.monotonic())
+    monkeypatch.setattr(bounded, "REQUEST_S", 30)
+    assert Storage(bucket).read("a") == b"22"
+    assert "no answer within" in told[0]
+    assert told[-1] == f"{bucket}: answers again"
+    mirror.close(5)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_storage_that_never_answers_again_is_waited_for_once(
+    bucket: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The patience holds from when it fell silent, however often and by whom it is waited for."""
+    monkeypatch.setenv("HYPERTUNE_STORAGE_PATIENCE_S", "3")
+    told: list[str] = []
+    mirror = Mirror(tmp_path, Storage(bucket), tell=told.append)
+    assert mirror.copied(time.monotonic())
+    relay.flowing.clear()
+    (tmp_path / "a").write_text("1")
+    began = time.monotonic()
+    assert not mirror.copied(began)
+    assert not mirror.copied(began)
+    with pytest.raises(ValueError, match="the last results could not be copied there"):
+        mirror.close(3)
+    assert time.monotonic() - began < 30
+    waiting = [line for line in told if "waiting up to" in line]
+    assert len(waiting) == 1
+    assert "for it to take what has been recorded" in waiting[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,12 @@ def test_a_public_dashboard_without_a_token_is_refused(
 
 
 def test_a_running_clusters_dashboard_is_its_own(started: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"--dashboard-host: only for a Ray that starts here; the one at head:6379"):
-        connect.connect("head:6379", "0.0.0.0")
-    with pytest.raises(Started):
-        connect.connect("head:6379")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"localhost:{server.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"--dashboard-host: only for a Ray that starts here; .* {address}"):
+            connect.connect(address, "0.0.0.0")
+        with pytest.raises(Started):
+            connect.connect(address)
     assert not token.TOKEN_FILE.exists()
 
 
@@ -103,4 +106,6 @@ def test_an_address_that_cannot_be_used_is_told_in_seconds(monkeypatch: pytest.M
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ValueError, match=r"--address auto: RAY_ADDRESS=127.0.0.1:1: no Ray cluster answers"):
         connect._check_reachable("auto")
+    with pytest.raises(ValueError, match=r"--address nope.invalid:1: no machine is known by the name nope.invalid"):
+        connect._check_reachable("nope.invalid:1")
     connect._check_reachable(None)

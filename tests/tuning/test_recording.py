@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 from hypertune.records.records import read_journal
 from hypertune.storage import patience
 from hypertune.storage.files import JOURNAL
+from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
 from hypertune.tuning.recording import Recorder
 from tests.sweep.scripted import Runner, make_study
@@ -111,3 +113,59 @@ def test_patience_says_once_what_it_waits_for_and_raises_what_it_got(
         patience.patiently(away, "the place", patience_s=10)
     assert tries == [float(second) for second in range(11)]
     assert caplog.text.count("the place: [Errno 5] Input/output error; trying again for 10 s") == 1
+
+
+# The folder is removed -----------------------------------------------------------------------------------------------
+
+
+def recorded_half(folder: Path) -> tuple[Recorder, list[dict[str, object]]]:
+    events = Runner(STUDY, "random").run().events
+    recorder = Recorder(STUDY, folder)
+    for event in events[: len(events) // 2]:
+        recorder(event)
+    return recorder, events
+
+
+@pytest.mark.parametrize("removed", ["out", "out/sweeps", "out/sweeps/journal.jsonl"])
+def test_what_was_recorded_is_written_anew_if_the_folder_is_removed(
+    tmp_path: Path, removed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    recorder, events = recorded_half(out := tmp_path / "out")
+    recorder.check()
+    gone = tmp_path / removed
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    with pytest.raises(StorageLost, match=f"was removed or replaced .* anew to {out},.* compare --resume {out}$"):
+        recorder.check()
+    assert list(read_journal(out / JOURNAL)) == events[: len(events) // 2]
+    assert Study.load(out / "study.toml").name == STUDY.name
+    recorder.close()
+    again = Recorder(STUDY, out)
+    assert again.past == events[: len(events) // 2]
+    again.close()
+
+
+def test_an_event_after_the_removal_is_written_anew_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    recorder, events = recorded_half(out := tmp_path / "out")
+    shutil.rmtree(out)
+    with pytest.raises(StorageLost):
+        recorder(events[len(events) // 2])
+    assert list(read_journal(out / JOURNAL)) == events[: len(events) // 2 + 1]
+    recorder.close()
+
+
+def test_a_folder_that_is_replaced_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    recorder, events = recorded_half(out := tmp_path / "out")
+    out.rename(tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", out)
+    (out / JOURNAL).write_bytes(b"another's\n")
+    with pytest.raises(
+        StorageLost, match=f"anew to ({tmp_path}/out-rescued-\\w+),.* compare --resume {tmp_path}/out-resc"
+    ):
+        recorder.check()
+    assert (out / JOURNAL).read_bytes() == b"another's\n"
+    (rescued,) = tmp_path.glob("out-rescued-*")
+    assert list(read_journal(rescued / JOURNAL)) == events[: len(events) // 2]
+    recorder.close()

@@ -1,0 +1,55 @@
+"""Requests to shared storage that end after a while, whatever the other side does."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+REQUEST_S = 20.0
+"""Seconds that one request may take, besides the transfer of its content."""
+SLOWEST = 2**20
+"""Bytes per second that a transfer has to reach."""
+
+T = TypeVar("T")
+
+
+def bounded(call: Callable[[], T], *, size: int = 0) -> T:
+    """The result of `call`, made in another thread, since neither Python nor pyarrow can interrupt a request.
+
+    Args:
+        size: bytes that are transferred.
+
+    Raises:
+        TimeoutError: if it takes longer than `REQUEST_S` and the transfer; the thread ends once the storage answers or
+            its own client gives up.
+    """
+    answers: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put((True, call()))
+        except BaseException as error:  # noqa: BLE001 -- raised again in the thread that asked
+            answers.put((False, error))
+
+    threading.Thread(target=ask, name="hypertune-request", daemon=True).start()
+    limit_s = REQUEST_S + size / SLOWEST
+    try:
+        answered, answer = answers.get(timeout=limit_s)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {limit_s:.0f} s") from None
+    if answered:
+        return answer  # type: ignore[no-any-return]
+    raise answer
+
+
+def with_timeouts(filesystem: Any) -> Any:
+    """A pyarrow file system whose own requests end, too: S3's would try for minutes where nothing answers."""
+    from pyarrow.fs import S3FileSystem
+
+    if not isinstance(filesystem, S3FileSystem):
+        return filesystem
+    make, (options,) = filesystem.__reduce__()
+    limits = dict.fromkeys(("connect_timeout", "request_timeout"), REQUEST_S / 4)
+    return make({**options, **limits})

@@ -1,0 +1,25 @@
+"""The terminal: text is shown as it is, with control characters made visible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from hypertune.storage.printable import printable
+
+
+class Terminal(Console):
+    """rich's console, in which no text is markup and none steers the terminal.
+
+    Names of hyperparameters and options, and errors of trainables, may hold square brackets and escape characters.
+    """
+
+    def __init__(self, *, highlight: bool = False, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=highlight, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
