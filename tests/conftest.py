@@ -13,12 +13,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
 
 from hypertune.tuning.connect import prepare_environment
 
 # Before any test imports Ray, which reads its settings as it is imported.
 prepare_environment()
 REPOSITORY = Path(__file__).parent.parent
+# No example has a time limit: on a busy machine any of them can exceed Hypothesis's 200 ms.
+settings.register_profile("hypertune", deadline=None)
+settings.load_profile("hypertune")
 
 
 @pytest.fixture(scope="session")
