@@ -284,10 +284,9 @@ def outputs_in(place: Place) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(
-            f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been "
-            f"recorded; once that is corrected, write the tables and the report with: hypertune report {place}"
-        ) from None
+        told = f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been"
+        remedy = f"once that is corrected, write the tables and the report with: hypertune report {place}"
+        raise ValueError(f"{told} recorded; {remedy}") from None
 
 
 def tell_user(line: str) -> None:

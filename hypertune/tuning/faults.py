@@ -14,6 +14,8 @@ from hypertune.tuning import ray_internals
 
 NODE_DIED = "its node has died"
 """Part of Ray's error for an actor whose node died."""
+IN_CONSTRUCTOR = "error raised in its creation task"
+"""Part of Ray's error for an actor whose constructor raised."""
 
 
 class WorkerLost(RayActorError):
@@ -99,6 +101,9 @@ class Faults(Callback):
         if trial_id in self._short_of_memory:
             self._short_of_memory.discard(trial_id)
             return "Ray killed the worker process because its node ran out of memory"
-        if error is not None and not str(error).startswith("The actor"):
-            return f"{type(error).__name__}: {one_line(str(error))}"
+        text = str(error) if error is not None else "The actor"
+        if IN_CONSTRUCTOR in text:
+            return one_line(text.rstrip().splitlines()[-1])  # the exception itself, below Ray's words and its traceback
+        if error is not None and not text.startswith("The actor"):
+            return f"{type(error).__name__}: {one_line(text)}"
         return "the worker process died"

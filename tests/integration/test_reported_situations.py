@@ -291,6 +291,18 @@ def test_a_class_that_cannot_be_reset_is_made_anew(tmp_path: Path) -> None:
     assert result.records.trials["loss"].tolist() == [1.0] * 4
 
 
+class Unmade(tune.Trainable):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        raise ValueError("no licence\nfor this machine")
+
+
+def test_a_class_whose_constructor_raises_says_why(tmp_path: Path) -> None:
+    result = study(tmp_path / "out", Unmade, give_up_after=1)
+    (failure,) = result.records.failures
+    assert "for this machine" in failure.error
+    assert "no licence" in failure.traceback
+
+
 def test_compare_in_a_thread_and_in_a_coroutine(tmp_path: Path) -> None:
     async def main() -> Any:
         return study(tmp_path / "coroutine", generates)
