@@ -16,8 +16,9 @@ from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.space.space import Space
 from hypertune.storage.files import MODEL
+from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import Place, as_place, local_copy
-from hypertune.storage.workspace import collect, outputs_in, workspace
+from hypertune.storage.workspace import collect, workspace
 from hypertune.study.file import Budget, Resources
 from hypertune.study.rules import changed, options_of, rules
 from hypertune.study.study import Study
