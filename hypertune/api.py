@@ -166,9 +166,8 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         from hypertune.comparison.asking import ask
 
         circumstances = dataclasses.replace(circumstances, ask=ask)
-    study = study.replace(space=study.space.alive())
     with workspace(out, resume=circumstances.resume) as work:
-        outcome = driver.run(study, work, prepare, circumstances)
+        outcome = driver.run(study.replace(space=study.space.alive()), work, prepare, circumstances)
         with outputs_in(work.place):
             collect(work, MODEL)
             write_outputs(outcome.records, work.folder)
