@@ -16,8 +16,9 @@ from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.space.space import Space
 from hypertune.storage.files import MODEL
+from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import Place, as_place, local_copy
-from hypertune.storage.workspace import collect, outputs_in, workspace
+from hypertune.storage.workspace import collect, workspace
 from hypertune.study.file import Budget, Resources
 from hypertune.study.rules import changed, options_of, rules
 from hypertune.study.study import Study
@@ -165,9 +166,8 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         from hypertune.comparison.asking import ask
 
         circumstances = dataclasses.replace(circumstances, ask=ask)
-    study = study.replace(space=study.space.alive())
     with workspace(out, resume=circumstances.resume) as work:
-        outcome = driver.run(study, work, prepare, circumstances)
+        outcome = driver.run(study.replace(space=study.space.alive()), work, prepare, circumstances)
         with outputs_in(work.place):
             collect(work, MODEL)
             write_outputs(outcome.records, work.folder)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+from hypertune.storage.storage import Place
 
 PATIENCE_S = 300.0
 """Seconds to retry a failing storage; `HYPERTUNE_STORAGE_PATIENCE_S` overrides it."""
@@ -41,3 +44,19 @@ def patiently(
                 told = True
                 logging.getLogger("hypertune").warning("%s: %s; trying again for %.0f s", what, error, patience_s)
             time.sleep(min(PAUSE_S, patience_s))
+
+
+@contextmanager
+def outputs_in(place: Place) -> Iterator[None]:
+    """For writing the tables and the report of a study whose records are safe.
+
+    Raises:
+        ValueError: naming the file that cannot be written, and how all are made again.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been "
+            f"recorded; once that is corrected, write the tables and the report with: hypertune report {place}"
+        ) from None

@@ -274,21 +274,6 @@ class Mirror:
             self._tell(line)
 
 
-@contextmanager
-def outputs_in(place: Place) -> Iterator[None]:
-    """For writing the tables and the report of a study whose records are safe.
-
-    Raises:
-        ValueError: naming the file that cannot be written, and how all are made again.
-    """
-    try:
-        yield
-    except OSError as error:
-        told = f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been"
-        remedy = f"once that is corrected, write the tables and the report with: hypertune report {place}"
-        raise ValueError(f"{told} recorded; {remedy}") from None
-
-
 def tell_user(line: str) -> None:
     """Prints a line to stderr, since a program may read the command's stdout."""
     print(printable(f"hypertune: {line}"), file=sys.stderr, flush=True)

@@ -15,7 +15,8 @@ from hypertune.records.live import STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
-from hypertune.storage.workspace import Workspace, outputs_in, tell_user
+from hypertune.storage.patience import outputs_in
+from hypertune.storage.workspace import Workspace, tell_user
 from hypertune.strategies.checks import check_names
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
