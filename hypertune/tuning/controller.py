@@ -168,7 +168,7 @@ class StudyScheduler(TrialScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Keeps the error for the search algorithm, which is called next and does not receive it."""
-        self._search.lost = (self._faults.reason(trial), str(trial.get_error() or ""))
+        self._search.lost = (self._faults.reason(trial), self._faults.words(trial))
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         """Handled in the search algorithm."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ NODE_DIED = "its node has died"
 """Part of Ray's error for an actor whose node died."""
 IN_CONSTRUCTOR = "error raised in its creation task"
 """Part of Ray's error for an actor whose constructor raised."""
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class WorkerLost(RayActorError):
@@ -41,6 +43,7 @@ class Faults(Callback):
         self._heard: dict[str, float] = {}
         self._hung: dict[str, float] = {}
         self._short_of_memory: set[str] = set()
+        self._unmade: dict[str, str] = {}
 
     def watch(self, controller: Any) -> None:
         """Turns every loss of a worker into a failure of its trial.
@@ -53,6 +56,8 @@ class Faults(Callback):
     def _told(self, trial: Trial | None, exception: Exception) -> Exception:
         if trial is not None and isinstance(exception, OutOfMemoryError):
             self._short_of_memory.add(trial.trial_id)
+        if trial is not None and IN_CONSTRUCTOR in (text := str(exception)):
+            self._unmade[trial.trial_id] = COLOURS.sub("", text)
         lost = isinstance(exception, OutOfMemoryError | WorkerCrashedError | NodeDiedError | LocalRayletDiedError)
         return WorkerLost(exception) if lost else exception
 
@@ -95,15 +100,21 @@ class Faults(Callback):
         error = trial.get_error()
         return f"{self._cause(trial.trial_id, error)}, and again at every retry"
 
+    def words(self, trial: Trial) -> str:
+        """What Ray says of it, with the trainable's traceback where its constructor raised."""
+        return self._unmade.get(trial.trial_id) or str(trial.get_error() or "")
+
     def _cause(self, trial_id: str, error: Exception | None) -> str:
         if trial_id in self._hung:
             return f"reported nothing for {self._hung.pop(trial_id):g} s (resources.epoch_timeout_s), worker killed"
         if trial_id in self._short_of_memory:
             self._short_of_memory.discard(trial_id)
             return "Ray killed the worker process because its node ran out of memory"
-        text = str(error) if error is not None else "The actor"
-        if IN_CONSTRUCTOR in text:
-            return one_line(text.rstrip().splitlines()[-1])  # the exception itself, below Ray's words and its traceback
-        if error is not None and not text.startswith("The actor"):
-            return f"{type(error).__name__}: {one_line(text)}"
+        if trial_id in self._unmade:
+            # The exception itself stands below Ray's words and the traceback.
+            text = self._unmade[trial_id]
+            starts = [found.start() for found in re.finditer(r"^[A-Za-z_][\w.]*(: |$)", text, re.MULTILINE)]
+            return one_line(text[starts[-1] :]) if starts else "its class cannot be made"
+        if error is not None and not str(error).startswith("The actor"):
+            return f"{type(error).__name__}: {one_line(str(error))}"
         return "the worker process died"

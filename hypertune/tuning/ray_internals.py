@@ -238,18 +238,18 @@ def on_lost_worker(controller: Any, told: Callable[[Any | None, Exception], Exce
     """Converts errors of lost workers: Ray Tune handles only one kind and ends the experiment at others.
 
     Args:
-        told: receives the trial and the error of every failed task, and returns the error to pass on to Ray.
+        told: receives the trial and the error of every failed task or start, and returns the error to pass on to Ray.
     """
     manager = getattr(controller, "_actor_manager", None)
-    failed = getattr(manager, "_actor_task_failed", None)
-    if manager is None or failed is None:
-        return
 
-    def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
-        trial = controller._actor_to_trial.get(tracked_actor_task._tracked_actor)
-        failed(tracked_actor_task, told(trial, exception))
+    def telling(failed: Callable[..., None], exception: Exception, **what: Any) -> None:
+        (thing,) = what.values()
+        trial = controller._actor_to_trial.get(getattr(thing, "_tracked_actor", thing))
+        failed(**what, exception=told(trial, exception))
 
-    manager._actor_task_failed = task_failed
+    for name in ("_actor_task_failed", "_actor_start_failed"):
+        if failed := getattr(manager, name, None):
+            setattr(manager, name, partial(telling, failed))
 
 
 def release(controller: Any) -> None:

@@ -196,6 +196,6 @@ def test_ray_stays_usable_after_studies_that_fail(
         monkeypatch.setattr(experiment, "most_captured", lambda: 10**12)
         with pytest.raises(ValueError, match="nothing has been run$"):
             study(tmp_path / "large", large)
-        (status,) = study(tmp_path / "unmade", Unmade, budget={"trials": 1}).trials["status"]
-        assert status == "failed"
+        (error,) = study(tmp_path / "unmade", Unmade, budget={"trials": 1}).trials["error"]
+        assert error.startswith("RuntimeError: cannot be made")
     assert study(tmp_path / "good", simple).trials["status"].tolist() == ["completed"] * 4
