@@ -16,7 +16,7 @@ from hypertune.space.space import Parameter
 FEWEST_TRIALS = 20
 MOST_TRIALS = 5000
 """A sample of this many completed trials is as good as all of a simulation's hundred thousand."""
-MOST_VALUES = 100_000
+MOST_VALUES = 60_000
 """Trials times hyperparameters: Optuna copies each value several times."""
 TOP_TRIALS = 5
 """PED-ANOVA should see at least this many trials above its quantile, as Optuna advises."""

@@ -18,6 +18,8 @@ from hypertune.records.records import Records
 from hypertune.study.hypotheses import PARAMETERS, SECONDS
 
 UNITS = {"seconds": " s", "parameters": " weights"}
+MOST_SHOWN = 20
+"""Most hyperparameters of a configuration on one line."""
 
 
 def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
@@ -80,9 +82,12 @@ def recommended(records: Records) -> pd.Series[Any] | None:
 
 
 def cell_name(records: Records, row: pd.Series[Any]) -> str:
-    """A configuration of the summary on one line."""
-    names = [name for name in hyperparameters(records) if name in row and row[name] is not None]
-    return configuration({name: _plain(row[name]) for name in names}) or "the one cell"
+    """A configuration of the summary on one line; of hundreds of hyperparameters the first ones."""
+    values = {str(name): value for name, value in row.items() if value is not None}
+    names = [name for name in hyperparameters(records) if name in values]
+    shown, rest = names[:MOST_SHOWN], len(names) - MOST_SHOWN
+    told = configuration({name: _plain(values[name]) for name in shown}) or "the one cell"
+    return f"{told} and {rest} more" if rest > 0 else told
 
 
 def _plain(value: Any) -> Any:
