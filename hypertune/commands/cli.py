@@ -76,7 +76,12 @@ def parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--out", metavar="FILE", type=Path, help="file for the report over several studies")
     report.add_argument(
-        "--figures", choices=("svg", "png", "pdf"), help="also write each figure as a picture to DIR/figures"
+        "--figures", choices=("svg", "png", "pdf"),
+        help="also write each figure as a picture to DIR/figures, with captions; needs Chromium or Chrome",
+    )  # fmt: skip
+    report.add_argument("--size", choices=("paper", "slide"), help="of the pictures (default: paper)")
+    report.add_argument(
+        "--pdf", action="store_true", help="also print the report to report.pdf; needs Chromium or Chrome"
     )
     export = _add(commands, "export", _export, "print the method-comparison table")
     export.add_argument("dir", metavar="DIR", type=place, help="output folder of a study")
@@ -193,9 +198,15 @@ def _strategies(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from hypertune.api import write_outputs
     from hypertune.records import records
+    from hypertune.report.browser import find_browser, print_pdf
     from hypertune.report.html import write_report
     from hypertune.storage.storage import writable_copy
 
+    for option in ("pdf", "figures"):
+        if getattr(arguments, option):
+            find_browser(f"--{option}")  # before minutes of work
+    if arguments.size and not arguments.figures:
+        raise ValueError("--size: is of the pictures that --figures svg, png or pdf writes")
     if len(arguments.dir) == 1:
         place = arguments.dir[0]
         facts = records.read(place)
@@ -203,13 +214,17 @@ def _report(arguments: argparse.Namespace) -> int:
             if arguments.figures:
                 from hypertune.report.images import write_images
 
-                write_images(facts, folder / "figures", arguments.figures)
+                write_images(facts, folder / "figures", arguments.figures, arguments.size or "paper")
             write_outputs(facts, folder)  # report.md links to the pictures that exist
-        print(f"{place}/report.html")
+            if arguments.pdf:
+                print_pdf(folder / "report.html", folder / "report.pdf", "--pdf")
+        print(f"{place}/report.{'pdf' if arguments.pdf else 'html'}")
         return DONE
     out = arguments.out or Path("report.html")
     write_report([records.read(place) for place in arguments.dir], out)
-    print(out)
+    if arguments.pdf:
+        print_pdf(out, out.with_suffix(".pdf"), "--pdf")
+    print(out.with_suffix(".pdf") if arguments.pdf else out)
     return DONE
 
 

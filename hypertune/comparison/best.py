@@ -34,11 +34,13 @@ class Best:
     schedule: Schedule = field(default=(), repr=False)
 
 
-def find_best(facts: Records, folder: Path) -> Best | None:
-    """The trial with the best finite value, the earliest among ties."""
+def find_best(facts: Records, folder: Path, strategy: str | None = None) -> Best | None:
+    """The trial with the best finite value, the earliest among ties; of one `strategy`, or of all."""
     metric, best = facts.study.metric, None
     for row in facts.trials.to_dict("records"):
-        if improves(row[metric], best[metric] if best else None, facts.study.mode):
+        if strategy in (None, row["strategy"]) and improves(
+            row[metric], best[metric] if best else None, facts.study.mode
+        ):
             best = row
     if best is None:
         return None

@@ -18,7 +18,7 @@ WIDE = ("verdict", "best configuration")
 
 
 def to_latex(assessment: Assessment) -> str:
-    """A `table` environment with the conclusion as its caption; its document needs `\\usepackage{booktabs}`."""
+    """A `table` environment with the conclusion's first sentence as its caption; it needs `\\usepackage{booktabs}`."""
     table = readable(assessment).drop(columns=list(WIDE))
     lines = [
         " & ".join(escape(cell) for cell in row) + r" \\" for row in [list(table.columns), *table.to_numpy().tolist()]
@@ -28,7 +28,7 @@ def to_latex(assessment: Assessment) -> str:
             r"% needs \usepackage{booktabs} and \usepackage{graphicx}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{escape(' '.join(sentences(assessment)))}}}",
+            rf"  \caption{{{escape(sentences(assessment)[0])}}}",
             rf"  \label{{tab:{label(assessment.records.study.name)}}}",
             r"  \resizebox{\linewidth}{!}{%",
             rf"  \begin{{tabular}}{{l{'r' * (table.shape[1] - 1)}}}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hypertune.space.space import flatten
@@ -33,17 +33,28 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and float(text).is_integer() else text
 
 
-def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
-    """E.g. `0.8812 [0.8790, 0.8830]`; the value alone where there is no interval; with its sign where `signed`."""
+def with_interval(value: float, low: float, high: float, *, signed: bool = False, places: int | None = None) -> str:
+    """E.g. `0.8812 [0.8790, 0.8830]`; the value alone where there is no interval; with its sign where `signed`.
+
+    Args:
+        places: decimals; by default as many as the interval justifies.
+    """
     sign = "+" if signed else ""
     if not math.isfinite(value):
         return MISSING
     if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{sign if value >= 0 else ''}{number(value)}"
+        return f"{sign if value >= 0 else ''}{number(value) if places is None else f'{value:.{places}f}'}"
     if max(abs(low), abs(high)) >= 1e7:
         return f"{value:{sign}.3e} [{low:.3e}, {high:.3e}]"
-    places = decimals(low, high)
+    places = decimals(low, high) if places is None else places
     return f"{value:{sign}.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+
+
+def shared_decimals(intervals: Iterable[tuple[float, float]]) -> int | None:
+    """Decimals for a whole column of intervals: those of the narrowest one, but at most one more than the widest
+    justifies; None where there is no interval."""
+    places = [decimals(low, high) for low, high in intervals if math.isfinite(low) and high > low]
+    return min(max(places), min(places) + 1) if places else None
 
 
 def interval_of(low: float, high: float) -> str:

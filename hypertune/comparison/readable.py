@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.comparison.assessment import Assessment
-from hypertune.comparison.numbers import best_configuration, count, duration, share, with_interval
+from hypertune.comparison.numbers import best_configuration, count, duration, share, shared_decimals, with_interval
 from hypertune.comparison.table import table_of
 
 
@@ -19,15 +19,20 @@ def readable(assessment: Assessment, table: pd.DataFrame | None = None) -> pd.Da
     """
     table = table_of(assessment) if table is None else table
     metric = assessment.records.study.metric
-    rows = [_row(row, metric) for row in table.to_dict("records")]
+    places = {
+        name: shared_decimals(zip(table[f"{name}_low"], table[f"{name}_high"], strict=True))
+        for name in dict.fromkeys(("test_accuracy", metric))
+    }
+    rows = [_row(row, metric, places) for row in table.to_dict("records")]
     frame = pd.DataFrame(rows)
     tested = metric != "test_accuracy" and table["test_accuracy"].notna().any()
     return frame if tested else frame.drop(columns="test_accuracy", errors="ignore")
 
 
-def _row(row: dict[Any, Any], metric: str) -> dict[str, str]:
+def _row(row: dict[Any, Any], metric: str, places: dict[str, int | None]) -> dict[str, str]:
     scores = {
-        name: with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("test_accuracy", metric)
+        name: with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], places=digits)
+        for name, digits in places.items()
     }
     return {
         "strategy": row["strategy"],

@@ -26,6 +26,8 @@ def experiment_summary(records: Records) -> pd.DataFrame:
     epoch, `low` and `high` its 95 % t-interval, `sd` the spread over seeds. Without a design every trial is its own
     configuration, `<metric>` is its best value, and there is no interval or spread.
 
+    Only full trainings can be on the front or recommended: those of a searcher's trials that ran all epochs.
+
     Returns:
         Columns `first_started_at`, the hyperparameters (`epochs` among them), `runs, lost, <metric>, low, high, sd,
         seconds` (training, mean), `parameters` (weights), `on_front, recommended`. Unknown numbers are NaN.
@@ -100,7 +102,7 @@ def _front(table: pd.DataFrame, records: Records) -> tuple[NDArray[np.bool_], ND
     """
     sign = 1.0 if records.study.mode == "max" else -1.0
     value = sign * table[records.study.metric].to_numpy(dtype=float)
-    usable = np.isfinite(value) & (table["lost"] == 0).to_numpy()
+    usable = np.isfinite(value) & (table["lost"] == 0).to_numpy() & full_trainings(table, records)
     costs = table[list(COSTS)].to_numpy(dtype=float)
     front = pareto(np.column_stack([-value, costs]), usable)
     recommended = np.zeros(len(table), dtype=bool)
@@ -110,6 +112,17 @@ def _front(table: pd.DataFrame, records: Records) -> tuple[NDArray[np.bool_], ND
         close = front & (value >= value[best] - (error if math.isfinite(error) else 0.0))
         recommended[int(np.argmin(np.where(close, np.nan_to_num(costs[:, 0]), np.inf)))] = True
     return front, recommended
+
+
+def full_trainings(table: pd.DataFrame, records: Records) -> NDArray[np.bool_]:
+    """Which rows of the summary are full trainings, or if no trial ran all epochs, the longest ones.
+
+    One that was stopped early is cheap because it is unfinished, not because of its configuration.
+    """
+    if records.study.design is not None or table.empty:
+        return np.ones(len(table), dtype=bool)
+    wanted = min(records.study.training.max_epochs, int(table["epochs"].max()))
+    return (table["epochs"] >= wanted).to_numpy(dtype=bool)
 
 
 def pareto(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -21,13 +21,15 @@ TITLES = {
 }
 CAPTIONS = {
     "anytime_epochs": (
-        "Mean over seeds of the best value found so far, with its 95 % t-interval (with more than six strategies "
-        "only that of random search and of the best one); a curve begins where all seeds have one. Dotted: the target. "
-        "Double-click shows the whole range."
+        "Mean over seeds of the best value found so far (the incumbent). The shaded bands are 95 % t-intervals of the "
+        "mean, of the strategy with the best mean and of the recommended one; those of the others appear in the HTML "
+        "report when the pointer is on their line. A curve begins where all seeds have a value. Dotted line: the mean "
+        "that random search ends at, or without it the worst strategy."
     ),
     "anytime_seconds": (
-        "The same over wall-clock seconds since the sweep began, including waiting and the searcher's computation. A "
-        "strategy that is ahead here but not above wins by keeping the workers busy."
+        "Mean over seeds of the best value found so far (the incumbent) over wall-clock seconds since the sweep began, "
+        "including waiting and the searcher's computation; bands as above. A strategy that is ahead here but not over "
+        "epochs wins by keeping the workers busy."
     ),
     "final": "One faint dot per seed; large marks are means with 95 % t-intervals.",
     "cost": (
@@ -35,8 +37,8 @@ CAPTIONS = {
         "for the sweep's last trials to end."
     ),
     "timeline": (
-        "One lane per worker. The records name no worker: spans are laid out in order of their start. Hatched trials "
-        "were stopped early."
+        "One lane per worker. The records name no worker: spans are laid out in order of their start. Filled trials "
+        "were completed; outlined ones were stopped early, failed, or are unfinished."
     ),
     "tried": (
         "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early. Of more "
@@ -44,7 +46,7 @@ CAPTIONS = {
     ),
     "learning": "One line per trial; dotted ones were stopped early.",
     "parallel": (
-        "One line per trial from hyperparameter to hyperparameter to its value. Early-stopped trials are dotted and "
+        "One line per trial from hyperparameter to hyperparameter to its value. Early-stopped trials are thin and "
         "grey: their values are of fewer epochs and are not ranked with the others. Click the legend to hide a group."
     ),
     "pair": (
@@ -71,9 +73,10 @@ CAPTIONS = {
     ),
     "cells": "Means over seeds with 95 % t-intervals, the best 30; the star is the recommended one.",
     "trade_off": (
-        "The larger a mark, the more weights. No other configuration beats those on the dotted front in value, "
-        "training time and size at once. The star is the recommended one: the fastest to train within one standard "
-        "error of the best. Training times depend on this machine and its other load."
+        "Full trainings only: one that was stopped early is cheap because it is unfinished. The larger a mark, the "
+        "more weights. A configuration is on the front where no other one is at least as good in value, training time "
+        "and number of weights, and better in one of them. The star is the recommended one: the fastest to train "
+        "within one standard error of the best. Training times depend on this machine and its other load."
     ),
 }
 LEVEL_CAPTION = (

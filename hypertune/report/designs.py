@@ -14,7 +14,7 @@ from hypertune.comparison.effects import Estimate, estimate
 from hypertune.comparison.narrative import cell_name
 from hypertune.comparison.numbers import number, setting
 from hypertune.comparison.runs import Runs, runs
-from hypertune.comparison.summary import experiment_summary
+from hypertune.comparison.summary import experiment_summary, full_trainings
 from hypertune.records.records import Records
 from hypertune.report.marks import MOST_MARKS
 from hypertune.report.style import BLUE, GREY, ORANGE, SCALE, figure, finish, plain
@@ -192,18 +192,17 @@ def _costs(table: pd.DataFrame) -> list[str]:
 
 
 def trade_off(records: Records) -> go.Figure | None:
-    """Value against training time, the size of a mark showing the model's size; the front is joined."""
+    """Value of the full trainings against their time, the size of a mark showing the model's size.
+
+    The configurations on the front are not joined: it has three objectives, and a line would show two.
+    """
     table, metric = experiment_summary(records), records.study.metric
+    table = table[full_trainings(table, records)]
     table = table[np.isfinite(table[metric].astype(float)) & np.isfinite(table["seconds"].astype(float))]
     if len(table) < 2:
         return None
     table = pd.concat([table[table["on_front"]], table[~table["on_front"]].head(MOST_MARKS)])
     chart = figure(440)
-    front = table[table["on_front"]].sort_values("seconds")
-    chart.add_scatter(
-        x=front["seconds"], y=front[metric], mode="lines", line={"color": ORANGE, "dash": "dot", "shape": "hv"},
-        name="on the front", hoverinfo="skip",
-    )  # fmt: skip
     for label, rows, marker in _marks(table):
         chart.add_scatter(
             x=rows["seconds"], y=rows[metric], mode="markers", name=label, marker=marker,
@@ -220,12 +219,13 @@ def _marks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]
     sizes = table["parameters"]
     known = sizes.notna().all() and sizes.max() > sizes.min() > 0
     scaled = 6 + 16 * (np.log(sizes) - np.log(sizes.min())) / np.log(sizes.max() / sizes.min()) if known else None
-    chosen = table["recommended"].astype(bool)
+    chosen, front = table["recommended"].astype(bool), table["on_front"].astype(bool)
     marks = []
     for label, rows, colour, symbol in (
-        ("configurations", table[~chosen], BLUE, "circle"),
+        ("other configurations", table[~chosen & ~front], GREY, "circle-open"),
+        ("on the front", table[front & ~chosen], BLUE, "circle"),
         ("recommended", table[chosen], ORANGE, "star"),
     ):
-        size: Any = scaled[rows.index] if scaled is not None and symbol == "circle" else 8 if symbol == "circle" else 15
+        size: Any = 15 if symbol == "star" else scaled[rows.index] if scaled is not None else 8
         marks.append((label, rows, {"color": colour, "symbol": symbol, "size": size, "opacity": 0.75}))
     return marks

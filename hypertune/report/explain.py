@@ -64,7 +64,7 @@ def critical_difference(several: Several, styles: Mapping[str, Style]) -> go.Fig
     width = several.critical_difference
     _bar(chart, [1, 1 + width], 0.8, 2, f"critical difference {width:.2f}")
     chart.update_xaxes(range=[0.4, max(len(ranks), 1 + width) + 0.6], side="top", dtick=1, title="mean rank, 1 is best")
-    chart.update_yaxes(visible=False, range=[-1.5 - half - len(groups), 1.4])
+    chart.update_yaxes(visible=False, range=[-1.5 - half - len(groups), 1.9])
     return chart
 
 
@@ -80,7 +80,8 @@ def _stem(chart: go.Figure, label: str, rank: float, depth: int, style: Style, e
 
 
 def _bar(chart: go.Figure, ends: list[float], y: float, width: int, label: str) -> None:
+    # The label stands over the bar's beginning: at its end it would be cut where the figure is narrow.
     chart.add_scatter(
-        x=ends, y=[y, y], mode="lines+text", text=["", f"  {label}"], textposition="middle right", hoverinfo="skip",
+        x=ends, y=[y, y], mode="lines+text", text=[label, ""], textposition="top right", hoverinfo="skip",
         line={"color": GREY, "width": width}, cliponaxis=False,
     )  # fmt: skip

@@ -26,7 +26,7 @@ def figures(records: Records, pair: tuple[str, str] | None = None) -> dict[str, 
     Returns:
         Some of `anytime_epochs, anytime_seconds, final, cost, timeline, tried, learning, parallel, pair,
         rank_correlation, importance, scatter, trade_off`; of a design `heatmap`, `level-<factor>` for each factor,
-        `cells, trade_off, learning, timeline`. `figure.write_image("x.svg")` writes an image if kaleido is installed.
+        `cells, trade_off, learning, timeline`. `hypertune report DIR --figures svg` writes them as pictures.
 
     Raises:
         ValueError: if `pair` names a hyperparameter that is not in the space.

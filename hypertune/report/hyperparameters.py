@@ -83,7 +83,7 @@ def _groups(trials: pd.DataFrame, metric: str, mode: str) -> list[tuple[str, NDA
     values = trials[metric].to_numpy(dtype=float)
     ranks = pd.Series(np.where(completed, values if mode == "min" else -values, np.nan)).rank(pct=True).to_numpy()
     groups = [
-        ("stopped early or unfinished", ~completed, {"color": "rgba(127,127,127,0.45)", "width": 1, "dash": "dot"}),
+        ("stopped early or unfinished", ~completed, {"color": "rgba(127,127,127,0.3)", "width": 0.7}),
         ("in between", completed & (ranks > 0.2) & (ranks <= 0.8), {"color": "rgba(86,180,233,0.25)", "width": 1}),
         ("last fifth", completed & (ranks > 0.8), {"color": "rgba(213,94,0,0.4)", "width": 1, "dash": "dash"}),
         ("best fifth", completed & (ranks <= 0.2), {"color": "rgba(0,114,178,0.85)", "width": 1.6}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -35,11 +35,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text; `numeric` says which columns are numbers, to be right-aligned."""
+    """A table of text.
+
+    Attributes:
+        numeric: which columns are numbers, to be right-aligned.
+        levels: for each column, from which width of the page it is shown: 0 on a phone, 1 on a tablet, 2 on a desktop,
+            3 on demand. Empty: all are shown.
+    """
 
     columns: list[str]
     rows: list[list[str]]
     numeric: list[bool]
+    levels: list[int] = field(default_factory=list)
 
 
 def pairs_table(assessment: Assessment) -> Table | None:

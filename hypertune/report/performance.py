@@ -14,12 +14,10 @@ from plotly.subplots import make_subplots
 
 from hypertune.comparison.anytime import Axis, on_grid
 from hypertune.comparison.assessment import Assessment
-from hypertune.comparison.outcomes import baseline, finished
+from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import interval
 from hypertune.report.style import GREY, Style, figure, finish, plain
 
-MOST_BANDS = 6
-"""With more strategies, only the best one and random search have bands; more would hide each other."""
 TITLES = {"epochs": "epochs spent by the sweep", "wall_s": "seconds since the sweep began"}
 
 
@@ -31,12 +29,12 @@ def anytime(assessment: Assessment, axis: Axis, styles: Mapping[str, Style]) -> 
     if curves.empty:
         return None
     chart = figure(460, hovermode="x unified")
-    few = curves["strategy"].nunique() <= MOST_BANDS
-    control = baseline(assessment.outcomes.strategies)
+    shown = {assessment.leader, assessment.judgement.recommended if assessment.judgement else None}
     for name, curve in curves.groupby("strategy", sort=False):
         style = styles[str(name)]
-        if curve["low"].notna().any() and (few or name in (assessment.leader, control)):
-            draw_band(chart, curve, axis, style, str(name))
+        if curve["low"].notna().any():
+            # Overlapping bands cannot be read: the others are drawn when the reader points at their line.
+            draw_band(chart, curve, axis, style, str(name), visible=name in shown)
         draw_curve(chart, curve[axis], curve["value"], style, str(name))
     target = assessment.seconds
     if target is not None:
@@ -55,9 +53,15 @@ def draw_curve(chart: go.Figure, x: Any, y: Any, style: Style, name: str) -> Non
     )  # fmt: skip
 
 
-def draw_band(chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str) -> None:
-    """The area between the columns `low` and `high` of a curve over its column `axis`."""
-    edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "legendgroup": name, "hoverinfo": "skip"}
+def draw_band(
+    chart: go.Figure, curve: pd.DataFrame, axis: str, style: Style, name: str, *, visible: bool = True
+) -> None:
+    """The area between the columns `low` and `high` of a curve over its column `axis`; `meta` names its strategy for
+    the page's script."""
+    edge = {
+        "mode": "lines", "line": {"width": 0, "shape": "hv"}, "legendgroup": name, "hoverinfo": "skip",
+        "visible": visible, "meta": {"band": plain(name), "always": visible},
+    }  # fmt: skip
     chart.add_scatter(x=curve[axis], y=curve["high"], showlegend=False, **edge)
     chart.add_scatter(
         x=curve[axis], y=curve["low"], showlegend=False, fill="tonexty", fillcolor=style.faded(0.15), **edge

@@ -31,10 +31,12 @@
       source.remove();
       specs.set(source.dataset.figure, spec);
       await plot(source.dataset.figure, spec);
+      bands(source.dataset.figure);
       // A pause between figures keeps the page responsive while the others are drawn.
       await new Promise((resolve) => setTimeout(resolve));
     }
     for (const select of document.querySelectorAll("select[data-axis]")) choose(select);
+    document.querySelectorAll(".save[data-of]").forEach((row) => { row.hidden = false; });
     document.documentElement.dataset.drawn = "yes";
   }
 
@@ -46,8 +48,83 @@
     });
   }
 
+  // On paper every figure is as wide as a sheet of A4, whatever the window was, and scales as a whole.
+  const PAPER = 700;
+  const SIZES = { paper: { width: 700, scale: 3, font: 13 }, slide: { width: 1280, scale: 1.5, font: 20 } };
+
   function dress(print) {
-    for (const id of specs.keys()) Plotly.relayout(id, { template: template(print) });
+    for (const id of specs.keys()) {
+      const chart = document.getElementById(id);
+      if (!chart.layout) continue;
+      const width = print ? { width: PAPER, autosize: false } : { width: null, autosize: true };
+      Plotly.relayout(id, { template: template(print), ...width });
+      chart.style.setProperty("--shape", print ? `${PAPER} / ${chart._fullLayout.height}` : "");
+      for (const drawing of chart.querySelectorAll(".main-svg")) {
+        if (print) drawing.setAttribute("viewBox", `0 0 ${PAPER} ${chart._fullLayout.height}`);
+        else drawing.removeAttribute("viewBox");
+      }
+    }
+  }
+
+  // Bands overlap: those of most strategies are there only while the pointer is on their line.
+  function bands(id) {
+    const chart = document.getElementById(id);
+    const hidden = new Map();
+    chart.data.forEach((trace, i) => {
+      if (trace.meta?.band && !trace.meta.always) hidden.set(trace.meta.band, [...(hidden.get(trace.meta.band) ?? []), i]);
+    });
+    if (!hidden.size) return;
+    let shown = null;
+    const show = (name) => {
+      if (name === shown) return;
+      const [off, on] = [hidden.get(shown) ?? [], hidden.get(name) ?? []];
+      shown = name;
+      if (off.length + on.length) Plotly.restyle(id, { visible: [...off.map(() => false), ...on.map(() => true)] }, [...off, ...on]);
+    };
+    chart.on("plotly_hover", ({ points, yvals }) => {
+      const at = yvals?.[0];
+      const near = points.filter((point) => !point.data.meta?.band).sort((a, b) => Math.abs(a.y - at) - Math.abs(b.y - at))[0];
+      show(near?.data.name ?? null);
+    });
+    chart.on("plotly_unhover", () => show(null));
+  }
+
+  async function save(id, kind, size) {
+    const { width, scale, font } = SIZES[size];
+    const spec = specs.get(id);
+    const height = size === "slide" ? Math.max(720, spec.layout.height * 1.4) : spec.layout.height;
+    const own = template(true);
+    const layout = { ...spec.layout, template: { ...own, layout: { ...own.layout, font: { ...own.layout.font, size: font }, paper_bgcolor: "#ffffff" } } };
+    const url = await Plotly.toImage({ data: document.getElementById(id).data, layout }, { format: kind, width, height, scale: kind === "svg" ? 1 : scale });
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = `${id.replace(/^s\d+-/, "")}.${kind}`;
+    link.click();
+  }
+
+  async function copy(button) {
+    const what = button.dataset.copy;
+    const text = what === "caption" ? button.closest("figure").querySelector("figcaption").textContent
+      : button.closest(".taken").querySelector(`[data-text=${what}]`).textContent;
+    const label = button.textContent;
+    button.textContent = await write(text) ? "Copied" : "Not allowed here: select the text";
+    setTimeout(() => { button.textContent = label; }, 1500);
+  }
+
+  async function write(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Where a page from disk may not use the clipboard, the old way still works.
+      const field = document.createElement("textarea");
+      field.value = text;
+      document.body.append(field);
+      field.select();
+      const done = document.execCommand("copy");
+      field.remove();
+      return done;
+    }
   }
 
   // The reader chooses two hyperparameters: every dot carries all its values.
@@ -86,8 +163,10 @@
   function sortable(table) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      head.classList.add("sorts");
-      head.tabIndex = 0;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
       const sort = () => {
         const down = head.getAttribute("aria-sort") === "ascending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -96,15 +175,16 @@
         rows.sort(([a], [b]) => compare(a, b, down ? -1 : 1));
         table.tBodies[0].append(...rows.map(([, row]) => row));
       };
-      head.addEventListener("click", sort);
-      head.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } });
+      button.addEventListener("click", sort);
     });
   }
 
   function key(text) {
     const trimmed = text.trim();
     if (trimmed === "\u2013" || trimmed === "") return null;
-    return /^[+-]?(\d|\.\d)/.test(trimmed) ? parseFloat(trimmed) : trimmed;
+    const parts = [...trimmed.matchAll(/(\d+(?:\.\d+)?) (h|min|s)\b/g)];
+    if (parts.length) return parts.reduce((sum, [, value, unit]) => sum + value * { h: 3600, min: 60, s: 1 }[unit], 0);
+    return /^[+-]?(\d|\.\d)/.test(trimmed) ? parseFloat(trimmed.replace(/(\d),(?=\d{3})/g, "$1")) : trimmed.startsWith("<") ? 0 : trimmed;
   }
 
   function compare(a, b, sign) {
@@ -121,10 +201,18 @@
     });
   }
 
+  document.querySelectorAll(".taken .save").forEach((row) => { row.hidden = false; });
+  document.addEventListener("click", ({ target }) => {
+    if (target.dataset?.copy) copy(target);
+    if (target.dataset?.save) save(target.closest("[data-of]").dataset.of, ...target.dataset.save.split(" "));
+  });
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll("input[data-filter]").forEach(filter);
   dark.addEventListener("change", () => dress(false));
-  addEventListener("beforeprint", () => { document.querySelectorAll("details").forEach((part) => { part.open = true; }); dress(true); });
-  addEventListener("afterprint", () => dress(false));
+  // On paper nothing can be opened: the tables are, the texts to copy are not.
+  const closed = () => [...document.querySelectorAll("details:not([open])")].filter((part) => part.querySelector("table"));
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = closed(); opened.forEach((part) => { part.open = true; }); dress(true); });
+  addEventListener("afterprint", () => { opened.forEach((part) => { part.open = false; }); dress(false); });
   draw();
 })();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 from markupsafe import Markup
@@ -22,6 +23,7 @@ from hypertune.comparison.wording import strategy_sentences
 from hypertune.records.failures import Failure
 from hypertune.records.records import Records
 from hypertune.report.captions import WIDE, caption_of, title_of
+from hypertune.report.configuration import Taken, strategy_taken, taken
 from hypertune.report.designs import refusal
 from hypertune.report.figures import figures_of
 from hypertune.report.page import Figure, Table, ledger_table, pairs_table, provenance_rows, trials_table
@@ -30,6 +32,15 @@ from hypertune.report.style import Style
 from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
 
 MOST_CELLS = 60
+LEVELS = {
+    "wall-clock": 1, "trials": 2, "epochs": 2, "busy": 2, "optimism": 3, "time to target": 3, "mean rank": 3,
+    "p(best)": 3, "best configuration": 3,
+}  # fmt: skip
+"""Columns of the main table in their order after the scores; see `Table.levels`."""
+HEADINGS = {
+    "wall-clock": "time per sweep", "trials": "trials per sweep", "epochs": "epochs per sweep", "busy": "workers busy",
+    "p(best)": "probability of being best", "optimism": "validation less test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,7 @@ class Section:
     name: str
     summary: str
     sentences: list[str]
+    taken: Taken | None
     table: Table
     leader: str | None
     notes: list[str]
@@ -72,8 +84,9 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         name=study.name,
         summary=_summary(records),
         sentences=framed(records, strategy_sentences(assessment)),
+        taken=taken(assessment, Path()),
         table=_comparison(assessment),
-        leader=assessment.leader,
+        leader=strategy_taken(assessment),
         notes=_notes(assessment),
         pairs=pairs_table(assessment),
         figures=_figures(assessment, look, prefix),
@@ -100,6 +113,7 @@ def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: s
         name=study.name,
         summary=_summary(records),
         sentences=framed(records, design_sentences(records, one_by_one=False)),
+        taken=taken(assessment, Path()) if cells else None,
         table=cells or Table(["configuration"], [], [False]),
         leader=next((row[0] for row in cells.rows if row[-1] == "recommended"), None) if cells else None,
         notes=_design_notes(records),
@@ -167,23 +181,36 @@ def _comparison(assessment: Assessment) -> Table:
     """The table for people, with the optimism of validation where both scores are accuracies."""
     table = table_of(assessment)
     text = readable(assessment, table)
-    if assessment.records.study.metric == "valid_accuracy" and "test_accuracy" in text:
+    metric = assessment.records.study.metric
+    if metric == "valid_accuracy" and "test_accuracy" in text:
         gaps = table["valid_accuracy"] - table["test_accuracy"]
-        text.insert(4, "optimism", [f"{gap:+.4f}" if pd.notna(gap) else MISSING for gap in gaps])
+        text["optimism"] = [f"{gap:+.4f}" if pd.notna(gap) else MISSING for gap in gaps]
+    judged = assessment.outcomes.judged_on
+    scores = [name for name in (judged, metric, "test_accuracy") if name in text]
+    order = list(dict.fromkeys(["strategy", "verdict", *scores, *LEVELS, *text.columns]))
+    text = text[[name for name in order if name in text]]
     wordy = ("strategy", "verdict", "best configuration")
-    return Table(list(text.columns), text.to_numpy().tolist(), [name not in wordy for name in text.columns])
+    return Table(
+        [HEADINGS.get(name, name) for name in text.columns],
+        text.to_numpy().tolist(),
+        [name not in wordy for name in text.columns],
+        [0 if name in ("strategy", "verdict", judged) else LEVELS.get(name, 1) for name in text.columns],
+    )
 
 
 def _notes(assessment: Assessment) -> list[str]:
     """What a reader has to know to read the table right."""
     study, target = assessment.records.study, assessment.seconds
+    highest = "highest" if study.mode == "max" else "lowest"
     notes = [
         *([note] if (note := epoch_note(assessment.records)) else []),
         *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts are based on differences paired by "
         "seed: at most 5 % of such studies make any false claim, however often the data are looked at.",
-        f"Each sweep was given {study.budget}; trials, epochs and wall-clock are means per sweep. Busy is the share of "
-        "worker-seconds in which a trial was training.",
+        f"Each sweep (one run of a strategy with one seed) was given {study.budget}; time, trials and epochs are means "
+        "per sweep. Workers busy: the share of the workers' time in which a trial was training.",
+        f"Mean rank: over the seeds, 1 is best. Probability of being best: of having the {highest} true mean, given "
+        "these seeds (a description, not a test).",
     ]
     if target is not None:
         notes.append(
@@ -193,7 +220,7 @@ def _notes(assessment: Assessment) -> list[str]:
     if "test_accuracy" in assessment.records.retrained:
         notes.append(
             "Test: each sweep's incumbent, chosen by validation alone, retrained from scratch and scored once on the "
-            "test split. Optimism is validation less test."
+            "test split. Validation less test: how much validation flatters."
         )
     return notes
 

@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import plotly.graph_objects as go
 
@@ -45,15 +46,52 @@ class Style:
         return f"rgba({red},{green},{blue},{share})"
 
 
+# Searchers and schedulers, the latter also as strategies of their own (`asha` is random search with ASHA).
+_KNOWN = {
+    "bayes": (BLUE, "circle"), "hyperopt": (VERMILION, "square"), "hyperband": (GREEN, "diamond"),
+    "asha": (PURPLE, "triangle-up"), "optuna": (ORANGE, "cross"), "bohb": (SKY, "x"), "pbt": (VERMILION, "star"),
+    "pb2": (ORANGE, "hexagon"), "median": (SKY, "pentagon"), "optuna-gp": (GREEN, "square"),
+    "optuna-cmaes": (PURPLE, "circle"), "smac": (BLUE, "triangle-up"), "ax": (SKY, "diamond"),
+    "sobol": (ORANGE, "circle"), "grid": (GREEN, "x"), "one_at_a_time": (PURPLE, "pentagon"),
+}  # fmt: skip
+_DASH_OF = dict(zip(("fifo", "asha", "hyperband", "median", "pbt", "pb2"), DASHES, strict=True))
+
+
 def styles(strategies: Iterable[str]) -> dict[str, Style]:
-    """One style per strategy; random search, the baseline, is grey."""
-    others = [name for name in dict.fromkeys(strategies) if name not in BASELINES]
+    """One style per strategy, by its name, so that a strategy looks the same in all studies and reports.
+
+    The searcher gives colour and marker, the scheduler the dash; random search, the baseline, is grey. A name that is
+    not built in has a colour by its own hash; only where another such name has that colour already does it take the
+    next one.
+    """
     chosen = {name: Style(GREY, "solid", "circle-open") for name in BASELINES}
-    for i, name in enumerate(others):
-        # After six strategies the colours come again, with another dash and another marker.
-        dash = DASHES[(i + i // len(COLOURS)) % len(DASHES)]
-        chosen[name] = Style(COLOURS[i % len(COLOURS)], dash, SYMBOLS[i % len(SYMBOLS)])
+    names = [name for name in dict.fromkeys(strategies) if name not in BASELINES]
+    for name in sorted(names):
+        chosen[name] = _built_in(name) or _hashed(name, list(chosen.values()))
     return chosen
+
+
+def _built_in(name: str) -> Style | None:
+    searcher, _, scheduler = name.partition("+")
+    if searcher == "random" and scheduler in _KNOWN:
+        searcher = scheduler
+    if searcher not in _KNOWN or (scheduler and scheduler not in _DASH_OF):
+        return None
+    colour, symbol = _KNOWN[searcher]
+    return Style(colour, _DASH_OF.get(scheduler or searcher, "solid"), symbol)
+
+
+def _hashed(name: str, taken: list[Style]) -> Style:
+    """A style for any name: the first free one after its hash, of a free colour if there is one."""
+    start = crc32(name.encode())
+    looks = [
+        Style(COLOURS[(start + i) % len(COLOURS)], DASHES[(start + i // len(COLOURS)) % len(DASHES)],
+              SYMBOLS[(start + i // 36) % len(SYMBOLS)])
+        for i in range(len(COLOURS) * len(DASHES) * len(SYMBOLS))
+    ]  # fmt: skip
+    colours = {style.colour for style in taken}
+    free = [look for look in looks if look not in taken] or looks
+    return next((look for look in free if look.colour not in colours), free[0])
 
 
 def plain(text: object) -> str:

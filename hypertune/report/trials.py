@@ -59,12 +59,13 @@ def _shown_seeds(spans: pd.DataFrame, seeds: Iterable[int]) -> list[int]:
 
 
 def _bars(rows: pd.DataFrame, status: str, *, visible: bool) -> go.Bar:
-    colour = STATUSES[status][0]
-    pattern = {"completed": "", "stopped": "/", "failed": "x", "diverged": "+"}.get(status, ".")
+    # Outlined or filled, not hatched: a PDF holds each hatched bar as a picture, megabytes in all.
+    colour, filled = STATUSES[status][0], status == "completed"
+    outline = {"color": "#ffffff" if filled else colour, "width": 0.5 if filled else 1.2}
     return go.Bar(
         x=rows["end_s"] - rows["start_s"], base=rows["start_s"], y=rows["lane"], orientation="h", name=status,
         customdata=[[plain(name)] for name in rows["trial_id"]], visible=visible,
-        marker={"color": colour, "line": {"color": "#ffffff", "width": 0.5}, "pattern": {"shape": pattern, "size": 5}},
+        marker={"color": colour if filled else "rgba(127,127,127,0.15)", "line": outline},
         hovertemplate="%{customdata[0]}<br>from %{base:.4g} s for %{x:.4g} s<extra></extra>",
     )  # fmt: skip
 
@@ -110,6 +111,7 @@ def learning(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
             )  # fmt: skip
     chart.update_yaxes(range=_upper_range(records.curves, records.study.metric))
     chart.update_xaxes(title="epoch", row=places[-1][0])
+    chart.update_xaxes(showticklabels=True)
     return _finish_panels(chart, places)
 
 
@@ -118,7 +120,7 @@ def _panels(names: list[str]) -> tuple[go.Figure, list[tuple[int, int]]]:
     places = [(i // columns + 1, i % columns + 1) for i in range(len(names))]
     chart = make_subplots(
         rows=places[-1][0], cols=columns, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.03,
-        vertical_spacing=0.12 / places[-1][0] + 0.02, subplot_titles=[plain(name) for name in names],
+        vertical_spacing=0.2 / places[-1][0] + 0.02, subplot_titles=[plain(name) for name in names],
     )  # fmt: skip
     return chart, places
 
@@ -202,4 +204,5 @@ def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
             )  # fmt: skip
     chart.update_yaxes(range=_upper_range(trials, metric))
     chart.update_xaxes(title="trial of the sweep", row=places[-1][0])
+    chart.update_xaxes(showticklabels=True)
     return _finish_panels(chart, places)

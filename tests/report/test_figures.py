@@ -88,6 +88,40 @@ def test_strategies_differ_by_more_than_colour() -> None:
     assert {colour for colour, _, _ in looks[1:]} <= {*COLOURS, GREY}
 
 
+def test_a_strategy_looks_the_same_in_every_study() -> None:
+    one = styles(["random", "asha", "hyperopt"])
+    other = styles(["hyperopt+asha", "bayes", "asha", "mine", "hyperopt"])
+    assert all(one[name] == other[name] for name in ("random", "asha", "hyperopt"))
+    assert other["hyperopt+asha"].colour == other["hyperopt"].colour
+    assert other["hyperopt+asha"].dash == other["asha"].dash != other["hyperopt"].dash
+    assert styles(["mine"])["mine"] == styles(["random", "mine"])["mine"]
+
+
+def test_every_built_in_strategy_has_a_look_of_its_own() -> None:
+    from hypertune.strategies.registry import schedulers, searchers
+
+    names = [*searchers(), *(name for name in schedulers() if name != "fifo")]
+    looks = styles(names)
+    assert len({looks[name] for name in names}) == len(names)
+
+
+def test_only_the_leader_and_the_recommended_strategy_have_bands_at_first() -> None:
+    records = make_records(seeds=4, strategies=["random", "asha", "hyperopt", "bayes"])
+    chart = figures(records)["anytime_epochs"]
+    bands = {trace.meta["band"]: trace.visible for trace in chart.data if trace.meta}
+    assert set(bands) == set(records.study.strategies)
+    assert 1 <= sum(bands.values()) <= 2
+
+
+def test_the_trade_off_is_between_full_trainings_and_joins_nothing() -> None:
+    records = make_records(seeds=3, strategies=["random", "asha"])
+    assert (records.trials["status"] == "stopped").any()
+    chart = figures(records)["trade_off"]
+    full = (records.trials["epochs"] == records.study.training.max_epochs).sum()
+    assert sum(len(trace.x) for trace in chart.data) == full
+    assert {trace.mode for trace in chart.data} == {"markers"}
+
+
 def test_figure_json_is_rounded_and_cannot_end_its_tag() -> None:
     chart = go.Figure(go.Scatter(x=np.array([1 / 3, np.nan]), y=[1.0, 2.0], name="</script><!--"))
     text = figure_json(chart)
