@@ -92,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
     top.add_argument("--once", action="store_true", help="print the status once and exit")
+    top.add_argument("--web", action="store_true", help="serve the report of the running study, renewed as it runs")
+    top.add_argument("--host", default="127.0.0.1", help="where to serve (default: %(default)s, this machine only)")
+    top.add_argument("--port", type=int, default=0, help="port to serve on (default: a free one)")
     validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
     validate.add_argument("--data-dir", metavar="DIR", type=Path, help="folder that already has the data set")
@@ -232,6 +235,10 @@ def _top(arguments: argparse.Namespace) -> int:
     from hypertune.commands.top import top
     from hypertune.tuning.terminal import Terminal
 
+    if arguments.web:
+        from hypertune.commands.web import serve
+
+        return serve(arguments.source, arguments.host, arguments.port)
     return top(arguments.source, Terminal(), once=arguments.once)
 
 

@@ -45,6 +45,7 @@ def compare(arguments: argparse.Namespace) -> int:
             return INTERRUPTED
     if not arguments.quiet:
         console.print(announcement(study, out), soft_wrap=True, markup=False)
+        console.print(f"To watch it in a browser: hypertune top {out} --web", soft_wrap=True, markup=False)
     with sigterm_as_ctrl_c(), ending_process() as leave:
         return leave(_run(study, out, data_dir, arguments, console))
 

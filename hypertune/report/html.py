@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,16 @@ def write_report(records: Sequence[Records], path: str | Path) -> None:
     write_atomically(Path(path), render(records))
 
 
-def render(records: Sequence[Records]) -> str:
-    """The report as HTML."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Of a page that is served while its study runs: what it is doing, and what tells one page from the next."""
+
+    text: str
+    version: str
+
+
+def render(records: Sequence[Records], *, moment: Moment | None = None) -> str:
+    """The report as HTML; with a `moment`, one that a server renews."""
     look = styles(name for facts in records for name in facts.study.strategies)
     together = several(records) if len(records) > 1 else None
     names = [facts.study.name for facts in records]
@@ -40,6 +49,7 @@ def render(records: Sequence[Records]) -> str:
     return page.render(
         title=names[0] if len(names) == 1 else f"{len(names)} studies",
         together=_together(together, look) if together else None,
+        moment=moment,
         several=len(records) > 1,
         kind="design of experiments" if all(f.study.design for f in records) else "comparison of search strategies",
         studies=[study_section(facts, look, f"s{i}") for i, facts in enumerate(records)],

@@ -38,11 +38,12 @@
     for (const select of document.querySelectorAll("select[data-axis]")) choose(select);
     document.querySelectorAll(".save[data-of]").forEach((row) => { row.hidden = false; });
     document.documentElement.dataset.drawn = "yes";
+    if (document.documentElement.dataset.version) setTimeout(renew, EVERY_MS);
   }
 
   function plot(id, spec) {
     const layout = { ...spec.layout, template: template(false), autosize: true };
-    return Plotly.newPlot(id, spec.data, layout, {
+    return Plotly.react(id, spec.data, layout, {
       responsive: true, displaylogo: false, displayModeBar: "hover",
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "autoScale2d", "resetScale2d"]],
     });
@@ -199,6 +200,52 @@
       const wanted = input.value.trim().toLowerCase();
       for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
     });
+  }
+
+  // A page from a server renews itself: texts and tables are replaced, drawings are kept and given their new data.
+  const EVERY_MS = 3000;
+
+  async function renew() {
+    try {
+      const { version } = await (await fetch("version")).json();
+      if (version !== document.documentElement.dataset.version) await replace(await (await fetch("./")).text());
+      document.getElementById("notice").hidden = true;
+    } catch {
+      say("The server does not answer: this is the last state that it sent.");
+    }
+    setTimeout(renew, EVERY_MS);
+  }
+
+  async function replace(text) {
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const open = new Set([...document.querySelectorAll("details[open] > summary")].map((head) => head.textContent));
+    page.querySelectorAll("details > summary").forEach((head) => { head.parentElement.open = open.has(head.textContent); });
+    const fresh = new Map();
+    for (const source of page.querySelectorAll("script[data-figure]")) {
+      fresh.set(source.dataset.figure, JSON.parse(source.textContent));
+      source.remove();
+    }
+    const at = scrollY;
+    for (const [id] of fresh) {
+      const [old, slot] = [document.getElementById(id), page.getElementById(id)];
+      if (old?.layout) slot.replaceWith(document.adoptNode(old));
+    }
+    for (const part of ["header", "main"]) document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
+    for (const id of specs.keys()) if (!fresh.has(id)) specs.delete(id);
+    for (const [id, spec] of fresh) {
+      specs.set(id, spec);
+      await plot(id, spec);
+    }
+    dressed();
+    scrollTo(0, at);
+    document.documentElement.dataset.version = page.documentElement.dataset.version;
+  }
+
+  function dressed() {
+    document.querySelectorAll(".taken .save, .save[data-of]").forEach((row) => { row.hidden = false; });
+    document.querySelectorAll("table.sortable").forEach(sortable);
+    document.querySelectorAll("input[data-filter]").forEach(filter);
+    for (const select of document.querySelectorAll("select[data-axis]")) choose(select);
   }
 
   document.querySelectorAll(".taken .save").forEach((row) => { row.hidden = false; });
