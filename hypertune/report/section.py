@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment, assess
+from hypertune.comparison.best import find_best
 from hypertune.comparison.coarseness import coarseness
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
 from hypertune.comparison.failures import framed
@@ -29,7 +30,14 @@ from hypertune.report.figures import figures_of
 from hypertune.report.page import Figure, Table, ledger_table, pairs_table, provenance_rows, trials_table
 from hypertune.report.payload import figure_json
 from hypertune.report.style import Style
-from hypertune.report.tables import cells_table, effects_table, findings_table, interactions_table, variation_table
+from hypertune.report.tables import (
+    cells_table,
+    effects_table,
+    findings_table,
+    hyperparameters_table,
+    interactions_table,
+    variation_table,
+)
 
 MOST_CELLS = 60
 LEVELS = {
@@ -99,9 +107,19 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
         provenance=provenance_rows(records),
         findings=findings_table(records),
+        more=_hyperparameters(assessment),
         not_tested=not_tested(records),
         missing=_missing(records),
     )
+
+
+def _hyperparameters(assessment: Assessment) -> list[tuple[str, str, Table]]:
+    """Of more hyperparameters than the figures have room for, the table of all of them."""
+    strategy = strategy_taken(assessment)
+    best = find_best(assessment.records, Path(), strategy) if strategy else None
+    table = hyperparameters_table(assessment.records, best.config if best else None)
+    note = "The figures show the most important ones. Best value: of the configuration above."
+    return [(f"All {len(table.rows)} hyperparameters", note, table)] if table else []
 
 
 def _design_section(assessment: Assessment, look: Mapping[str, Style], prefix: str) -> Section:

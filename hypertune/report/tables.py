@@ -1,21 +1,25 @@
-"""Tables of a design: its findings, cells, effects and interactions."""
+"""Tables of hypotheses, of a design's cells, effects and interactions, and of many hyperparameters."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from hypertune.comparison.effects import interactions, main_effects, variation
 from hypertune.comparison.findings import Finding, findings
+from hypertune.comparison.importance import importances
 from hypertune.comparison.narrative import cell_name, effect
 from hypertune.comparison.numbers import MISSING, decimals, duration, interval_of, number, setting, share, with_interval
 from hypertune.comparison.runs import Runs
 from hypertune.comparison.summary import experiment_summary
 from hypertune.records.records import Records
 from hypertune.report.captions import title_of
+from hypertune.report.hyperparameters import MOST_AXES
 from hypertune.report.page import Table
+from hypertune.space.space import Categorical, Parameter, Space
 
 MOST_INTERACTIONS = 12
 
@@ -99,3 +103,41 @@ def _signed(row: dict[Any, Any]) -> str:
     if row["low"] == row["high"] or not math.isfinite(row["low"]):
         return f"{row['effect']:+.4g}"
     return f"{row['effect']:+.{decimals(row['low'], row['high'])}f} {interval_of(row['low'], row['high'])}"
+
+
+def hyperparameters_table(records: Records, best: Mapping[str, Any] | None) -> Table | None:
+    """All hyperparameters, the most important first; None if the figures show them all.
+
+    Args:
+        best: the configuration to take, for its values.
+    """
+    parameters = records.study.space.parameters()
+    if len(parameters) <= MOST_AXES:
+        return None
+    known = importances(records)
+    share_of = dict(zip(known["hyperparameter"], known["importance"], strict=True))
+    values = records.study.space.encode(best) if best is not None else {}
+    ordered = sorted(parameters, key=lambda parameter: -share_of.get(parameter.key, 0.0))
+    rows = [
+        [
+            parameter.key, _domain(parameter), share(share_of[parameter.key]) if parameter.key in share_of else MISSING,
+            _value(parameter, values[parameter.key]) if parameter.key in values else MISSING,
+        ]
+        for parameter in ordered
+    ]  # fmt: skip
+    return Table(["hyperparameter", "domain", "importance", "best value"], rows, [False, False, True, True])
+
+
+def _domain(parameter: Parameter) -> str:
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return f"{'grid_search' if domain.grid else 'choice'} of {len(domain.options)}"
+    return f"{domain.kind} {', '.join(setting(value) for value in domain.args)}"
+
+
+def _value(parameter: Parameter, number_of: float | int) -> str:
+    domain = parameter.domain
+    if not isinstance(domain, Categorical):
+        return setting(number_of)
+    option = domain.options[int(number_of)]
+    return f"option {int(number_of) + 1}" if isinstance(option, Space) else setting(option)

@@ -163,3 +163,16 @@ def test_of_hundreds_of_hyperparameters_the_most_important_ones_are_drawn() -> N
     titles = chart.layout.xaxis.ticktext
     assert len(titles) == MOST_AXES + 1
     assert "h299" in titles
+
+
+def test_of_hundreds_of_hyperparameters_a_table_has_all() -> None:
+    from hypertune.report.hyperparameters import MOST_AXES
+    from hypertune.report.tables import hyperparameters_table
+    from tests.comparison.synthetic import make_records
+
+    many = make_records(space={f"h{i:02d}": {"uniform": [0.0, 1.0]} for i in range(MOST_AXES + 1)}, trials=20)
+    table = hyperparameters_table(many, {f"h{i:02d}": 0.5 for i in range(MOST_AXES + 1)})
+    assert table is not None
+    assert sorted(row[0] for row in table.rows) == [f"h{i:02d}" for i in range(MOST_AXES + 1)]
+    assert all(row[1] == "uniform 0, 1" and row[2].endswith("%") and row[3] == "0.5" for row in table.rows)
+    assert hyperparameters_table(make_records(), None) is None
