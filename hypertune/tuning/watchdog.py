@@ -28,9 +28,10 @@ VITAL = {"gcs_server", "raylet"}
 GO_FIRST = {"dashboard", "log_monitor"}
 """Processes that Ray always starts and that end at once when asked to."""
 LOOK_EVERY_S = 0.5
+REFUSED_S = 12.0
+"""Seconds that the control service of a joined cluster may refuse connections: its machine answers, so it has died."""
 GONE_S = 45.0
-"""Seconds that the control service of a joined cluster may refuse connections. A restart takes less, and Ray's own
-client gives up after 60 s."""
+"""Seconds that a cluster's machine may be silent, as if the network failed. Ray's own client gives up after 60 s."""
 RETURN_S = 4.0
 """Seconds that the driver's thread may take to return from a call into Ray once Ray has died."""
 
@@ -177,7 +178,8 @@ def _raylet(socket_name: str) -> Any | None:
 
 
 class Reachable:
-    """Checks that a cluster's control service answers; returns the reason once it has been silent for `GONE_S`."""
+    """Checks that a cluster's control service answers; returns the reason once it has been silent for `GONE_S`, or has
+    refused connections for `REFUSED_S`."""
 
     def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._address, self._clock = address, clock
@@ -185,10 +187,13 @@ class Reachable:
 
     def __call__(self) -> str | None:
         host, _, port = self._address.rpartition(":")
+        most = GONE_S
         try:
             with socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK_EVERY_S):
                 self._heard = self._clock()
+        except ConnectionRefusedError:
+            most = REFUSED_S
         except OSError:
             pass
         silent = self._clock() - self._heard
-        return f"gcs_server, silent for {silent:.0f} s" if silent > GONE_S else None
+        return f"gcs_server, silent for {silent:.0f} s" if silent > most else None

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -56,17 +57,22 @@ def test_nothing_is_raised_after_the_block(monkeypatch: pytest.MonkeyPatch) -> N
     time.sleep(0.1)
 
 
-def test_a_cluster_is_given_up_only_after_it_has_been_silent_for_long() -> None:
+@pytest.mark.parametrize(("error", "most"), [(None, watchdog.REFUSED_S), (TimeoutError(), watchdog.GONE_S)])
+def test_a_cluster_is_given_up_only_after_it_has_been_silent_for_long(
+    error: OSError | None, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         reachable = Reachable(f"127.0.0.1:{port}", clock=lambda: now[0])
         now[0] = 1000.0
         assert reachable() is None  # it answers
-    now[0] += watchdog.GONE_S - 1
+    if error is not None:
+        monkeypatch.setattr(socket, "create_connection", Mock(side_effect=error))
+    now[0] += most - 1
     assert reachable() is None
     now[0] += 2
-    assert reachable() == f"gcs_server, silent for {watchdog.GONE_S + 1:.0f} s"
+    assert reachable() == f"gcs_server, silent for {most + 1:.0f} s"
 
 
 @pytest.mark.parametrize(
