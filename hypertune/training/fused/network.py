@@ -99,7 +99,8 @@ def grouped(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
     models = len(weight)
     x = x.transpose(0, 1).flatten(1, 2)
     x = F.conv2d(x, weight.flatten(0, 1), bias.flatten(), padding=padding, groups=models)
-    return x.unflatten(1, (models, -1)).transpose(0, 1)
+    out: Tensor = x.unflatten(1, (models, -1)).transpose(0, 1)
+    return out
 
 
 def sliced(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
