@@ -38,6 +38,10 @@ class TrainingLoop:
         model: maps normalised images to logits.
         images: the data set on the device.
         epoch: epochs trained so far.
+        dtype: type of the arithmetic; weights are float32.
+        randomness: random state of dropout and of the order of the images.
+        vector: all parameters of the model, which are views of it.
+        optimizer: of torch, for `vector`.
     """
 
     def __init__(
@@ -71,25 +75,25 @@ class TrainingLoop:
         self._ahead: list[Tensor] = []  # batches of the current pass that are left for the next epoch
         self.epoch = 0
         self.device = choose_device(h.device)
-        self._dtype = choose_precision(h.precision, self.device)
+        self.dtype = choose_precision(h.precision, self.device)
         keep_freed_memory()
         self.images = device_images(data, self.device)
-        self._randomness = Randomness(seed, self.device)
+        self.randomness = Randomness(seed, self.device)
         self._build(config)
 
     def _build(self, config: Mapping[str, Any]) -> None:
-        with self._randomness.active():
+        with self.randomness.active():
             shape = self.data.images.shape
             model = build_model(self.kind, config, (shape[1], shape[2], shape[3]), len(self.data.classes))
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._vector = flatten_parameters(self.model)
-        self._optimizer = make_optimizer(self.hyperparameters, self._vector)
-        self._step = plain_step(self._optimizer)
+        self.vector = flatten_parameters(self.model)
+        self.optimizer = make_optimizer(self.hyperparameters, self.vector)
+        self._step = plain_step(self.optimizer)
 
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
-        return self._vector.numel()
+        return self.vector.numel()
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch, then validates.
@@ -100,13 +104,18 @@ class TrainingLoop:
             `train_loss` and `train_accuracy`, measured on each batch just before its step, `valid_loss`,
             `valid_accuracy` and `lr`.
         """
+        lr, batches = self.begin_epoch()
+        self.model.train()
+        with self.randomness.active():
+            loss, accuracy = self._train(batches)
+        return {"train_loss": loss, "train_accuracy": accuracy, **self.evaluate("valid"), "lr": lr}
+
+    def begin_epoch(self) -> tuple[float, list[Tensor]]:
+        """Begins the next epoch without training it; returns its learning rate and the image indices of its batches."""
         self.epoch += 1
         lr = learning_rate(self.hyperparameters, self.epoch, self.max_epochs)
-        self._optimizer.param_groups[0]["lr"] = lr
-        self.model.train()
-        with self._randomness.active():
-            loss, accuracy = self._train(self._next_batches())
-        return {"train_loss": loss, "train_accuracy": accuracy, **self.evaluate("valid"), "lr": lr}
+        self.optimizer.param_groups[0]["lr"] = lr
+        return lr, self._next_batches()
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Mean loss and accuracy on the `train`, `valid` or `test` split, as `<split>_loss` and `<split>_accuracy`."""
@@ -126,8 +135,8 @@ class TrainingLoop:
         return {
             "epoch": self.epoch,
             "model": {name: value.clone() for name, value in self.model.state_dict().items()},
-            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
-            "randomness": self._randomness.state_dict(),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "randomness": self.randomness.state_dict(),
             "ahead": torch.cat(self._ahead).cpu() if self._ahead else None,
         }
 
@@ -142,8 +151,8 @@ class TrainingLoop:
         self.epoch = state["epoch"]
         fill(self.model, state["model"])
         # The groups hold hyperparameters, and the saved ones must not replace this loop's.
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state["optimizer"]["state"]})
-        self._randomness.load_state_dict(state["randomness"])
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]["state"]})
+        self.randomness.load_state_dict(state["randomness"])
         ahead = state["ahead"]
         self._ahead = self._cut(ahead.to(self.device)) if ahead is not None else []
 
@@ -171,7 +180,7 @@ class TrainingLoop:
         """The training split's indices in random order, divided into batches."""
         train = self.images.splits["train"]
         # Drawn on the CPU whatever the device, so that a seed gives the same order everywhere.
-        return self._cut(train[torch.randperm(len(train), generator=self._randomness.order).to(self.device)])
+        return self._cut(train[torch.randperm(len(train), generator=self.randomness.order).to(self.device)])
 
     def _cut(self, order: Tensor) -> list[Tensor]:
         size = self.hyperparameters.batch_size
@@ -188,7 +197,7 @@ class TrainingLoop:
             images, labels = self.images.batch(index)
             logits = self._logits(images)
             loss = F.cross_entropy(logits, labels)
-            self._vector.grad.zero_()  # type: ignore[union-attr]
+            self.vector.grad.zero_()  # type: ignore[union-attr]
             torch.autograd.backward(loss)
             self._step()
             running.add(loss, logits, labels)
@@ -202,6 +211,6 @@ class TrainingLoop:
         return logits.float()
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
-        if self._dtype == torch.float32:
+        if self.dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(self.device.type, self._dtype)
+        return torch.autocast(self.device.type, self.dtype)

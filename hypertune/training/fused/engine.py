@@ -1,0 +1,226 @@
+"""One group of configurations that are trained by the same steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hypertune.training.fused.layout import Stack, corner, largest
+from hypertune.training.fused.network import Batch, StackedNetwork
+from hypertune.training.fused.updates import STATE, Settings, update
+from hypertune.training.loop import TrainingLoop
+
+WARM_UP_STEPS = 3
+"""Steps before a capture, as torch's notes on CUDA graphs require."""
+
+
+class Engine:
+    """Stacked weights and one step that trains them; on CUDA the step is captured in a graph.
+
+    Args:
+        loops: one for each configuration; they agree in `mixable`.
+        capacity: number of models in the stack; those without a loop are zeros and learn nothing.
+        slices: how to convolve; see `StackedNetwork`. None for slices on CUDA.
+    """
+
+    def __init__(self, loops: Sequence[TrainingLoop], capacity: int, *, slices: bool | None = None) -> None:
+        first = loops[0]
+        self.device, self._dtype, self._images = first.device, first.dtype, first.images
+        self._kind = first.hyperparameters.optimizer
+        self.batch = first.hyperparameters.batch_size + 1  # a last batch of one image joins the one before
+        models: list[nn.Module] = [loop.model for loop in loops]
+        models += [first.model] * (capacity - len(loops))
+        shapes = largest(models)
+        self.weights = Stack(shapes, capacity, self.device)
+        self._state = [Stack(shapes, capacity, self.device) for _ in STATE[self._kind]]
+        self._leaves = [part.detach().requires_grad_() for part in self.weights.parts]
+        self._settings = Settings(capacity, self.device)
+        on_cuda = self.device.type == "cuda"
+        self._network = StackedNetwork(models, self.device, slices=on_cuda if slices is None else slices)
+        channels = [max(each) for each in zip(*(_batch_normalised(model) for model in models), strict=True)]
+        self._statistics = [_pair(capacity, count, self.device) for count in channels]
+        units = [max(each) for each in zip(*(dropped(model) for model in models), strict=True)]
+        self._masks = [torch.ones(capacity, self.batch, count, device=self.device) for count in units]
+        self._keep = torch.ones(capacity, 1, 1, device=self.device)
+        self.index = torch.zeros(capacity, self.batch, dtype=torch.long, device=self.device)
+        self.share = torch.zeros(capacity, self.batch, device=self.device)
+        self.loss = torch.zeros(capacity, dtype=torch.float64, device=self.device)
+        self.hits = torch.zeros(capacity, dtype=torch.long, device=self.device)
+        self.images = torch.zeros(capacity, dtype=torch.long, device=self.device)
+        self._graph = self._captured() if on_cuda else None
+
+    def load(self, loops: Sequence[TrainingLoop], rates: Sequence[float]) -> None:
+        """Copies the state of the loops into the stack.
+
+        Args:
+            rates: their learning rates in this epoch.
+        """
+        for tensor in (
+            self.weights.flat,
+            *(s.flat for s in self._state),
+            self.share,
+            self.loss,
+            self.hits,
+            self.images,
+        ):
+            tensor.zero_()
+        for number, loop in enumerate(loops):
+            parameters = list(loop.model.parameters())
+            self.weights.put(number, parameters)
+            state = loop.optimizer.state.get(loop.vector, {})
+            for stack, name in zip(self._state, STATE[self._kind], strict=True):
+                if state.get(name) is not None:
+                    stack.put(number, _views(state[name], parameters))
+            for (mean, variance), layer in zip(self._statistics, _batch_norms(loop.model), strict=True):
+                corner(mean[number], layer.running_mean).copy_(layer.running_mean)
+                corner(variance[number], layer.running_var).copy_(layer.running_var)
+        hyperparameters = [loop.hyperparameters for loop in loops]
+        self._settings.set(hyperparameters, rates, [steps_of(loop) for loop in loops])
+        self._keep[: len(loops), 0, 0] = torch.tensor([1 - h.dropout for h in hyperparameters])
+        self._network.set_widths([loop.model for loop in loops])
+
+    def store(self, number: int, loop: TrainingLoop) -> None:
+        """Copies a model's state from the stack into its loop, as if the loop had been trained by itself."""
+        parameters = list(loop.model.parameters())
+        self.weights.take(number, parameters)
+        steps = float(self._settings.steps[number])
+        state: dict[str, Any] = dict(loop.optimizer.state.get(loop.vector, {}))
+        for stack, name in zip(self._state, STATE[self._kind], strict=True):
+            if name == "momentum_buffer" and not loop.hyperparameters.momentum:
+                continue  # torch keeps none
+            if state.get(name) is None:
+                state[name] = torch.zeros_like(loop.vector.data)
+            stack.take(number, _views(state[name], parameters))
+        if self._kind != "sgd":
+            state["step"] = torch.tensor(steps, device=self.device if self._kind != "rmsprop" else "cpu")
+        trained = steps - steps_of(loop)
+        for (mean, variance), layer in zip(self._statistics, _batch_norms(loop.model), strict=True):
+            layer.running_mean.copy_(corner(mean[number], layer.running_mean))
+            layer.running_var.copy_(corner(variance[number], layer.running_var))
+            layer.num_batches_tracked.add_(int(trained))
+        loop.optimizer.state[loop.vector] = state
+
+    def step(self, batches: Sequence[Tensor], loops: Sequence[TrainingLoop]) -> None:
+        """Trains every model on its batch of images, given by their indices."""
+        longest = self.batch if self.device.type == "cuda" else max(map(len, batches))
+        if self.index.shape[1] != longest:
+            self.index, self.share = (t.new_zeros(len(t), longest) for t in (self.index, self.share))
+        sizes = torch.tensor([len(batch) for batch in batches]).view(-1, 1)
+        share = torch.where(torch.arange(longest) < sizes, 1 / sizes, 0.0)
+        index = nn.utils.rnn.pad_sequence([*batches, batches[0].new_zeros(longest)], batch_first=True)[:-1]
+        self.share[: len(batches)].copy_(share, non_blocking=True)
+        self.index[: len(batches)].copy_(index, non_blocking=True)
+        if self._graph:
+            self._graph.replay()
+            return
+        if self.device.type != "cuda" and self._masks:
+            self._masks = [mask.new_ones(len(mask), longest, mask.shape[2]) for mask in self._masks]
+            for number, (loop, batch) in enumerate(zip(loops, batches, strict=True)):
+                self._draw(number, loop, len(batch))
+        self._train()
+
+    def logits(self, index: Tensor) -> Tensor:
+        """Logits [models, images, classes] of the same images for all models, without dropout."""
+        images, _ = self._images.batch(index)
+        with torch.inference_mode():
+            batch = Batch(self.share, (), self._statistics, training=False)
+            return self._forward(images.expand(len(self.share), *images.shape), batch, self.weights.parts)
+
+    def _draw(self, number: int, loop: TrainingLoop, images: int) -> None:
+        """Draws dropout as the loop does alone; the caller has made its random state the current one."""
+        with loop.randomness.active():
+            for mask, units in zip(self._masks, dropped(loop.model), strict=True):
+                drawn = F.dropout(torch.ones(images, units, device=self.device), loop.hyperparameters.dropout)
+                mask[number, :images, :units] = drawn
+
+    def _train(self) -> None:
+        models, batch = self.index.shape
+        if self.device.type == "cuda":  # one kernel for all; drawn in the order of the stack
+            for mask in self._masks:
+                mask.copy_((torch.rand_like(mask) < self._keep) / self._keep)
+        images, labels = self._images.batch(self.index.flatten())
+        given = Batch(self.share, self._masks, self._statistics, training=True)
+        logits = self._forward(images.unflatten(0, (models, batch)), given, self._leaves)
+        losses = F.cross_entropy(logits.flatten(0, 1), labels, reduction="none").view(models, batch)
+        losses = (losses * self.share).sum(1)
+        gradients = torch.autograd.grad(losses.sum(), self._leaves)
+        with torch.no_grad():
+            gradient = torch.cat([part.flatten(1) for part in gradients], 1)
+            update(self._kind, self.weights.flat, gradient, [stack.flat for stack in self._state], self._settings)
+            there = self.share > 0
+            images_each = there.sum(1)
+            self.loss.add_(losses.detach().double() * images_each)
+            self.hits.add_(((logits.argmax(2) == labels.view(models, batch)) & there).sum(1))
+            self.images.add_(images_each)
+
+    def _forward(self, images: Tensor, batch: Batch, weights: list[Tensor]) -> Tensor:
+        fp32 = self._dtype == torch.float32
+        within: AbstractContextManager[Any] = nullcontext() if fp32 else torch.autocast(self.device.type, self._dtype)
+        with within:
+            return self._network(weights, images, batch)
+
+    def _captured(self) -> Any:
+        """The step as a CUDA graph, captured while the stack is still zero; None, with a warning, if it cannot be."""
+        try:
+            stream = torch.cuda.Stream(self.device)
+            stream.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP_STEPS):
+                    self._train()
+            torch.cuda.current_stream(self.device).wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._train()
+        except RuntimeError as error:
+            warnings.warn(f"training without a CUDA graph, which is slower: {error}", RuntimeWarning, stacklevel=2)
+            return None
+        return graph
+
+
+def mixable(loop: TrainingLoop, batches: int) -> tuple[Any, ...]:
+    """What configurations must have in common to be trained by the same steps.
+
+    Args:
+        batches: of the epoch.
+    """
+    h = loop.hyperparameters
+    layers = tuple(type(layer).__name__ for layer in loop.model.children())
+    return id(loop.images), loop.device, loop.dtype, h.optimizer, h.batch_size, batches, layers
+
+
+def dropped(model: nn.Module) -> list[int]:
+    """Units of each dropout layer."""
+    found, units = [], 0
+    for layer in model.children():
+        units = layer.out_features if isinstance(layer, nn.Linear) else units
+        if isinstance(layer, nn.Dropout):
+            found.append(units)
+    return found
+
+
+def steps_of(loop: TrainingLoop) -> float:
+    """Optimizer steps that a loop has been trained; torch's SGD does not count them, and does not need them."""
+    return float(loop.optimizer.state.get(loop.vector, {}).get("step", 0.0))
+
+
+def _batch_norms(model: nn.Module) -> list[Any]:
+    return [layer for layer in model.children() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+
+
+def _batch_normalised(model: nn.Module) -> list[int]:
+    return [layer.num_features for layer in _batch_norms(model)]
+
+
+def _pair(models: int, channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.zeros(models, channels, device=device), torch.ones(models, channels, device=device)
+
+
+def _views(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The parts of an optimizer's tensor that belong to each parameter of a flattened model."""
+    return [flat.as_strided(p.size(), p.stride(), p.storage_offset()) for p in parameters]

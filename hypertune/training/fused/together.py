@@ -1,0 +1,108 @@
+"""Trains the next epoch of several loops at once, with the numbers that each would have alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hypertune.training.fused.engine import Engine, mixable
+from hypertune.training.fused.layout import largest
+from hypertune.training.loop import EVALUATION_BATCH, SETTLE_EVERY, TrainingLoop
+
+MOST_KEPT = 8
+"""Engines that are kept for the next epoch on a GPU, where capturing a step takes seconds."""
+
+
+class Together:
+    """Trains loops together; keeps what was built for an epoch while the group stays the same.
+
+    In fp32 on a CPU, a loop's results differ from those of `TrainingLoop.train_epoch` by rounding only: weights, order
+    of the images and dropout are the same. Rounding decides, for instance, which of two equal pixels is the larger of a
+    pooled square, or Adam's step for a bias before a batch norm, whose gradient is zero but for rounding; then results
+    differ as those of two loops do whose initial weights differ in the last digit. On CUDA dropout comes from torch's
+    global generator, for all loops at once, and the epoch of a loop that diverges does not end early.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Any, Engine] = {}
+
+    def train_epoch(self, loops: Sequence[TrainingLoop]) -> list[dict[str, float]]:
+        """Trains one epoch of each loop; the results are those of `TrainingLoop.train_epoch`, in the same order."""
+        begun = [loop.begin_epoch() for loop in loops]
+        groups: dict[Any, list[int]] = {}
+        for number, (loop, (_, batches)) in enumerate(zip(loops, begun, strict=True)):
+            groups.setdefault(mixable(loop, len(batches)), []).append(number)
+        results: dict[int, dict[str, float]] = {}
+        for key, members in groups.items():
+            of_group = [loops[number] for number in members]
+            trained = self._train(key, of_group, *zip(*(begun[number] for number in members), strict=True))
+            results.update(zip(members, trained, strict=True))
+        return [results[number] for number in range(len(loops))]
+
+    def _train(
+        self, key: Any, loops: list[TrainingLoop], rates: Sequence[float], batches: Sequence[list[Tensor]]
+    ) -> list[dict[str, float]]:
+        engine = self._engine(key, loops)
+        engine.load(loops, rates)
+        ended: dict[int, tuple[float, float]] = {}
+        for number, step in enumerate(zip(*batches, strict=True), 1):
+            engine.step(step, loops)
+            if number % SETTLE_EVERY == 0 and engine.device.type != "cuda":
+                self._settle(engine, loops, ended)
+                if len(ended) == len(loops):
+                    break
+        validated = _validate(engine, loops)
+        results = []
+        for number, (loop, rate) in enumerate(zip(loops, rates, strict=True)):
+            if number not in ended:
+                engine.store(number, loop)
+            loss, accuracy = ended.get(number) or _means(engine, number)
+            results.append({"train_loss": loss, "train_accuracy": accuracy, **validated[number], "lr": rate})
+        return results
+
+    def _settle(self, engine: Engine, loops: Sequence[TrainingLoop], ended: dict[int, tuple[float, float]]) -> None:
+        """Ends the epoch of loops whose loss is no longer finite, with the state that they have now."""
+        for number in (~torch.isfinite(engine.loss[: len(loops)])).nonzero().flatten().tolist():
+            if number not in ended:
+                ended[number] = _means(engine, number)
+                engine.store(number, loops[number])
+
+    def _engine(self, key: Any, loops: Sequence[TrainingLoop]) -> Engine:
+        if loops[0].device.type != "cuda":
+            return Engine(loops, len(loops))
+        capacity = 2 ** math.ceil(math.log2(len(loops)))
+        shapes = tuple(largest([loop.model for loop in loops]))
+        engine = self._kept.pop((key, capacity, shapes), None) or Engine(loops, capacity)
+        self._kept[key, capacity, shapes] = engine  # the last used is last
+        while len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return engine
+
+
+def _validate(engine: Engine, loops: Sequence[TrainingLoop]) -> list[dict[str, float]]:
+    images = loops[0].images
+    index = images.splits["valid"]
+    loss = torch.zeros(len(engine.share), dtype=torch.float64, device=engine.device)
+    hits = torch.zeros_like(loss)
+    size = EVALUATION_BATCH if engine.device.type == "cuda" else max(EVALUATION_BATCH // len(loops), 32)
+    for part in torch.split(index, size):
+        labels = images.labels.index_select(0, part)
+        logits = engine.logits(part)
+        every = labels.expand(len(logits), -1)
+        losses = F.cross_entropy(logits.flatten(0, 1), every.flatten(), reduction="none").view_as(every)
+        loss += losses.double().sum(1)
+        hits += (logits.argmax(2) == every).sum(1)
+    return [
+        {"valid_loss": a, "valid_accuracy": b}
+        for a, b in zip((loss / len(index)).tolist(), (hits / len(index)).tolist(), strict=True)
+    ][: len(loops)]
+
+
+def _means(engine: Engine, number: int) -> tuple[float, float]:
+    images = int(engine.images[number])
+    return float(engine.loss[number]) / images, int(engine.hits[number]) / images
