@@ -83,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--pdf", action="store_true", help="also print the report to report.pdf; needs Chromium or Chrome"
     )
+    report.add_argument(
+        "--against",
+        metavar="DIR",
+        type=place,
+        help="an earlier study of the same strategies: what has changed, and is it real?",
+    )
     export = _add(commands, "export", _export, "print the method-comparison table")
     export.add_argument("dir", metavar="DIR", type=place, help="output folder of a study")
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
@@ -210,6 +216,8 @@ def _report(arguments: argparse.Namespace) -> int:
             find_browser(f"--{option}")  # before minutes of work
     if arguments.size and not arguments.figures:
         raise ValueError("--size: is of the pictures that --figures svg, png or pdf writes")
+    if arguments.against is not None:
+        return _against(arguments)
     if len(arguments.dir) == 1:
         place = arguments.dir[0]
         facts = records.read(place)
@@ -228,6 +236,22 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.pdf:
         print_pdf(out, out.with_suffix(".pdf"), "--pdf")
     print(out.with_suffix(".pdf") if arguments.pdf else out)
+    return DONE
+
+
+def _against(arguments: argparse.Namespace) -> int:
+    from hypertune.comparison.against import against
+    from hypertune.comparison.terminal import against_table
+    from hypertune.records import records
+    from hypertune.tuning.terminal import Terminal
+
+    if len(arguments.dir) > 1:
+        raise ValueError("--against: compares one study with an earlier one; give one DIR")
+    facts = against(records.read(arguments.against), records.read(arguments.dir[0]))
+    terminal = Terminal()
+    for sentence in facts.sentences():
+        terminal.print(sentence)
+    terminal.print(against_table(facts))
     return DONE
 
 

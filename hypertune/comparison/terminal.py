@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from hypertune.comparison.against import Against
 from hypertune.comparison.assessment import assess
 from hypertune.comparison.narrative import cell_name
 from hypertune.comparison.numbers import (
@@ -81,3 +82,17 @@ def _score(row: dict[Any, Any], name: str) -> str:
     if not math.isfinite(low) or not math.isfinite(value):
         return number(value)
     return f"{value:.{decimals(low, high)}f}\n{interval_of(low, high)}"
+
+
+def against_table(facts: Against) -> Table:
+    """A strategy per row: before, after, the difference with its interval, and what is established."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # fits 80 columns
+    for name in ("strategy", "seeds", "before", "after", "better by", "p", "change"):
+        words = name in ("strategy", "change")
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=name == "change")
+    for _, row in facts.table.iterrows():
+        table.add_row(
+            Text(row["strategy"]), str(row["seeds"]), number(row["before"]), number(row["after"]),
+            with_interval(row["better_by"], row["low"], row["high"]), number(row["p"], 2), row["change"],
+        )  # fmt: skip
+    return table
