@@ -15,10 +15,12 @@ from hypertune.records.provenance import machine
 from hypertune.storage.workspace import tell_user
 from hypertune.study.file import Resources
 from hypertune.tuning.ray_internals import (
+    AUTHENTICATION,
     any_agent_port,
     dashboard,
     in_a_group_of_its_own,
     our_sigterm,
+    send_token,
     set_uv_hook,
 )
 from hypertune.tuning.token import make_token
@@ -85,6 +87,9 @@ def connect(
         _tell_what_stays()
     else:
         _check_reachable(address)
+        if address:
+            logging.getLogger(AUTHENTICATION).setLevel(logging.ERROR)  # it would warn of a token that is there
+            send_token()
         try:
             with any_agent_port(), in_a_group_of_its_own(), our_sigterm():
                 ray.init(

@@ -7,6 +7,7 @@ be compared with a new release. `missing` looks for them when a study starts, an
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,9 +41,11 @@ class Name:
         return hasattr(thing, last)
 
 
+AUTHENTICATION = "ray._private.authentication.authentication_token_setup"
 CONTROLLER = "ray.tune.execution.tune_controller"
 NAMES = (
     Name("ray._private.ray_constants", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "workers may start through `uv run`"),
+    Name(AUTHENTICATION, "maybe_enable_token_auth_if_token_available", "--address HOST:PORT needs RAY_AUTH_MODE=token"),
     Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
     Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),
     Name("ray._private.utils", "set_sigterm_handler", "SIGTERM while Ray starts exits with 15"),
@@ -65,11 +68,8 @@ def missing() -> list[str]:
     """One line per name that the installed Ray lacks, with the loss."""
     import ray
 
-    return [
-        f"Ray {ray.__version__} has no {name.module}.{name.path} any more; without it, {name.without}"
-        for name in NAMES
-        if not name.exists()
-    ]
+    gone = [name for name in NAMES if not name.exists()]
+    return [f"Ray {ray.__version__} has no {one.module}.{one.path} any more; without it, {one.without}" for one in gone]
 
 
 # Ray's start ---------------------------------------------------------------------------------------------------------
@@ -123,10 +123,13 @@ def our_sigterm() -> Any:
     )
 
 
+def send_token() -> None:
+    """Makes this process send its token to a cluster at an address, which Ray does only for the address `auto`."""
+    getattr(import_module(AUTHENTICATION), "maybe_enable_token_auth_if_token_available", lambda warns: None)(False)
+
+
 def cpus_here() -> int:
     """The number of CPUs that Ray would find on this machine; in a container, those that it may use."""
-    import os
-
     count = getattr(import_module("ray._private.utils"), "get_num_cpus", os.cpu_count)
     return int(count() or 1)
 
@@ -202,8 +205,7 @@ def ask_how_many_reports(controller: Any, granted: Callable[[Any, str], int], se
 
 def keep_idle_workers(controller: Any, factory: Any, count: int) -> None:
     """Keeps `count` idle workers; Ray keeps only one, and the next sweep would have to start new processes."""
-    cache = getattr(controller, "_actor_cache", None)
-    if cache is not None:
+    if (cache := getattr(controller, "_actor_cache", None)) is not None:
         cache.increase_max(factory, by=count)
 
 
@@ -220,8 +222,7 @@ def stop_within(controller: Any, seconds: float) -> None:
 
 def set_worker_environment(controller: Any, variables: Mapping[str, str], extra: Mapping[str, Any]) -> None:
     """Starts workers with these environment variables, regardless of how Ray was started."""
-    cache = getattr(controller, "_class_cache", None)
-    if cache is None:
+    if (cache := getattr(controller, "_class_cache", None)) is None:
         return
     actor_class = cache.get
 
@@ -284,8 +285,7 @@ def reporting(read: Callable[[Any], dict[str, Any]], storage: Any) -> None:
 def restore_from(trial: Any, checkpoint: Any, metrics: Mapping[str, Any]) -> None:
     """Makes a trial start from a checkpoint on any storage, with its iterations and seconds: Ray takes a restore path
     for one on the local disk, and counts those of a function trainable from zero again."""
-    result = trial._restore_checkpoint_result
-    if result:
+    if result := trial._restore_checkpoint_result:
         result.checkpoint = checkpoint
         result.metrics.update(metrics)
 
