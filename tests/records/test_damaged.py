@@ -172,6 +172,7 @@ def test_checkpoints_are_found_in_a_folder_that_was_moved(whole: Path, tmp_path:
     folder = damaged(whole.with_name("journal"), tmp_path)
     recorder = Recorder(records.read(folder).study, folder)
     path = f"{folder}/sweeps/run_1/t/checkpoint_000001"
+    Path(path).mkdir(parents=True)
     event = {"event": "checkpoint", "trial_id": "random_s0_0001", "path": path, "epoch": 1, "elapsed_s": 1.0}
     recorder(event)
     recorder.close()
