@@ -6,6 +6,7 @@ configurations are still looked up, and a suggestion whose nearest recorded neig
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,7 @@ LEAST = 10
 """Minimal number of fully recorded configurations for a surrogate."""
 
 
-class _Surrogate(Nearest):
+class _Surrogate(Nearest, ABC):
     def __init__(self, recordings: Recordings, study: Study) -> None:
         super().__init__(recordings, study)
         if self.full.size < LEAST:
@@ -43,6 +44,7 @@ class _Surrogate(Nearest):
         rows = flat[self.epochs :].reshape(self.epochs, len(self.names))
         return Curve(self.names, rows, np.exp(flat[: self.epochs]), 0)
 
+    @abstractmethod
     def predict(self, point: Floats, distances: Floats) -> Floats:
         """Logarithms of seconds, then values: the shape of a row of `targets`.
 
@@ -50,7 +52,6 @@ class _Surrogate(Nearest):
             point: the configuration's coordinates, shape (F,).
             distances: its squared distances to all recorded configurations, shape (K,).
         """
-        raise NotImplementedError
 
     def _target(self, k: int) -> Floats:
         """Mean over the full recordings of configuration `k`, shape (E + E * M,)."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import queue
 import shlex
@@ -195,8 +194,3 @@ def _stop(child: subprocess.Popen[bytes], log: Path) -> None:
     with contextlib.suppress(OSError):
         if not log.stat().st_size:
             log.unlink()
-
-
-def plain_number(value: float) -> float | None:
-    """A number as JSON can hold it; None for NaN and infinities."""
-    return value if math.isfinite(value) else None

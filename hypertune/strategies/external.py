@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 from hypertune.space.space import Categorical, Parameter, Space
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
@@ -42,9 +43,9 @@ class ExternalSearcher(HistorySearcher):
         self._worst = -math.inf
         self._untold: list[Suggestion] = []
 
+    @abstractmethod
     def tell(self, number: int, loss: float) -> None:
         """Passes the finite loss of suggestion `number` to the library."""
-        raise NotImplementedError
 
     def learn(self, suggestion: Suggestion) -> None:
         assert suggestion.loss is not None
@@ -61,16 +62,12 @@ class ExternalSearcher(HistorySearcher):
     def restore(self, checkpoint_path: str) -> None:
         """Restores the history into a fresh searcher made with the same arguments, and replays it to the library."""
         super().restore(checkpoint_path)
-        history, finished = self.history, self.finished
+        history, events = self.history, list(self.in_order())
         self.history, self.finished = {}, []
-        names = list(history)
-        for trial_id in finished:
-            self._ask_again(names[: history[trial_id].asked_before])
+        for trial_id, finished in events:
+            if not finished:
+                self.suggest(trial_id)
+                continue
             loss = history[trial_id].loss
             assert loss is not None
             self.on_trial_complete(trial_id, {self.metric: self._sign * loss}, error=loss == FAILED)
-        self._ask_again(names)
-
-    def _ask_again(self, names: list[str]) -> None:
-        for trial_id in names[len(self.history) :]:
-            self.suggest(trial_id)

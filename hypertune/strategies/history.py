@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Suggestion:
     curve: dict[int, float] = field(default_factory=dict)
 
 
-class HistorySearcher(Searcher):
+class HistorySearcher(Searcher, ABC):
     """A searcher that is a function of its seed and its history. Subclasses implement `propose`.
 
     It receives each trial's best value over its epochs, as in the comparison, even if the trial was stopped early. A
@@ -56,9 +57,9 @@ class HistorySearcher(Searcher):
         self.finished: list[str] = []
         self._sign = 1.0 if mode == "min" else -1.0
 
+    @abstractmethod
     def propose(self, number: int, rng: np.random.Generator) -> Config | None:
         """The configuration of suggestion `number`, or None when there are no more."""
-        raise NotImplementedError
 
     def learn(self, suggestion: Suggestion) -> None:
         """Called once per finished trial, for searchers whose library keeps its own history."""
@@ -100,6 +101,16 @@ class HistorySearcher(Searcher):
     def pending(self) -> list[Suggestion]:
         """Suggestions without a result yet, in the order in which they were made."""
         return [suggestion for suggestion in self.history.values() if suggestion.loss is None]
+
+    def in_order(self) -> Iterator[tuple[str, bool]]:
+        """The history as it happened: each trial's id, False where it was suggested and True where it had finished."""
+        names, asked = list(self.history), 0
+        for trial_id in self.finished:
+            before = self.history[trial_id].asked_before
+            yield from ((name, False) for name in names[asked:before])
+            yield trial_id, True
+            asked = max(asked, before)
+        yield from ((name, False) for name in names[asked:])
 
     def save(self, checkpoint_path: str) -> None:
         """Writes the history as JSON."""

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from hypertune.space.domains import Numeric
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.space.values import plain
-from hypertune.strategies.conversation import Conversation, Message, plain_number
+from hypertune.strategies.conversation import Conversation, Message
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.sweep.trial import StudyError
@@ -137,20 +137,15 @@ class ProcessSearcher(HistorySearcher):
         super().restore(checkpoint_path)
         if not self.space.parameters():
             return
-        asked, everyone = 0, list(self.history.values())
-        for trial_id in self.finished:
-            done = self.history[trial_id]
-            asked = self._ask_again(everyone, asked, done.asked_before)
-            for epoch in sorted(done.curve):
-                self._say(self._epoch(done, epoch))
-            self._say(self._tell(done))
-        self._ask_again(everyone, asked, len(everyone))
-
-    def _ask_again(self, everyone: list[Suggestion], start: int, end: int) -> int:
-        for suggestion in everyone[start:end]:
-            again = {"type": "config", "values": suggestion.numbers}
-            self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
-        return max(start, end)
+        for trial_id, finished in self.in_order():
+            suggestion = self.history[trial_id]
+            if not finished:
+                again = {"type": "config", "values": suggestion.numbers}
+                self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
+                continue
+            for epoch in sorted(suggestion.curve):
+                self._say(self._epoch(suggestion, epoch))
+            self._say(self._tell(suggestion))
 
     def _wants_epochs(self) -> bool:
         return bool(self.space.parameters()) and bool(self._hello().get("epochs"))
@@ -164,8 +159,7 @@ class ProcessSearcher(HistorySearcher):
         return {"type": "tell", "number": suggestion.number, "status": status, **self._values(suggestion.loss)}
 
     def _values(self, loss: float) -> Message:
-        told = plain_number(loss)
-        return {"loss": told, "value": None if told is None else self._sign * told}
+        return {"loss": None, "value": None} if loss == FAILED else {"loss": loss, "value": self._sign * loss}
 
     def _say(self, request: Message) -> Message:
         try:
