@@ -44,8 +44,8 @@ def compare(arguments: argparse.Namespace) -> int:
             console.print("Nothing was started.")
             return INTERRUPTED
     if not arguments.quiet:
-        console.print(announcement(study, out), soft_wrap=True, markup=False)
-        console.print(f"To watch it in a browser: hypertune top {out} --web", soft_wrap=True, markup=False)
+        console.print(announcement(study, out), soft_wrap=True)
+        console.print(f"To watch it in a browser: hypertune top {out} --web", soft_wrap=True)
     with sigterm_as_ctrl_c(), ending_process() as leave:
         return leave(_run(study, out, data_dir, arguments, console))
 
@@ -97,7 +97,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
         return INTERRUPTED
     _print_result(result, out, console)
     for line in told_failures(result.records, str(out)):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if result.records.gave_up:
         console.print(f"Fix the trainable, then resume with: hypertune compare --resume {out}", soft_wrap=True)
         return PARTLY_FAILED
@@ -114,9 +114,9 @@ def _print_result(result: Any, out: Place, console: Console) -> None:
 
     console.print()
     first, *others = sentences(assess(result.records))
-    console.print(first, style="bold", soft_wrap=True, markup=False)
+    console.print(first, style="bold", soft_wrap=True)
     for sentence in others:
-        console.print(f"- {sentence}", soft_wrap=True, markup=False)
+        console.print(f"- {sentence}", soft_wrap=True)
     console.print()
     console.print(rich_table(result.records))
     console.print(f"Report: {out}/report.html", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hypertune.comparison.claims import Floats, p_above
+from hypertune.comparison.claims import Floats, better
 from hypertune.comparison.numbers import listing, with_interval
 from hypertune.comparison.outcomes import Outcomes, outcomes
 from hypertune.comparison.statistics import FEWEST_SEEDS, LEVEL, grid_step, holm, interval
@@ -103,13 +103,13 @@ def _sides(before: Outcomes, after: Outcomes, strategy: str, *, paired: bool) ->
 def _row(strategy: str, left: Floats, right: Floats, sign: float) -> dict[str, object]:
     seeds = len(left)
     step = grid_step(np.stack([left, right], axis=1)) if seeds else 0.0
-    p = [float(p_above(*sides, step=step)) for sides in ((sign * right, sign * left), (sign * left, sign * right))]
+    p = better(sign * right, sign * left, 0.0, step=step)
     gain = sign * (right - left)
     low, high = interval(gain, step=step) if seeds >= 2 else (np.nan, np.nan)
     return {
         "strategy": strategy, "seeds": seeds, "before": left.mean(), "after": right.mean(),
         "better_by": gain.mean(), "low": low, "high": high,
-        "p": min(1.0, 2 * min(p)) if seeds >= FEWEST_SEEDS else np.nan, "change": SAME,
+        "p": min(1.0, 2 * float(min(p))) if seeds >= FEWEST_SEEDS else np.nan, "change": SAME,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypertune.comparison import findings
 from hypertune.comparison.assessment import judge_outcomes, seconds_per_sweep
 from hypertune.comparison.judgement import UNDECIDED, WORSE, Judgement
-from hypertune.comparison.numbers import duration, listing
+from hypertune.comparison.numbers import duration, listing, seeds_of
 from hypertune.comparison.outcomes import finished, outcomes
 from hypertune.comparison.sequence import has_ended
 from hypertune.comparison.statistics import FEWEST_SEEDS
@@ -48,7 +48,7 @@ def _ask_hypotheses(records: Records, look: Event, seconds: float) -> Event:
         return {**look, "told": f"{look['seeds']} seeds: decided, every hypothesis is supported or refuted"}
     if look["seeds"] < FEWEST_SEEDS and not look["ended"]:
         return {**look, "told": f"{look['seeds']} of at least {FEWEST_SEEDS} seeds: too few to decide"}
-    told = f"{look['seeds']} seed{'s' * (look['seeds'] != 1)}: undecided"
+    told = f"{seeds_of(look['seeds'])}: undecided"
     if look["why"] == TIME:
         told += f" after {duration(seconds)} of sweeps, the limit"
     return {**look, "told": f"{told}; open: {listing(still_open)}" if still_open else told}

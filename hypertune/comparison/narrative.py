@@ -15,6 +15,7 @@ from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import FEWEST_SEEDS
 from hypertune.comparison.summary import experiment_summary, hyperparameters
 from hypertune.records.records import Records
+from hypertune.space.values import plain
 from hypertune.study.hypotheses import PARAMETERS, SECONDS
 
 UNITS = {"seconds": " s", "parameters": " weights"}
@@ -86,12 +87,8 @@ def cell_name(records: Records, row: pd.Series[Any]) -> str:
     values = {str(name): value for name, value in row.items() if value is not None}
     names = [name for name in hyperparameters(records) if name in values]
     shown, rest = names[:MOST_SHOWN], len(names) - MOST_SHOWN
-    told = configuration({name: _plain(values[name]) for name in shown}) or "the one cell"
+    told = configuration({name: plain(values[name]) for name in shown}) or "the one cell"
     return f"{told} and {rest} more" if rest > 0 else told
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def recommendation(records: Records) -> str:

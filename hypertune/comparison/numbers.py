@@ -107,6 +107,11 @@ def best_configuration(text: object) -> str:
     return configuration(json.loads(text)) if isinstance(text, str) else MISSING
 
 
+def seeds_of(number: int) -> str:
+    """E.g. `5 seeds`."""
+    return f"{number} seed{'s' * (number != 1)}"
+
+
 def listing(names: list[str] | tuple[str, ...], word: str = "and") -> str:
     """E.g. `a, b and c`."""
     if len(names) < 2:

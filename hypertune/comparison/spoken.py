@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hypertune.comparison.judgement import BEST, EQUAL, UNDECIDED, WORSE, Judgement
-from hypertune.comparison.numbers import duration, listing, with_interval
+from hypertune.comparison.numbers import duration, listing, seeds_of, with_interval
 from hypertune.comparison.sequence import MOST_SEEDS, seeds_between
 from hypertune.comparison.statistics import FEWEST_SEEDS, interval
 
@@ -56,7 +56,7 @@ def lead_sentence(judged: Judged) -> str:
     """Which strategy to take; where this is undecided, it says so and names the one with the best mean."""
     own = judged.judgement
     leader, taken = own.leaders[0], own.recommended
-    mean = f"mean {judged.metric}, {judged.mean(leader)} over {_seeds(own.seeds)}"
+    mean = f"mean {judged.metric}, {judged.mean(leader)} over {seeds_of(own.seeds)}"
     if taken is None:
         return _undecided(judged, mean)
     if own.verdicts[taken] == BEST:
@@ -127,7 +127,7 @@ def more_seeds(judged: Judged) -> str:
         return ""
     if own.seeds < FEWEST_SEEDS:
         verb = "is" if own.seeds == 1 else "are"
-        return f"{_seeds(own.seeds)} {verb} too few for any claim; at least {FEWEST_SEEDS} are needed."
+        return f"{seeds_of(own.seeds)} {verb} too few for any claim; at least {FEWEST_SEEDS} are needed."
     names, leader = own.evidence.strategies, own.evidence.strategies.index(own.leaders[0])
     needed = {name: seeds_between(own, leader, names.index(name)) for name in others}
     known = {name: seeds for name, seeds in needed.items() if not math.isnan(seeds)}
@@ -144,7 +144,3 @@ def more_seeds(judged: Judged) -> str:
 
 def _some(names: list[str], *, full: bool = False) -> str:
     return listing(names) if full or len(names) <= MOST_NAMES else f"{len(names)} others"
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' * (count != 1)}"

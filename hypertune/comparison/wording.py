@@ -12,7 +12,7 @@ from hypertune.comparison.coarseness import coarse
 from hypertune.comparison.failures import failure_sentence, framed
 from hypertune.comparison.findings import findings
 from hypertune.comparison.narrative import design_sentences, finding_sentence
-from hypertune.comparison.numbers import count, duration, listing, number, with_interval
+from hypertune.comparison.numbers import count, duration, listing, number, seeds_of, with_interval
 from hypertune.comparison.outcomes import baseline, finished
 from hypertune.comparison.spoken import Judged, lead_sentence, more_seeds, standing_sentence
 from hypertune.comparison.statistics import FEWEST_SEEDS, interval
@@ -71,9 +71,8 @@ def _nothing_finished(assessment: Assessment) -> str:
 def _alone(assessment: Assessment) -> str:
     name, seeds = assessment.outcomes.strategies[0], len(assessment.outcomes.seeds)
     words = f"Only {name} has finished sweeps, so there is nothing to compare it with"
-    return (
-        f"{words}; it ends at a mean {assessment.outcomes.judged_on} of {_mean(assessment, name)} over {_seeds(seeds)}."
-    )
+    mean = f"a mean {assessment.outcomes.judged_on} of {_mean(assessment, name)} over {seeds_of(seeds)}"
+    return f"{words}; it ends at {mean}."
 
 
 def _one_seed(assessment: Assessment) -> str:
@@ -229,10 +228,6 @@ def _metric(assessment: Assessment) -> str:
 def _mean(assessment: Assessment, strategy: str) -> str:
     own = assessment.outcomes.judged[strategy]
     return with_interval(float(own.mean()), *interval(own, step=assessment.step))
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' * (count != 1)}"
 
 
 def _seed_list(seeds: list[str]) -> str:

@@ -12,7 +12,8 @@ from hypertune.comparison.best import Best, find_best
 from hypertune.comparison.narrative import recommended
 from hypertune.comparison.numbers import configuration, number
 from hypertune.records.records import Records
-from hypertune.space.values import to_toml
+from hypertune.space.space import Config
+from hypertune.space.values import plain, to_toml
 from hypertune.study.study import Study
 
 
@@ -22,10 +23,12 @@ class Taken:
 
     Attributes:
         words: what it is and how good, in one sentence.
+        config: the values of its hyperparameters.
         toml, python: the configuration with the study's constants, ready to paste.
     """
 
     words: str
+    config: Config
     toml: str
     python: str
 
@@ -53,6 +56,7 @@ def taken(assessment: Assessment, folder: Path) -> Taken | None:
     return Taken(
         words=f"Best configuration of {best.strategy}: {configuration(best.config)} ({value}, seed {best.seed}"
         f"{changed}).",
+        config=best.config,
         toml=f"# {study.name}: {about}\n{best_toml(study, best)}",
         python=_python(study, about, {**constants, **best.config}),
     )
@@ -62,20 +66,17 @@ def _cell(records: Records) -> Taken | None:
     row, study = recommended(records), records.study
     if row is None:
         return None
-    config = {factor.name: _plain(row[factor.name]) for factor in study.factors() if factor.name in row}
+    config = {factor.name: plain(row[factor.name]) for factor in study.factors() if factor.name in row}
     about = f"recommended configuration, {study.metric} {number(row[study.metric])}"
     whole = {**study.training.config, **config}
     import tomli_w
 
     return Taken(
         words=f"Recommended configuration: {configuration(config)} ({study.metric} {number(row[study.metric])}).",
+        config=config,
         toml=f"# {study.name}: {about}\n{tomli_w.dumps(to_toml({'config': whole}))}",
         python=_python(study, about, whole),
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def best_toml(study: Study, best: Best) -> str:

@@ -10,7 +10,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from hypertune.comparison.assessment import Assessment, assess
-from hypertune.comparison.best import find_best
 from hypertune.comparison.coarseness import coarseness
 from hypertune.comparison.diagnostics import early_stopped, rank_correlation, rank_reading
 from hypertune.comparison.failures import framed
@@ -87,12 +86,13 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
     assessment, study = assess(records), records.study
     if study.design is not None:
         return _design_section(assessment, look, prefix)
+    to_take = taken(assessment, Path())
     return Section(
         id=prefix,
         name=study.name,
         summary=_summary(records),
         sentences=framed(records, strategy_sentences(assessment)),
-        taken=taken(assessment, Path()),
+        taken=to_take,
         table=_comparison(assessment),
         leader=strategy_taken(assessment),
         notes=_notes(assessment),
@@ -107,17 +107,15 @@ def study_section(records: Records, look: Mapping[str, Style], prefix: str) -> S
         command=str(records.provenance.get("command") or f"hypertune compare {study.name}.toml"),
         provenance=provenance_rows(records),
         findings=findings_table(records),
-        more=_hyperparameters(assessment),
+        more=_hyperparameters(records, to_take),
         not_tested=not_tested(records),
         missing=_missing(records),
     )
 
 
-def _hyperparameters(assessment: Assessment) -> list[tuple[str, str, Table]]:
+def _hyperparameters(records: Records, to_take: Taken | None) -> list[tuple[str, str, Table]]:
     """Of more hyperparameters than the figures have room for, the table of all of them."""
-    strategy = strategy_taken(assessment)
-    best = find_best(assessment.records, Path(), strategy) if strategy else None
-    table = hyperparameters_table(assessment.records, best.config if best else None)
+    table = hyperparameters_table(records, to_take.config if to_take else None)
     note = "The figures show the most important ones. Best value: of the configuration above."
     return [(f"All {len(table.rows)} hyperparameters", note, table)] if table else []
 

@@ -35,13 +35,18 @@ def check_names(study: Study) -> None:
     """
     for name in study.strategies:
         try:
-            registry.parse_strategy(name, study.options.get(name))
+            strategy_of(study, name)
         except ValueError as error:
             raise ValueError(f"study.strategies: {error}") from None
 
 
+def strategy_of(study: Study, name: str) -> registry.Strategy:
+    """The searcher and scheduler of one of the study's strategies; raises a ValueError like `parse_strategy`."""
+    return registry.parse_strategy(name, study.options.get(name))
+
+
 def _check_strategy(study: Study, name: str) -> None:
-    strategy = registry.parse_strategy(name, study.options.get(name))
+    strategy = strategy_of(study, name)
     reason = registry.refusal(strategy, study.space)
     if reason:
         raise ValueError(f"study.strategies: {reason}")
@@ -62,6 +67,5 @@ def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
     task = registry.Task(
         space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs
     )
-    options = study.options.get(strategy, {})
-    searcher, scheduler = registry.build(registry.parse_strategy(strategy, options), task, options)
+    searcher, scheduler = registry.build(strategy_of(study, strategy), task, study.options.get(strategy, {}))
     return BuiltStrategy(strategy, seed, searcher, scheduler)

@@ -29,6 +29,13 @@ def _separate(
     )  # fmt: skip
 
 
+def _flaml(
+    name: str, space: Space, task: dict[str, Any], start: dict[str, Any] | None, start_timeout_s: float
+) -> Searcher:
+    settings = {"searcher": name, "start": start or {}}
+    return _separate(name, "flaml_searchers.py", space, task, settings, start_timeout_s)
+
+
 @searcher(summary="HEBO: Bayesian optimisation with input and output warping", supports=FEATURES, programs=("uv",))
 def hebo(
     space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10,
@@ -62,8 +69,7 @@ def cfo(
         start_timeout_s: seconds until it has to be ready.
     """
     task = {"metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs}
-    settings = {"searcher": "cfo", "start": start or {}}
-    return _separate("cfo", "flaml_searchers.py", space, task, settings, start_timeout_s)
+    return _flaml("cfo", space, task, start, start_timeout_s)
 
 
 @searcher(summary="BlendSearch of flaml: local searches and Optuna", supports=FEATURES, programs=("uv",))
@@ -73,5 +79,4 @@ def blendsearch(
 ) -> Searcher:  # fmt: skip
     """flaml's BlendSearch in an environment that uv makes the first time. Options as those of `cfo`."""
     task = {"metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs}
-    settings = {"searcher": "blendsearch", "start": start or {}}
-    return _separate("blendsearch", "flaml_searchers.py", space, task, settings, start_timeout_s)
+    return _flaml("blendsearch", space, task, start, start_timeout_s)

@@ -206,11 +206,11 @@ class TrainingLoop:
         return running.means()
 
     def _logits(self, images: Tensor) -> Tensor:
-        with self._arithmetic():
+        with arithmetic(self.device, self.dtype):
             logits: Tensor = self.model(images)
         return logits.float()
 
-    def _arithmetic(self) -> AbstractContextManager[Any]:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+
+def arithmetic(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """A context in which layers compute in `dtype`."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from hypertune.space.sampled import Sampled
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies import registry
-from hypertune.strategies.checks import check_names, check_strategies
+from hypertune.strategies.checks import check_names, check_strategies, strategy_of
 from hypertune.study.study import Resources, Study
 from hypertune.tracking import tracker
 
@@ -95,7 +95,7 @@ def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
     if not issubclass(trainable, BaseTrainable) or trainable.save_checkpoint is not BaseTrainable.save_checkpoint:
         return
     for name in study.strategies:
-        if registry.schedulers()[registry.parse_strategy(name, study.options.get(name)).scheduler].needs_checkpoints:
+        if registry.schedulers()[strategy_of(study, name).scheduler].needs_checkpoints:
             raise ValueError(
                 f"study.strategies: {name} pauses trials, but {trainable.__name__} cannot be saved; give it "
                 "save_checkpoint and load_checkpoint, or leave the strategy out"

@@ -69,6 +69,7 @@ class Faults(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Called when the trial has reported."""
+        self._unmade.pop(trial.trial_id, None)
         self._heard[trial.trial_id] = time.monotonic()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:

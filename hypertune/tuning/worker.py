@@ -171,10 +171,12 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
 
         def __forget(self) -> None:
             """Removes what an earlier trial's `setup` and `step` have left in the object, as if it were a new one."""
+            if issubclass(base, FunctionTrainable):
+                return
             if self.__before is None:
-                self.__before = set(vars(self)) | {"_Worker__before"}
+                self.__before = set(vars(self))
             for attribute in [name for name in vars(self) if name not in self.__before]:
-                if not (issubclass(base, FunctionTrainable) or attribute.startswith("_Worker__")):
+                if not attribute.startswith("_Worker__"):
                     delattr(self, attribute)
 
         def __discard(self) -> None:

@@ -23,19 +23,14 @@ import pytest
 import ray
 from ray import tune
 
-from hypertune import compare
 from hypertune.space.space import Space
+from tests.integration import brought
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 PAGE = Path(__file__).parent / "situations.md"
 
 
-def study(out: Path, trainable: Any, space: dict[str, Any] | None = None, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "trainable": trainable, "space": space or {"lr": tune.uniform(0, 1)}, "strategies": ["random"], "seeds": 1,
-        "metric": "loss", "mode": "min", "max_epochs": 3, "budget": {"trials": 2}, "out": out, "progress": False,
-    }  # fmt: skip
-    return compare(**{**arguments, **changes})
+study = functools.partial(brought.study, max_epochs=3, budget={"trials": 2})
 
 
 def test_the_page_lists_tests_that_exist_and_sources() -> None:

@@ -13,19 +13,12 @@ import numpy as np
 import pytest
 from ray import tune
 
-from hypertune import compare, load
+from hypertune import load
 from hypertune.comparison.export import FORMATS, export
 from hypertune.tuning import experiment
+from tests.integration.brought import study
 
 pytestmark = pytest.mark.usefixtures("local_ray")
-
-
-def study(out: Path, trainable: Any, space: dict[str, Any] | None = None, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "trainable": trainable, "space": space or {"lr": tune.uniform(0, 1)}, "strategies": ["random"], "seeds": 1,
-        "metric": "loss", "mode": "min", "max_epochs": 1, "budget": {"trials": 4}, "out": out, "progress": False,
-    }  # fmt: skip
-    return compare(**{**arguments, **changes})
 
 
 def reports(what: str) -> Iterator[dict[str, Any]]:

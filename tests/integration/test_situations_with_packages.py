@@ -14,18 +14,16 @@ import numpy as np
 import pytest
 from ray import tune
 
-from hypertune import compare
+from tests.integration import brought
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported; workers inherit it
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
 
 def study(out: Path, trainable: Any, space: dict[str, Any], metric: str, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "trainable": trainable, "space": space, "strategies": ["random"], "seeds": 1, "metric": metric, "mode": "min",
-        "max_epochs": 3, "budget": {"trials": 2}, "out": out, "progress": False,
-    }  # fmt: skip
-    return compare(**{**arguments, **changes})
+    return brought.study(
+        out, trainable, space, **{"metric": metric, "max_epochs": 3, "budget": {"trials": 2}, **changes}
+    )
 
 
 def fit_lightning(config: dict[str, Any], callbacks: list[Any], epochs: int) -> None:

@@ -22,25 +22,22 @@ HERE = Path(__file__).parent / "processes"
 CLIMB = [sys.executable, str(HERE / "climb.py")]
 
 
-class TestInPython(SearcherContract):
+PERL = ["perl", str(HERE / "random_search.pl")]
+
+
+class TestInAProcess(SearcherContract):
     @pytest.fixture
     def plugin(self) -> SearcherPlugin:
         return searchers()["command"]
 
-    @pytest.fixture
-    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
-        return {"command": CLIMB}
-
-
-@pytest.mark.skipif(not shutil.which("perl"), reason="needs Perl")
-class TestInPerl(SearcherContract):
-    @pytest.fixture
-    def plugin(self) -> SearcherPlugin:
-        return searchers()["command"]
-
-    @pytest.fixture
-    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
-        return {"command": ["perl", str(HERE / "random_search.pl")]}
+    @pytest.fixture(
+        params=[
+            pytest.param(CLIMB, id="Python"),
+            pytest.param(PERL, id="Perl", marks=pytest.mark.skipif(not shutil.which("perl"), reason="needs Perl")),
+        ]
+    )
+    def options(self, request: pytest.FixtureRequest) -> dict[str, Any]:
+        return {"command": request.param}
 
 
 def climb(space: Space = SMALL, *, timeout_s: float = 60.0, **settings: Any) -> Any:

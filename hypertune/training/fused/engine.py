@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from hypertune.training.fused.layout import Stack, corner, largest
 from hypertune.training.fused.network import Batch, StackedNetwork
 from hypertune.training.fused.updates import STATE, Settings, update
-from hypertune.training.loop import TrainingLoop
+from hypertune.training.loop import TrainingLoop, arithmetic
 
 WARM_UP_STEPS = 3
 """Steps before a capture, as torch's notes on CUDA graphs require."""
@@ -160,9 +159,7 @@ class Engine:
             self.images.add_(images_each)
 
     def _forward(self, images: Tensor, batch: Batch, weights: list[Tensor]) -> Tensor:
-        fp32 = self._dtype == torch.float32
-        within: AbstractContextManager[Any] = nullcontext() if fp32 else torch.autocast(self.device.type, self._dtype)
-        with within:
+        with arithmetic(self.device, self._dtype):
             return self._network(weights, images, batch)
 
     def _captured(self) -> Any:
