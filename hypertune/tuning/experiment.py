@@ -28,6 +28,7 @@ from hypertune.tuning.placement import Placement
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
 from hypertune.tuning.ray_internals import missing, most_captured, release, without_telemetry
+from hypertune.tuning.registration import registered
 from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
 
@@ -128,9 +129,10 @@ def run(
     scheduler = StudyScheduler(queue, search, faults, workers, warm)
     trouble = None
     try:
-        with stopping(queue.stop), Watchdog(watch_ray(), stuck) as watchdog:
+        known = registered(worker if data is None else _with_data(worker, data), worker.__name__)
+        with known as name, stopping(queue.stop), Watchdog(watch_ray(), stuck) as watchdog:
             tune.run(
-                worker if data is None else _with_data(worker, data),
+                name,
                 name=runs.name,
                 storage_path=runs.place,
                 search_alg=search,
