@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from hypertune.result import Result, load
     from hypertune.study.study import Study
     from hypertune.training.models import load_model
+    from hypertune.tuning.population import Population
 
     __version__: str
 
-__all__ = ["Judgment", "Result", "Study", "__version__", "compare", "judge", "load", "load_model"]
+__all__ = ["Judgment", "Population", "Result", "Study", "__version__", "compare", "judge", "load", "load_model"]
 
 _HOMES = {
     "Judgment": "hypertune.judged",
+    "Population": "hypertune.tuning.population",
     "Result": "hypertune.result",
     "Study": "hypertune.study.study",
     "compare": "hypertune.api",

@@ -16,6 +16,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Amount = Annotated[float, Meta(gt=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 MOST_SEEDS = 100_000
+MOST_PER_GPU = 1000
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -82,12 +83,17 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     cpus_per_trial: Annotated[float, Meta(ge=0)] = 1
     gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
+    trials_per_gpu: Annotated[int, Meta(ge=0, le=MOST_PER_GPU)] | Literal["auto"] = "auto"
+    """How many trials of a built-in model, or of your own `Population`, are trained together on each GPU; 0 to train
+    each by itself on CPUs. By default as many as are useful where the cluster has a GPU."""
     epoch_timeout_s: Amount | None = None
     """A trial that reports nothing for this many seconds is hung: its worker is killed and the trial retried twice."""
 
     def __post_init__(self) -> None:
         if not self.cpus_per_trial and not self.gpus_per_trial:
             raise ValueError("a trial needs a CPU or a GPU; set cpus_per_trial or gpus_per_trial above 0")
+        if self.gpus_per_trial and self.trials_per_gpu not in ("auto", 0):
+            raise ValueError("gpus_per_trial gives each trial GPUs of its own, trials_per_gpu shares them; set one")
 
 
 class Logging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,52 +1,21 @@
-"""Populations: trainables that train many configurations at once in one process."""
+"""The built-in models as a population: many configurations that are trained at once in one process."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
+
+import torch
 
 from hypertune.training.datasets import ImageData
 from hypertune.training.fused.together import Together
 from hypertune.training.loop import TrainingLoop
-
-
-@runtime_checkable
-class Population(Protocol):
-    """Trains many configurations at once, each in a slot of its own.
-
-    A slot is a whole number that the caller chooses. What is reported for a slot must depend on its own configuration,
-    seed and state only: neither on the other slots nor on their number.
-    """
-
-    def add(self, slot: int, config: Mapping[str, Any], *, seed: int = 0) -> None:
-        """Begins a configuration in a slot that is free.
-
-        Raises:
-            ValueError: if the slot is taken, or a hyperparameter is not allowed.
-        """
-
-    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:
-        """Trains one epoch in each of the slots named and leaves the others, which are paused, as they are.
-
-        Returns:
-            The metrics of each slot named. A configuration that has diverged reports a loss that is not finite.
-
-        Raises:
-            KeyError: if a slot is free.
-        """
-
-    def state(self, slot: int) -> dict[str, Any]:
-        """A copy of all that the slot's training needs to go on, in plain values and tensors or arrays."""
-
-    def load(self, slot: int, state: Mapping[str, Any]) -> None:
-        """Goes on from the state of any slot, also of another process, with this slot's own hyperparameters."""
-
-    def remove(self, slot: int) -> None:
-        """Frees a slot."""
+from hypertune.training.models import save_model
 
 
 class ImagePopulation:
-    """The built-in models as a `Population`.
+    """The built-in models as a `hypertune.Population`.
 
     Every slot has a `TrainingLoop`; an epoch of several is trained by `Together`. A state is that of
     `TrainingLoop.state_dict`, so that a configuration can be trained in a population and alone by turns.
@@ -96,3 +65,34 @@ class ImagePopulation:
     def remove(self, slot: int) -> None:
         """See `Population.remove`."""
         del self.loops[slot]
+
+    # What the built-in trainables need besides -----------------------------------------------------------------------
+
+    def facts(self, slot: int) -> dict[str, Any]:
+        """The `device` and the number of `parameters` of a slot."""
+        return {"device": self.loops[slot].device.type, "parameters": self.loops[slot].parameters}
+
+    def change(self, slot: int, config: Mapping[str, Any]) -> None:
+        """See `TrainingLoop.change`."""
+        self.loops[slot].change(config)
+
+    def evaluate(self, slot: int, split: str) -> dict[str, float]:
+        """See `TrainingLoop.evaluate`."""
+        return self.loops[slot].evaluate(split)
+
+    def save_model(self, slot: int, path: str) -> None:
+        """See `hypertune.training.models.save_model`."""
+        save_model(path, self.loops[slot])
+
+    def to_bytes(self, slot: int, facts: Mapping[str, Any]) -> bytes:
+        """The content of the checkpoint file of `ImageTrainable`, with some facts, so that either can go on from it."""
+        buffer = io.BytesIO()
+        torch.save({"loop": self.state(slot), **facts}, buffer)
+        return buffer.getvalue()
+
+    def from_bytes(self, slot: int, saved: bytes) -> dict[str, Any]:
+        """Goes on from such a file; returns its facts, and the `epoch` that it was written after."""
+        content = torch.load(io.BytesIO(saved), map_location=self.loops[slot].device, weights_only=True)
+        state = content.pop("loop")
+        self.load(slot, state)
+        return {**content, "epoch": self.loops[slot].epoch}

@@ -17,10 +17,12 @@ from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from hypertune.training.datasets import ImageData
 from hypertune.training.hyperparameters import RESERVED, read_hyperparameters
+from hypertune.training.remote import Places, RemoteLoop
 
 if TYPE_CHECKING:
-    from hypertune.training.loop import TrainingLoop
+    from hypertune.training.population import ImagePopulation
 
+CHECKPOINT = "trial.pt"
 SAVE_EVERY_S = 30.0
 """Maximal seconds of training that a failure may lose, apart from the current epoch."""
 
@@ -48,7 +50,8 @@ class ImageTrainable(Trainable):
 
     kind: ClassVar[str]
     needs_data: ClassVar[bool] = True
-    loop: TrainingLoop
+    loop: Any
+    """A `TrainingLoop`, or a `RemoteLoop` of a trial in a population."""
     _data: ImageData
     _elapsed_s: float
     _unsaved_s: float
@@ -62,6 +65,32 @@ class ImageTrainable(Trainable):
             ValueError: if one is unknown or not allowed.
         """
         read_hyperparameters(cls.kind, config)
+
+    @classmethod
+    def population(
+        cls, data: ImageData, *, max_epochs: int, steps_per_epoch: int | None, threads: int
+    ) -> ImagePopulation:
+        """What trains many trials of this class at once, on this process's GPU if it has one.
+
+        Args:
+            data: the data set.
+            max_epochs, steps_per_epoch, threads: the settings of all trials.
+        """
+        import torch
+
+        from hypertune.training.population import ImagePopulation
+
+        torch.set_num_threads(threads)
+        return ImagePopulation(cls.kind, data, max_epochs=max_epochs, steps_per_epoch=steps_per_epoch)
+
+    @classmethod
+    def member(cls, places: Places) -> type[ImageTrainable]:
+        """The same trainable for a trial whose loop is in a population in another process.
+
+        Args:
+            places: where places there are taken.
+        """
+        return type(cls.__name__, (Member, cls), {"places": places})
 
     def setup(self, config: dict[str, Any], data: ImageData | None = None) -> None:
         """Creates the training loop.
@@ -84,11 +113,10 @@ class ImageTrainable(Trainable):
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch."""
-        start = time.perf_counter()
         if self.loop.epoch + 1 in self._schedule:
             self.loop.change(self._schedule[self.loop.epoch + 1])
-        result: dict[str, Any] = dict(self.loop.train_epoch())
-        spent = time.perf_counter() - start
+        metrics, spent = self._train_epoch()
+        result: dict[str, Any] = dict(metrics)
         self._elapsed_s += spent
         self._unsaved_s += spent
         result |= {
@@ -116,14 +144,14 @@ class ImageTrainable(Trainable):
         import torch
 
         state = {"loop": self.loop.state_dict(), "elapsed_s": self._elapsed_s}
-        torch.save(state, Path(checkpoint_dir, "trial.pt"))
+        torch.save(state, Path(checkpoint_dir, CHECKPOINT))
         self._unsaved_s = 0.0
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
         """Restores the checkpoint in the folder `checkpoint`."""
         import torch
 
-        state = torch.load(Path(checkpoint, "trial.pt"), map_location=self.loop.device, weights_only=True)
+        state = torch.load(Path(checkpoint, CHECKPOINT), map_location=self.loop.device, weights_only=True)
         self.loop.load_state_dict(state["loop"])
         self._elapsed_s = state["elapsed_s"]
         self._unsaved_s = 0.0
@@ -132,11 +160,12 @@ class ImageTrainable(Trainable):
         """Frees the model."""
         self._free()
 
+    def _train_epoch(self) -> tuple[dict[str, float], float]:
+        """The metrics of the next epoch, and its seconds."""
+        start = time.perf_counter()
+        return self.loop.train_epoch(), time.perf_counter() - start
+
     def _begin(self, config: dict[str, Any]) -> None:
-        import torch
-
-        from hypertune.training.loop import TrainingLoop
-
         told = config.get(RESERVED, {})
         self._test: bool = told.get("test", False)
         self._model_path: str | None = told.get("model_path")
@@ -144,23 +173,33 @@ class ImageTrainable(Trainable):
         self._schedule = {epoch: {**config, **changes} for epoch, changes in told.get("schedule", [])}
         max_epochs = told.get("max_epochs", 10)
         self._stop_epoch: int = told.get("stop_epoch", max_epochs)
+        self.loop = self._make_loop(config, told)
+
+    def _make_loop(self, config: dict[str, Any], told: dict[str, Any]) -> Any:
+        import torch
+
+        from hypertune.training.loop import TrainingLoop
+
         if told.get("threads") is not None:
             torch.set_num_threads(told["threads"])
-        self.loop = TrainingLoop(
+        return TrainingLoop(
             self.kind,
             config,
             self._data,
             seed=told.get("seed", 0),
-            max_epochs=max_epochs,
+            max_epochs=told.get("max_epochs", 10),
             steps_per_epoch=told.get("steps_per_epoch"),
         )
 
     def _finish(self, diverged: bool) -> dict[str, float]:
         if self._model_path is not None and not diverged:
-            from hypertune.training.models import save_model
-
-            save_model(self._model_path, self.loop)
+            self._save_model(self._model_path)
         return self.loop.evaluate("test") if self._test else {}
+
+    def _save_model(self, path: str) -> None:
+        from hypertune.training.models import save_model
+
+        save_model(path, self.loop)
 
     def _free(self) -> None:
         on_cuda = hasattr(self, "loop") and self.loop.device.type == "cuda"
@@ -170,6 +209,46 @@ class ImageTrainable(Trainable):
 
             gc.collect()
             torch.cuda.empty_cache()
+
+
+class Member(ImageTrainable):
+    """Mixed into a trainable whose loop is in a population in another process; this one never imports torch."""
+
+    places: ClassVar[Places]
+
+    def setup(self, config: dict[str, Any], data: ImageData | None = None) -> None:
+        """Takes a place in the population, which has the data set."""
+        self._begin(config)
+
+    def warm_up(self, data: ImageData | None = None) -> None:
+        """Waits for the population."""
+        self.places.ready()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Writes the same file as a trial alone."""
+        Path(checkpoint_dir, CHECKPOINT).write_bytes(self.loop.save({"elapsed_s": self._elapsed_s}))
+        self._unsaved_s = 0.0
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+        """Restores what this method or a trial alone has written."""
+        self._elapsed_s = self.loop.load(Path(checkpoint, CHECKPOINT).read_bytes())["elapsed_s"]
+        self._unsaved_s = 0.0
+
+    def _make_loop(self, config: dict[str, Any], told: dict[str, Any]) -> RemoteLoop:
+        hyperparameters = {name: value for name, value in config.items() if name != RESERVED}
+        return RemoteLoop(self.places.take(self.trial_id), hyperparameters, seed=told.get("seed", 0))
+
+    def _train_epoch(self) -> tuple[dict[str, float], float]:
+        loop: RemoteLoop = self.loop
+        return loop.train_epoch(last=loop.epoch + 1 >= self._stop_epoch)
+
+    def _save_model(self, path: str) -> None:
+        self.loop.save_model(path)
+
+    def _free(self) -> None:
+        loop = self.__dict__.pop("loop", None)
+        if loop is not None:
+            loop.remove()
 
 
 class CNN(ImageTrainable):

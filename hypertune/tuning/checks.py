@@ -15,6 +15,7 @@ from hypertune.strategies import registry
 from hypertune.strategies.checks import check_names, check_strategies, strategy_of
 from hypertune.study.study import Resources, Study
 from hypertune.tracking import tracker
+from hypertune.tuning.population import METHODS, is_population
 
 TrainableLike = type | Callable[..., Any]
 """A Ray Tune trainable: a class or a function."""
@@ -43,11 +44,14 @@ def check_trainable(trainable: TrainableLike, name: str) -> None:
         ValueError: one line naming the key and the remedy.
     """
     if inspect.isclass(trainable):
+        if is_population(trainable):
+            return
         from ray.tune import Trainable  # whose import takes a second, and has been paid for by the class
 
         if not issubclass(trainable, Trainable):
             raise ValueError(
-                f"training.trainable: the class {trainable.__name__} must be derived from ray.tune.Trainable"
+                f"training.trainable: the class {trainable.__name__} must be derived from ray.tune.Trainable, or have "
+                f"all methods of hypertune.Population: {', '.join(METHODS)}"
             )
         return
     try:
@@ -103,7 +107,17 @@ def _check_checkpoints(study: Study, trainable: TrainableLike) -> None:
 
 
 def _check_resources(study: Study, trainable: TrainableLike) -> None:
-    """Refuses `[resources]` beside what the trainable asks for itself, unless both are the same."""
+    """Refuses `[resources]` that the trainable cannot use, or beside different ones that it asks for itself."""
+    together = is_population(trainable) or hasattr(trainable, "member")
+    if study.resources.trials_per_gpu not in ("auto", 0) and not together:
+        raise ValueError(
+            "resources.trials_per_gpu: only built-in models and populations (hypertune.Population) train several "
+            "trials together; give each a part of a GPU, e.g. gpus_per_trial = 0.25"
+        )
+    if is_population(trainable) and study.resources.gpus_per_trial:
+        raise ValueError(
+            f"resources.gpus_per_trial: {trainable.__name__} trains many trials on each GPU; set trials_per_gpu instead"
+        )
     if not asks_itself(trainable):
         return
     own, default = getattr(trainable, "_resources", None), Resources()

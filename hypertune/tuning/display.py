@@ -119,7 +119,8 @@ class Progress:
         for note in event.get("notes", ()):
             self.tell(f"Note: {note}")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
-        self.tell(f"Ray is up: {event['workers']} trials at a time, {place}")
+        sharing = f" ({told})" if (told := event.get("sharing")) else ""
+        self.tell(f"Ray is up: {event['workers']} trials at a time{sharing}, {place}")
         self._waiting = "starting workers ..."
 
     def _tell_past(self) -> None:

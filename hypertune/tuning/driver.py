@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The connected cluster, and what is run on it."""
+    """The connected cluster, and what is run on it; `sharing` says how trials share its GPUs, if they do."""
 
     dashboard: str | None
     workers: int
     trainable: Any
     data: Any
     placement: Any
+    sharing: Any
 
 
 def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Outcome:
@@ -132,10 +134,12 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
             if work.storage is None:
                 connect.check_shared(work.folder)
             trainable, data = preparing.result()
+            from hypertune.tuning.devices import LightPlacement, sharing_of
             from hypertune.tuning.placement import Placement
 
-            placement = Placement(study, trainable)
-            return Connected(url, placement.workers(), trainable, data, placement)
+            sharing = sharing_of(study, trainable)
+            placement = LightPlacement(sharing) if sharing else Placement(study, trainable)
+            return Connected(url, placement.workers(), trainable, data, placement, sharing)
         except BaseException:
             reading.stop()  # otherwise leaving the block would wait for the last image
             raise
@@ -150,6 +154,7 @@ def _run(
         {
             "hardware": connect.hardware(),
             "workers": workers,
+            **({"sharing": str(connected.sharing)} if connected.sharing else {}),
             "address": circumstances.address,
             "data_dir": str(circumstances.data_dir.resolve()) if circumstances.data_dir else None,
             "images": data.sizes() if data is not None else {},
@@ -161,7 +166,7 @@ def _run(
     for observer in observers:
         observer({
             "event": "connected", "dashboard": connected.dashboard, "workers": workers, "past": len(recorder.past),
-            "notes": provenance["notes"],
+            "notes": provenance["notes"], "sharing": provenance.get("sharing"),
         })  # fmt: skip
         for event in recorder.past:
             observer(event)
@@ -202,8 +207,8 @@ def _run(
     ending = experiment.Ending(interrupted=False)
     try:
         if stages:
-            trained = experiment.Trained(connected.trainable, data, workers, connected.placement)
-            ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck)
+            with _trained(study, connected) as trained:
+                ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck)
         if queue.gave_up:
             emit({"event": "gave_up", "at": now()})
         if not ending.interrupted:
@@ -221,6 +226,20 @@ def _run(
     with outputs_in(work.place):
         write_provenance(out, provenance, records)
     return Outcome(records, ending.interrupted, ending.trouble)
+
+
+@contextmanager
+def _trained(study: Study, connected: Connected) -> Iterator[Any]:
+    """What Ray Tune trains within the block: the study's trainable, or its members of populations."""
+    from hypertune.tuning.devices import shared
+    from hypertune.tuning.experiment import Trained
+
+    trainable, data, placement = connected.trainable, connected.data, connected.placement
+    if not connected.sharing:
+        yield Trained(trainable, data, connected.workers, placement)
+        return
+    with shared(study, trainable, data, connected.sharing) as member:
+        yield Trained(member, None, connected.workers, placement)
 
 
 def _plan_of(study: Study, recorder: Recorder) -> Event | None:

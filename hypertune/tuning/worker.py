@@ -150,6 +150,10 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
             """
             return super().train_buffered(min(limits), int(max(limits)))
 
+        def load_checkpoint(self, checkpoint: Any) -> Any:
+            # Ray restores a trial without asking whether it could be set up.
+            return None if self.__failure else super().load_checkpoint(checkpoint)
+
         def save_checkpoint(self, checkpoint_dir: Any) -> Any:
             return patiently(partial(super().save_checkpoint, checkpoint_dir), f"checkpoint {checkpoint_dir}")
 

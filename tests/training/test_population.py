@@ -9,7 +9,8 @@ import torch
 
 from hypertune.training.datasets import ImageData
 from hypertune.training.loop import TrainingLoop
-from hypertune.training.population import ImagePopulation, Population
+from hypertune.training.population import ImagePopulation
+from hypertune.tuning.population import Population
 
 CONFIG = {"device": "cpu", "batch_size": 32, "dropout": 0.2}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypertune.training.fused.engine import Engine, mixable
 from hypertune.training.fused.layout import largest
 from hypertune.training.loop import EVALUATION_BATCH, SETTLE_EVERY, TrainingLoop
 
+EVALUATED_AT_ONCE = 8192
+"""Images times models in one batch of an evaluation on a GPU; more is hardly faster and takes gigabytes."""
 MOST_KEPT = 8
 """Engines that are kept for the next epoch on a GPU, where capturing a step takes seconds."""
 
@@ -30,6 +33,8 @@ class Together:
 
     def __init__(self) -> None:
         self._kept: dict[Any, Engine] = {}
+        self._most: dict[Any, int] = {}
+        """How many of a group the GPU's memory has room for, where that has been found out."""
 
     def train_epoch(self, loops: Sequence[TrainingLoop]) -> list[dict[str, float]]:
         """Trains one epoch of each loop; the results are those of `TrainingLoop.train_epoch`, in the same order."""
@@ -39,10 +44,32 @@ class Together:
             groups.setdefault(mixable(loop, len(batches)), []).append(number)
         results: dict[int, dict[str, float]] = {}
         for key, members in groups.items():
-            of_group = [loops[number] for number in members]
-            trained = self._train(key, of_group, *zip(*(begun[number] for number in members), strict=True))
-            results.update(zip(members, trained, strict=True))
+            while members:
+                part = members[: self._most.get(key, len(members))]
+                of_part = [loops[number] for number in part]
+                try:
+                    trained = self._train(key, of_part, *zip(*(begun[number] for number in part), strict=True))
+                except torch.OutOfMemoryError:
+                    if len(part) == 1:
+                        raise
+                    trained = None
+                if trained is None:  # no longer in the exception, which holds on to the memory
+                    self._halve(key, len(part))
+                    continue
+                results.update(zip(part, trained, strict=True))
+                members = members[len(part) :]
         return [results[number] for number in range(len(loops))]
+
+    def _halve(self, key: Any, count: int) -> None:
+        """Trains half of a group at a time from now on; its loops are as they were before the epoch."""
+        self._most[key] = count // 2
+        self._kept.clear()
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"the GPU's memory has no room for {count} configurations together; {count // 2} are trained at a time",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _train(
         self, key: Any, loops: list[TrainingLoop], rates: Sequence[float], batches: Sequence[list[Tensor]]
@@ -89,7 +116,8 @@ def _validate(engine: Engine, loops: Sequence[TrainingLoop]) -> list[dict[str, f
     index = images.splits["valid"]
     loss = torch.zeros(len(engine.share), dtype=torch.float64, device=engine.device)
     hits = torch.zeros_like(loss)
-    size = EVALUATION_BATCH if engine.device.type == "cuda" else max(EVALUATION_BATCH // len(loops), 32)
+    at_once = EVALUATED_AT_ONCE if engine.device.type == "cuda" else EVALUATION_BATCH
+    size = max(at_once // len(engine.share), 32)
     for part in torch.split(index, size):
         labels = images.labels.index_select(0, part)
         logits = engine.logits(part)

@@ -1,0 +1,167 @@
+"""Runs studies whose trials are trained together on a GPU that Ray only pretends to have, and does things to them.
+
+`python -m tests.integration.sharing OUT`; what was seen is written to OUT/seen.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+from ray import tune
+
+from hypertune import Result, Study, compare
+from hypertune.tuning import connect
+
+DIGITS = """
+[study]
+name = "digits"
+strategies = ["random", "hyperband", "pbt"]
+budget = { epochs = 24 }
+metric = "valid_loss"
+mode = "min"
+retrain = 1
+[training]
+trainable = "mlp"
+dataset = "digits"
+max_epochs = 4
+[training.config]
+units2 = 16
+optimizer = "sgd"
+[space]
+lr = { loguniform = [1e-3, 1e-1] }
+units1 = { choice = [16, 32] }
+dropout = { uniform = [0, 0.3] }
+"""
+
+
+class Descent:
+    """A user's own population: x goes down to zero at each slot's own speed; one number trains them all."""
+
+    def __init__(self) -> None:
+        self._x: dict[int, float] = {}
+        self._lr: dict[int, float] = {}
+        self.rounds = 0
+
+    def add(self, slot: int, config: Mapping[str, Any], *, seed: int = 0) -> None:
+        if config["lr"] > 0.9:
+            raise ValueError(f"lr {config['lr']:.2f} is too high")
+        self._x[slot], self._lr[slot] = 1.0 + seed % 2, config["lr"]
+
+    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:
+        self.rounds += 1
+        for slot in slots:
+            self._x[slot] *= 1 - self._lr[slot]
+        time.sleep(0.05)
+        return {slot: {"loss": self._x[slot], "together": len(slots), "process": os.getpid()} for slot in slots}
+
+    def state(self, slot: int) -> dict[str, Any]:
+        return {"x": self._x[slot]}
+
+    def load(self, slot: int, state: Mapping[str, Any]) -> None:
+        self._x[slot] = state["x"]
+
+    def remove(self, slot: int) -> None:
+        del self._x[slot], self._lr[slot]
+
+
+def curves(result: Result) -> dict[str, list[float]]:
+    """Trial to its validation losses."""
+    grouped = result.curves.sort_values("epoch").groupby("trial_id")["valid_loss"]
+    return {str(trial): [float(value) for value in values] for trial, values in grouped}
+
+
+def device() -> psutil.Process:
+    """The process that holds the population."""
+    while True:
+        for process in psutil.process_iter(["cmdline"]):
+            if any(part.startswith("ray::Device") for part in process.info["cmdline"] or ()):
+                return process
+        time.sleep(0.05)
+
+
+def seen(result: Result) -> dict[str, Any]:
+    trials = result.trials
+    return {
+        "curves": curves(result),
+        "configs": dict(result.records.configs),
+        "statuses": dict(zip(trials["trial_id"], trials["status"], strict=True)),
+        "retrained": result.records.retrained.to_dict("records"),
+        "model": (result.folder / "best" / "model.pt").exists(),
+        "sharing": result.records.provenance.get("sharing"),
+    }
+
+
+def own(out: Path) -> dict[str, Any]:
+    result = compare(
+        trainable=Descent,
+        space={"lr": tune.uniform(0.1, 1.0)},
+        metric="loss",
+        mode="min",
+        strategies=["random", "pbt"],
+        seeds=1,
+        budget={"epochs": 36},
+        max_epochs=6,
+        resources={"trials_per_gpu": 4},
+        out=out,
+        progress=False,
+    )
+    curves = result.curves
+    return {
+        "statuses": result.trials["status"].value_counts().to_dict(),
+        "errors": sorted(set(result.trials["error"].dropna())),
+        "most_together": int(curves["together"].max()),
+        "processes": int(curves["process"].nunique()),
+        "trials": [
+            [trial["config/lr"], trial["loss"], trial["best_epoch"]]
+            for trial in result.trials[result.trials["strategy"] == "random"].to_dict("records")
+            if trial["status"] == "completed"
+        ],
+    }
+
+
+def killed(study: Study, out: Path) -> dict[str, Any]:
+    """Kills the process that trains the trials as soon as one of them has reported."""
+    reported = threading.Event()
+
+    def kill() -> None:
+        reported.wait(120)
+        os.kill(device().pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+
+    def observe(event: Any) -> None:
+        if event["event"] == "epoch":
+            reported.set()
+
+    result = compare(study, out=out, resources={"trials_per_gpu": 3}, observers=[observe], progress=False)
+    killer.join()
+    return seen(result)
+
+
+def main(out: Path) -> None:
+    connect.prepare_environment()
+    ray.init(address="local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    out.mkdir()
+    (out / "digits.toml").write_text(DIGITS)
+    study = Study.load(out / "digits.toml")
+    facts = {
+        "together": seen(compare(study, out=out / "together", resources={"trials_per_gpu": 3}, progress=False)),
+        "killed": killed(study.replace(strategies=("random",), retrain=0), out / "killed"),
+        "own": own(out / "own"),
+    }
+    (out / "seen.json").write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
