@@ -55,7 +55,7 @@ def compare(
     until_decided: bool | None = None,
     max_seeds: int | None = None,
     max_seconds: float | None = None,
-    resources: Mapping[str, float] | Resources | None = None,
+    resources: Mapping[str, float | str] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
     out: Place | None = None,

@@ -53,6 +53,7 @@ class TrainingLoop:
         seed: int = 0,
         max_epochs: int = 10,
         steps_per_epoch: int | None = None,
+        many: bool = False,
     ) -> None:
         """
         Args:
@@ -63,6 +64,7 @@ class TrainingLoop:
             max_epochs: horizon of the learning rate schedule; training may continue beyond it.
             steps_per_epoch: batches per epoch; each epoch continues in the training data where the last one ended.
                 None makes every epoch one pass.
+            many: whether it is one of many that are trained together; see `choose_precision`.
 
         Raises:
             ValueError: for a hyperparameter that is unknown or not allowed, or a device that does not exist.
@@ -75,7 +77,7 @@ class TrainingLoop:
         self._ahead: list[Tensor] = []  # batches of the current pass that are left for the next epoch
         self.epoch = 0
         self.device = choose_device(h.device)
-        self.dtype = choose_precision(h.precision, self.device)
+        self.dtype = choose_precision(h.precision, self.device, many=many)
         keep_freed_memory()
         self.images = device_images(data, self.device)
         self.randomness = Randomness(seed, self.device)

@@ -43,6 +43,7 @@ class ImagePopulation:
             seed=seed,
             max_epochs=self._max_epochs,
             steps_per_epoch=self._steps_per_epoch,
+            many=True,
         )
 
     def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:

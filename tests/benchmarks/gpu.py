@@ -1,10 +1,15 @@
 """Training images per second of many small trials on one device: one by one, captured, in processes, and together.
 
     python -m tests.benchmarks.gpu [--device cuda] [--kind cnn] [--images 54000] [--counts 1,4,16,64] [--processes 4,12]
+    python -m tests.benchmarks.gpu --studies [--trials 64] [--epochs 10] [--ways together,quarters]
 
 The built-in model at batch 64 with Adam on random images of Fashion-MNIST's size; validation is on few images. Needs
 torch and this package, not Ray. One line of JSON for each way, with its ratio to the tutorial's loop (a DataLoader over
 tensors, one configuration). Prints `no GPU` where there is none; `--device cpu` measures a processor instead.
+
+With `--studies`, whole studies on Ray, from the command to the report: random search and asha, with the epochs of so
+many full trainings; all trials on one GPU `together`, or in processes that have a quarter of it each (`quarters`). A
+line has the seconds of a sweep, the images that it trained per second, and the ratio of that to the last way.
 """
 
 from __future__ import annotations
@@ -12,8 +17,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,6 +103,65 @@ def _in_process(kind: str, device: str, images: int) -> float:
     return one(kind, device, "fp32", random_images(images))
 
 
+WAYS: dict[str, dict[str, Any]] = {"together": {"trials_per_gpu": "auto"}, "quarters": {"gpus_per_trial": 0.25}}
+"""What each trial of a study asks for."""
+
+
+def studies(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Runs the studies; one record for each way and strategy."""
+    from hypertune import Study, compare
+    from hypertune.tuning.connect import prepare_environment
+
+    prepare_environment()
+    ray = import_module("ray")
+    ray.init(
+        address="local",
+        num_gpus=None if arguments.device == "cuda" else 1,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = random_images(arguments.images)
+        images, index = data.images[:, 0], np.concatenate((data.train, data.valid))
+        np.savez(f"{folder}/images.npz", x_train=images[index], y_train=data.labels[index], x_test=images[:100],
+                 y_test=data.labels[:100])  # fmt: skip
+        path = Path(folder, "study.toml")
+        path.write_text(STUDY.format(kind=arguments.kind, path=f"{folder}/images.npz", epochs=arguments.epochs,
+                                     budget=arguments.trials * arguments.epochs))  # fmt: skip
+        for way in arguments.ways:
+            start = time.perf_counter()
+            result = compare(Study.load(path), out=Path(folder, way), resources=WAYS[way], progress=False)
+            whole = time.perf_counter() - start
+            for sweep in result.records.sweeps.to_dict("records"):
+                speed = round(int(sweep["epochs"]) * arguments.images / sweep["wall_s"])
+                yield {
+                    "name": f"{arguments.kind}: {sweep['strategy']}, {way}", "trials": int(sweep["trials"]),
+                    "sweep_s": round(sweep["wall_s"], 1), "images_per_s": speed,
+                    "both_with_report_s": round(whole, 1),
+                }  # fmt: skip
+
+
+STUDY = """
+[study]
+name = "gpu"
+strategies = ["random", "asha"]
+budget = {{ epochs = {budget} }}
+metric = "valid_accuracy"
+mode = "max"
+retrain = 0
+[training]
+trainable = "{kind}"
+dataset = "npz"
+path = "{path}"
+max_epochs = {epochs}
+validation_fraction = 0.01
+[training.config]
+batch_size = 64
+[space]
+lr = {{ loguniform = [1e-4, 1e-2] }}
+"""
+
+
 def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, float]]:
     """Each way, with its images per second."""
     kind, device, data = arguments.kind, arguments.device, random_images(arguments.images)
@@ -119,12 +186,23 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=54_000, help="training images of an epoch")
     parser.add_argument("--counts", type=numbers, default=[1, 4, 16, 64], help="configurations trained together")
     parser.add_argument("--processes", type=numbers, default=[4, 12], help="processes on the device; empty for none")
+    parser.add_argument("--studies", action="store_true", help="whole studies, on Ray")
+    parser.add_argument("--trials", type=int, default=64, help="full trainings that a study's budget is worth")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of a full training")
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS), help=", ".join(WAYS))
     arguments = parser.parse_args(given)
     if arguments.device == "cuda" and not torch.cuda.is_available():
         print("no GPU", flush=True)
         return
     torch.set_num_threads(1)
     name = torch.cuda.get_device_name() if arguments.device == "cuda" else "one core"
+    if arguments.studies:
+        records = list(studies(arguments))
+        last = {record["name"].split(",")[0]: record["images_per_s"] for record in records}
+        for record in records:
+            ratio = record["images_per_s"] / last[record["name"].split(",")[0]]
+            print(json.dumps({**record, "device": name, "ratio": round(ratio, 2)}), flush=True)
+        return
     base = 0.0
     for way, speed in measured(arguments):
         base = base or speed

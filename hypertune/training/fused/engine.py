@@ -49,6 +49,9 @@ class Engine:
         self._keep = torch.ones(capacity, 1, 1, device=self.device)
         self.index = torch.zeros(capacity, self.batch, dtype=torch.long, device=self.device)
         self.share = torch.zeros(capacity, self.batch, device=self.device)
+        self._order = self._shares = torch.empty(0, device=self.device)
+        self._longest: list[int] = []
+        self._sizes: list[list[int]] = []
         self.loss = torch.zeros(capacity, dtype=torch.float64, device=self.device)
         self.hits = torch.zeros(capacity, dtype=torch.long, device=self.device)
         self.images = torch.zeros(capacity, dtype=torch.long, device=self.device)
@@ -63,7 +66,6 @@ class Engine:
         for tensor in (
             self.weights.flat,
             *(s.flat for s in self._state),
-            self.share,
             self.loss,
             self.hits,
             self.images,
@@ -105,24 +107,39 @@ class Engine:
             layer.num_batches_tracked.add_(int(trained))
         loop.optimizer.state[loop.vector] = state
 
-    def step(self, batches: Sequence[Tensor], loops: Sequence[TrainingLoop]) -> None:
-        """Trains every model on its batch of images, given by their indices."""
-        longest = self.batch if self.device.type == "cuda" else max(map(len, batches))
-        if self.index.shape[1] != longest:
-            self.index, self.share = (t.new_zeros(len(t), longest) for t in (self.index, self.share))
-        sizes = torch.tensor([len(batch) for batch in batches]).view(-1, 1)
-        share = torch.where(torch.arange(longest) < sizes, 1 / sizes, 0.0)
-        index = nn.utils.rnn.pad_sequence([*batches, batches[0].new_zeros(longest)], batch_first=True)[:-1]
-        self.share[: len(batches)].copy_(share, non_blocking=True)
-        self.index[: len(batches)].copy_(index, non_blocking=True)
+    def begin(self, batches: Sequence[Sequence[Tensor]]) -> None:
+        """Lays out the batches of an epoch, for each loop the image indices of each batch."""
+        sizes = torch.tensor([[len(batch) for batch in own] for own in batches])
+        starts, within = sizes.cumsum(1) - sizes, torch.arange(int(sizes.max()))
+        capacity, (loops, steps) = len(self.loss), sizes.shape
+        width = self.batch if self.device.type == "cuda" else len(within)
+        self._order = torch.zeros(steps, capacity, width, dtype=torch.long, device=self.device)
+        self._shares = torch.zeros(steps, capacity, width, device=self.device)
+        for number, own in enumerate(batches):
+            order = torch.cat(list(own))
+            place = (starts[number, :, None] + within).clamp(max=len(order) - 1).to(self.device)
+            self._order[:, number, : len(within)] = order[place]
+        share = torch.where(within < sizes[..., None], 1 / sizes[..., None], 0.0)
+        self._shares[:, :loops, : len(within)] = share.transpose(0, 1).to(self.device)
+        self._longest = sizes.amax(0).tolist()
+        self._sizes = sizes.tolist()
+
+    def step(self, number: int, loops: Sequence[TrainingLoop]) -> None:
+        """Trains every model on its batch of that number, from 0."""
+        if self.device.type == "cuda":
+            self.index.copy_(self._order[number])
+            self.share.copy_(self._shares[number])
+        else:
+            longest = self._longest[number]
+            self.index, self.share = self._order[number, :, :longest], self._shares[number, :, :longest]
+            if self._masks:
+                self._masks = [mask.new_ones(len(mask), longest, mask.shape[2]) for mask in self._masks]
+                for model, loop in enumerate(loops):
+                    self._draw(model, loop, self._sizes[model][number])
         if self._graph:
             self._graph.replay()
-            return
-        if self.device.type != "cuda" and self._masks:
-            self._masks = [mask.new_ones(len(mask), longest, mask.shape[2]) for mask in self._masks]
-            for number, (loop, batch) in enumerate(zip(loops, batches, strict=True)):
-                self._draw(number, loop, len(batch))
-        self._train()
+        else:
+            self._train()
 
     def logits(self, index: Tensor) -> Tensor:
         """Logits [models, images, classes] of the same images for all models, without dropout."""

@@ -77,8 +77,9 @@ class Together:
         engine = self._engine(key, loops)
         engine.load(loops, rates)
         ended: dict[int, tuple[float, float]] = {}
-        for number, step in enumerate(zip(*batches, strict=True), 1):
-            engine.step(step, loops)
+        engine.begin(batches)
+        for number in range(1, len(batches[0]) + 1):
+            engine.step(number - 1, loops)
             if number % SETTLE_EVERY == 0 and engine.device.type != "cuda":
                 self._settle(engine, loops, ended)
                 if len(ended) == len(loops):
