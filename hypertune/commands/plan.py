@@ -109,7 +109,18 @@ def _workers(study: Study, address: str | None) -> str:
     count = int(cores // asked) if asked else cores
     if not count:
         raise ValueError(f"resources.cpus_per_trial: {asked:g} asked for, but this machine has {cores} CPUs")
-    return f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}"
+    return (
+        f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}{_together(study)}"
+    )
+
+
+def _together(study: Study) -> str:
+    """What is different where there are GPUs, which only Ray knows."""
+    resources = study.resources
+    if study.training.dataset is None or resources.gpus_per_trial or not resources.trials_per_gpu:
+        return ""
+    most = "many" if resources.trials_per_gpu == "auto" else f"up to {resources.trials_per_gpu}"
+    return f"; if it has GPUs, {most} trained together on each"
 
 
 def _resources(study: Study) -> str:

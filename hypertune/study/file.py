@@ -173,6 +173,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
 ENUMS = {
     "study.mode": "`min` or `max`",
     "study.seeds": 'a whole number, a list of them, or "until decided"',
+    "resources.trials_per_gpu": 'a whole number or "auto"',
 }
 """What a key that takes certain words may be."""
 

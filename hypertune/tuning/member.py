@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune import Trainable
 from ray.tune.result import DONE
 
@@ -156,8 +157,9 @@ class Slots:
         return ray.get(ray.get(self._seats().data.remote())[0])
 
     def ready(self) -> None:
-        """Waits until every population has been made."""
-        ray.get(ray.get(self._seats().ready.remote()))
+        """Waits until every population has been made; what that raises is told to each trial."""
+        with contextlib.suppress(RayError):
+            ray.get(ray.get(self._seats().ready.remote()))
 
     def _seats(self) -> Any:
         return ray.get_actor(self._name, self._namespace)

@@ -74,6 +74,13 @@ class Descent:
         del self._x[slot], self._lr[slot]
 
 
+class Broken(Descent):
+    """One that cannot even be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no data here")
+
+
 def curves(result: Result) -> dict[str, list[float]]:
     """Trial to its validation losses."""
     grouped = result.curves.sort_values("epoch").groupby("trial_id")["valid_loss"]
@@ -129,6 +136,15 @@ def own(out: Path) -> dict[str, Any]:
     }
 
 
+def broken(out: Path) -> list[str]:
+    """The reasons of the trials of a population that cannot be made."""
+    result = compare(
+        trainable=Broken, space={"lr": tune.uniform(0.1, 1.0)}, metric="loss", mode="min", strategies=["random"],
+        seeds=1, give_up_after=2, resources={"trials_per_gpu": 2}, out=out, progress=False,
+    )  # fmt: skip
+    return sorted(set(result.trials["error"].dropna()))
+
+
 def killed(study: Study, out: Path) -> dict[str, Any]:
     """Kills the process that trains the trials as soon as one of them has reported."""
     reported = threading.Event()
@@ -159,6 +175,7 @@ def main(out: Path) -> None:
         "together": seen(compare(study, out=out / "together", resources={"trials_per_gpu": 3}, progress=False)),
         "killed": killed(study.replace(strategies=("random",), retrain=0), out / "killed"),
         "own": own(out / "own"),
+        "broken": broken(out / "broken"),
     }
     (out / "seen.json").write_text(json.dumps(facts))
 

@@ -87,3 +87,7 @@ def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
     # What its `add` refuses fails alone, with its own words.
     assert own["statuses"]["failed"] >= 1
     assert all(error.startswith("ValueError: lr ") for error in own["errors"])
+
+
+def test_a_population_that_cannot_be_made_says_why(seen: dict[str, Any]) -> None:
+    assert seen["broken"] == ["RuntimeError: no data here"]
