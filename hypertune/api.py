@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from hypertune.asked import added_to, as_arguments, in_python, names_checked, st
 from hypertune.records.records import Event, read_provenance
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
+from hypertune.shown import closing, display_of
 from hypertune.space.space import Space
 from hypertune.storage.files import MODEL
 from hypertune.storage.patience import outputs_in
@@ -25,7 +26,6 @@ from hypertune.study.study import Study
 from hypertune.tuning.driver import Circumstances
 
 if TYPE_CHECKING:
-    from hypertune.tuning.display import Progress
     from hypertune.tuning.reading import Reading
 
 __all__ = ["Result", "compare", "load", "run", "write_outputs"]
@@ -129,7 +129,7 @@ def compare(
 
         place = place if place is not None else folder.default(asked)
         data_dir = _stored_data_dir(place) if resume and data_dir is None else data_dir
-        with _display(asked, place, shown=progress is not False) as display:
+        with display_of(asked, place, shown=progress is not False) as display:
             circumstances = Circumstances(
                 address=address,
                 dashboard_host=dashboard_host,
@@ -140,7 +140,7 @@ def compare(
             )
             result = run(asked, place, circumstances, trained)
             if display is not None:
-                for line in _closing(result):
+                for line in closing(result):
                     display.tell(line)
         return result
 
@@ -275,26 +275,3 @@ def _check(study: Study, trainable: Any, *, changed: bool, own: bool) -> Trainab
             )
         checks.check(study, found)
     return found
-
-
-def _display(study: Study, place: Place, *, shown: bool) -> AbstractContextManager[Progress | None]:
-    if not shown:
-        return nullcontext()
-    from hypertune.tuning.display import Progress, target_here
-
-    epoch = f"; {study.epoch()}" if study.epoch() else ""
-    return Progress(study, target_here(), title=f"{study.name}: {study.outline()}{epoch}; results go to {place}")
-
-
-def _closing(result: Result) -> Iterator[str]:
-    """The last lines of a display."""
-    from hypertune.comparison.assessment import assess
-    from hypertune.comparison.failures import told_failures
-    from hypertune.comparison.wording import sentences
-
-    yield sentences(assess(result.records))[0]
-    yield from told_failures(result.records, str(result.place))
-    yield f"Report: {result.place}/report.html"
-    if result.interrupted:
-        told = "Fix the trainable, then resume" if result.records.gave_up else "Interrupted. Resume"
-        yield f'{told} with: compare(out="{result.place}", resume=True)'

@@ -46,6 +46,16 @@ class Screen(Protocol):
         """Updates the display: `page` returns what to show now; where it is None, `waiting` is shown."""
 
 
+class Picture(Protocol):
+    """Draws a study that is running."""
+
+    def __call__(self, event: Event) -> None:
+        """Called with every event."""
+
+    def svg(self) -> str:
+        """The picture as it is now; empty if there is nothing to see."""
+
+
 class Progress:
     """Follows a study's events and shows them; a context manager and an observer of `driver.run`.
 
@@ -56,6 +66,7 @@ class Progress:
         title: the first line, shown when the study begins.
         clock: seconds since some fixed moment.
         now: the time of day.
+        picture: drawn below the progress in a notebook.
     """
 
     def __init__(
@@ -66,12 +77,14 @@ class Progress:
         title: str = "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
+        picture: Picture | None = None,
     ) -> None:
         self.state = StudyProgress(study, clock=clock, now=now)
         self._title, self._waiting = title, "starting Ray ..."
         self._lost_jobs = 0
         self._width = max(len(name) for name in study.strategies)
-        self._screen: Screen | None = _screen(target, clock)
+        self._screen: Screen | None = _screen(target, clock, picture)
+        self._picture = picture
 
     def __enter__(self) -> Progress:
         self._show(lambda screen: screen.start())
@@ -86,6 +99,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         past = self.state.time_left.past
         self.state(event)
+        if self._picture is not None:
+            self._picture(event)
         if past > 1:
             return
         if past:
@@ -175,9 +190,9 @@ def target_here() -> Console | Cell:
     return Cell() if Cell.is_here() else Terminal(stderr=True, force_jupyter=False)
 
 
-def _screen(target: Console | Cell, clock: Callable[[], float]) -> Screen:
+def _screen(target: Console | Cell, clock: Callable[[], float], picture: Picture | None) -> Screen:
     if isinstance(target, Cell):
-        return NotebookScreen(target, clock)
+        return NotebookScreen(target, clock, picture.svg if picture is not None else str)
     # rich would end the program and close its stdout when the reader of a pipe exits.
     target.on_broken_pipe = _raise  # type: ignore[method-assign]
     return TerminalScreen(target) if target.is_terminal else PlainScreen(target, clock)

@@ -43,10 +43,14 @@ class Cell:
 
 
 class NotebookScreen:
-    """Permanent lines with bars below them, in the notebook's own colours."""
+    """Permanent lines with bars below them, in the notebook's own colours.
 
-    def __init__(self, cell: Cell, clock: Callable[[], float]) -> None:
-        self._cell, self._clock = cell, clock
+    Args:
+        picture: draws what has been found so far, as HTML.
+    """
+
+    def __init__(self, cell: Cell, clock: Callable[[], float], picture: Callable[[], str] = str) -> None:
+        self._cell, self._clock, self._picture = cell, clock, picture
         self._lines: list[tuple[str, str]] = []
         self._bars: list[tuple[float, str]] = []
         self._waiting = ""
@@ -78,7 +82,7 @@ class NotebookScreen:
         )
         below = bars or f"<div>{escape(self._waiting)}</div>"
         box = "max-height: 24em; overflow-y: auto; white-space: pre-wrap"
-        return f'<div style="font-family: monospace"><div style="{box}">{lines}</div>{below}</div>'
+        return f'<div style="font-family: monospace"><div style="{box}">{lines}</div>{below}</div>{self._picture()}'
 
     def _text(self) -> str:
         return "\n".join([*(line for line, _ in self._lines), *(words for _, words in self._bars)])

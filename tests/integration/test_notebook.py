@@ -37,6 +37,7 @@ def test_a_study_in_a_notebook(tmp_path: Path) -> None:
     for part in ("Ray is up: ", "dashboard http", "[4/4]", "Report: study/report.html"):
         assert part in text
     html = displays[0]["data"]["text/html"]
+    assert "<svg" in html  # what was found, drawn as it came
     assert "<progress" not in html  # all is done, so that nothing is left to wait for
     assert 'href="http' in html
     (result,) = shown
