@@ -120,5 +120,11 @@ def unpack(content: bytes, folder: Path) -> None:
                 if not (entry.isfile() or entry.isdir()):
                     raise ValueError(f"the results contain {entry.name!r}, which is neither a file nor a folder")
                 archive.extract(entry, folder, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        OSError,
+        OverflowError,
+    ) as error:  # the last is of sizes in a header
         raise ValueError(f"the results cannot be unpacked: {error}") from None

@@ -52,6 +52,13 @@ KEYS = re.compile(
 detect-secrets knows neither Hugging Face's, Google's, Anthropic's, Vault's and Docker's nor GitHub's and OpenAI's newer
 ones."""
 
+PARTS = (
+    b"PRIVATE KEY", b"PuTTY-User-Key-File-", b"AKIA", b"ASIA", b"aws_secret_access_key", b"AIza", b"GOCSPX-",
+    b"AccountKey=", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"hf_", b"sk-", b"_live_",
+    b"xox", b"hvb.", b"hvs.", b"dapi", b"npm_", b"pypi-AgE", b'"auths"', b"machine",
+)  # fmt: skip
+"""Each of these forms holds one of these parts. To search for them takes a hundredth of the time for the forms."""
+
 _SPEC = GitIgnoreSpec.from_lines(NAMES)
 
 
@@ -71,4 +78,5 @@ def holds_key(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
-    return KEYS.search(path.read_bytes()) is not None
+    content = path.read_bytes()
+    return any(part in content for part in PARTS) and KEYS.search(content) is not None

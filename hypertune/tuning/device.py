@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hypertune.tuning.gathering import Gathering
+from hypertune.tuning.packing import packed, unpacked
 from hypertune.tuning.population import Population
 
 MakePopulation = Callable[[], Population]
@@ -146,13 +146,13 @@ class Device:
     def _save(self, trial_id: str, facts: Mapping[str, Any]) -> bytes:
         population, slot = self._get(), self._slot(trial_id)
         write: Any = getattr(population, "to_bytes", None)
-        return bytes(write(slot, facts)) if write else pickle.dumps((population.state(slot), dict(facts)))
+        return bytes(write(slot, facts)) if write else packed([population.state(slot), dict(facts)])
 
     def _load(self, trial_id: str, saved: bytes) -> dict[str, Any]:
         population, slot = self._get(), self._slot(trial_id)
         read: Any = getattr(population, "from_bytes", None)
         if read:
             return dict(read(slot, saved))
-        state, facts = pickle.loads(saved)
+        state, facts = unpacked(saved)
         population.load(slot, state)
         return dict(facts)

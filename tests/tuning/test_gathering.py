@@ -71,19 +71,18 @@ def test_two_halves_that_take_turns_become_one() -> None:
     async def run() -> None:
         rounds = Rounds(seconds=0.05)
         gather = Gathering(rounds.work)
-        late: list[asyncio.Task[int]] = []
 
         async def train(name: str) -> None:
-            for _ in range(4):
+            for _ in range(3):
                 await gather.join(name)
+            gather.leave(name)
 
         early = asyncio.create_task(train("a"))
-        await asyncio.sleep(0.02)  # the first round has begun
-        late.append(asyncio.create_task(gather.join("b")))
-        await early
-        await asyncio.gather(*late)
+        while not rounds.members:
+            await asyncio.sleep(0)
+        await asyncio.gather(early, train("b"))
         assert rounds.members[0] == ["a"]
-        assert rounds.members[1] == ["a", "b"]
+        assert rounds.members[1:] == [["a", "b"], ["a", "b"], ["b"]]
 
     asyncio.run(run())
 
