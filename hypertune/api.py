@@ -32,8 +32,7 @@ __all__ = ["Result", "compare", "load", "run", "write_outputs"]
 
 ENDING = ("strategies", "seeds", "margin", "until_decided", "max_seconds")
 """Fields of a study that may be added to after it has begun."""
-EXTENDING = (*ENDING, "max_seeds")
-"""The arguments that add to them."""
+EXTENDING = (*ENDING, "max_seeds")  # the arguments that add to them
 Trainable = type | Callable[..., Any]
 
 
@@ -57,6 +56,7 @@ def compare(
     max_seconds: float | None = None,
     resources: Mapping[str, float | str] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    prior: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
     out: Place | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -92,9 +92,9 @@ def compare(
         resources: of one trial, `{"cpus_per_trial": 1, "gpus_per_trial": 0}`; not where the trainable asks for its own,
             by `tune.with_resources` or `default_resource_request`.
         options: strategy name to its options; `hypertune strategies` lists them.
-        name: name of the study; by default that of the trainable.
-        out: output folder, or its URL on shared storage (`s3://bucket/path`); by default a new one under
-            `hypertune-out`.
+        prior: guesses, `{"lr": {"guess": 1e-3, "confidence": "high"}}`, for strategies that can use them.
+        name: of the study; by default that of the trainable.
+        out: output folder, or its URL on shared storage (`s3://bucket/path`); by default below `hypertune-out`.
         data_dir: folder that already has the data sets.
         address: a running Ray cluster (`"auto"`, `"HOST:PORT"`); by default Ray starts on this machine.
         dashboard_host: address on which the dashboard of a local Ray listens; by default on this machine alone.
@@ -119,7 +119,7 @@ def compare(
         given = {
             "strategies": strategies, "seeds": seeds, "budget": budget, "metric": metric, "mode": mode,
             "max_epochs": max_epochs, "time_attr": time_attr, "give_up_after": give_up_after, "resources": resources,
-            "options": options, "name": name, "margin": margin, "until_decided": until_decided,
+            "options": options, "prior": prior, "name": name, "margin": margin, "until_decided": until_decided,
             "max_seeds": max_seeds, "max_seconds": max_seconds,
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)

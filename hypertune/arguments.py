@@ -16,6 +16,7 @@ import msgspec
 from hypertune.space.domains import NUMERIC_KINDS
 from hypertune.space.space import Space
 from hypertune.study.file import MOST_SEEDS, Budget, Resources
+from hypertune.study.prior import Guess, read_prior
 from hypertune.study.study import FEWEST_TO_DECIDE, NAME
 from hypertune.values_given import check_known, close_to, integer, items_of, once, shortened
 
@@ -165,6 +166,13 @@ def _options(value: Any) -> dict[str, dict[str, Any]]:
     return {name: dict(inner) for name, inner in value.items()}
 
 
+def _prior(value: Any) -> dict[str, Guess]:
+    if not isinstance(value, Mapping):
+        example = 'prior={"lr": {"guess": 1e-3, "confidence": "high"}}'
+        raise ValueError(f"prior: guesses by hyperparameter, e.g. {example}, got {shortened(value)}")
+    return read_prior(value)
+
+
 def check_options(options: Mapping[str, Any], strategies: Iterable[str]) -> None:
     for name in options:
         if name not in strategies:
@@ -251,5 +259,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_seconds": _max_seconds,
     "resources": _resources,
     "options": _options,
+    "prior": _prior,
     "name": _name,
 }

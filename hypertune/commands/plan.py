@@ -48,6 +48,8 @@ def announcement(study: Study, out: Place) -> str:
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
     """The plan, line by line; each line begins with the name of its part."""
+    from hypertune.strategies.checks import prior_note
+
     size = extent(study)
     yield f"study: {study.name}, {study.metric} ({study.mode})"
     if study.design is not None:
@@ -62,6 +64,8 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     if size.retrainings:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
     yield f"search space: {_space(study)}"
+    if (note := prior_note(study)) is not None:
+        yield f"{note[0].lower()}{note[1:-1]}"
     yield from _data(study, way.data_dir)
     if way.asks_itself:
         yield "workers and resources of a trial: as the trainable asks for"

@@ -104,6 +104,7 @@ class Provenance(Struct, kw_only=True):
     data_dir: str | None = None
     images: dict[str, int] = {}
     notes: list[str] = []
+    prior: str | None = None
     seeds: list[int] = []
     started_at: str | None = None
     ended_at: str | None = None

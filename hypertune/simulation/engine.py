@@ -6,6 +6,7 @@ here reads a real clock unless decisions are measured.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -214,6 +215,7 @@ class Charged:
     def __init__(self, searcher: Any, simulation: Simulation, costs: Costs) -> None:
         self._searcher, self._simulation, self._seconds = searcher, simulation, costs.decision_s or 0.0
         self.on_trial_result, self.on_trial_complete = searcher.on_trial_result, searcher.on_trial_complete
+        self.epochs_of = getattr(searcher, "epochs_of", lambda trial_id: math.inf)
 
     def suggest(self, trial_id: str) -> Any:
         """The searcher's answer; advances the clock if it is a configuration."""

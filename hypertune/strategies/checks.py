@@ -45,6 +45,17 @@ def strategy_of(study: Study, name: str) -> registry.Strategy:
     return registry.parse_strategy(name, study.options.get(name))
 
 
+def prior_note(study: Study) -> str | None:
+    """Which strategies use the study's prior, in a sentence; None if it has none."""
+    if not study.prior:
+        return None
+    plugins = registry.searchers()
+    using = [name for name in study.strategies if plugins[strategy_of(study, name).searcher].uses_prior]
+    ignoring = [name for name in study.strategies if name not in using]
+    words = f"Prior, guesses for {', '.join(study.prior)}: used by {', '.join(using) or 'no strategy'}"
+    return f"{words}, ignored by {', '.join(ignoring)}." if ignoring else f"{words}."
+
+
 def _check_strategy(study: Study, name: str) -> None:
     strategy = strategy_of(study, name)
     reason = registry.refusal(strategy, study.space)
@@ -65,7 +76,8 @@ def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
         ValueError: for an unknown strategy or option.
     """
     task = registry.Task(
-        space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs
-    )
+        space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs,
+        prior=study.prior,
+    )  # fmt: skip
     searcher, scheduler = registry.build(strategy_of(study, strategy), task, study.options.get(strategy, {}))
     return BuiltStrategy(strategy, seed, searcher, scheduler)

@@ -57,13 +57,15 @@ def print_strategies(console: Console, format: str = "text") -> None:
 def as_json(rows: list[Row]) -> str:
     """A JSON object for programs; keys may be added in later versions, never removed.
 
-    - `searchers`: objects with `name`, `summary`, `supports` (of `plugin.FEATURES`), `needs`, `options` (name to
-      default, or null) and `install` (the command to run before it can be used, or null), sorted by name;
-    - `schedulers`: the same, but with `needs_checkpoints` and `asynchronous` instead of `supports` and `needs`;
+    - `searchers`: objects with `name`, `summary`, `supports` (of `plugin.FEATURES`), `needs`, `uses_prior` (whether it
+      uses the study's `[prior]`), `options` (name to default, or null) and `install` (the command to run before it can
+      be used, or null), sorted by name;
+    - `schedulers`: the same, but with `needs_checkpoints` and `asynchronous` instead of `supports`, `needs` and
+      `uses_prior`;
     - `short_names`: short name to the `searcher+scheduler` it stands for;
     - `refused`: objects with `strategy` and `reason`, for pairs that are invalid on every search space.
     """
-    own = {"searcher": ("supports", "needs"), "scheduler": ("needs_checkpoints", "asynchronous")}
+    own = {"searcher": ("supports", "needs", "uses_prior"), "scheduler": ("needs_checkpoints", "asynchronous")}
     facts = {
         f"{kind}s": [
             {
@@ -142,6 +144,8 @@ def _facts(row: Row, *, code: bool = False) -> Iterator[tuple[str, str]]:
         yield "supports", _supported(row.supports)
     if FIDELITIES in (row.needs or ()):
         yield "needs", "a scheduler that trains trials for different numbers of epochs"
+    if row.uses_prior:
+        yield "prior", "used, the study's [prior]"
     if row.asynchronous is not None:
         waiting = "asynchronously, without waiting", "synchronously: trials wait for each other"
         yield "decides", waiting[0 if row.asynchronous else 1]

@@ -30,7 +30,11 @@ SAMPLED = "sampled"
 FIDELITIES = "fidelities"
 """The one thing a searcher can need: a scheduler that trains trials for different numbers of epochs."""
 
-_GIVEN = ("metric", "mode", "seed", "max_epochs")
+PRIOR = "prior"
+"""The keyword of a searcher's factory that takes the study's prior, a `hypertune.study.prior.Prior`; without it the
+searcher ignores the prior."""
+
+_GIVEN = ("metric", "mode", "seed", "max_epochs", PRIOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,11 @@ class SearcherPlugin(_Plugin):
     supports: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
 
+    @property
+    def uses_prior(self) -> bool:
+        """Whether the factory takes the study's prior."""
+        return PRIOR in inspect.signature(self.make).parameters
+
     def __call__(self, space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, **options: Any) -> Searcher:
         made: Searcher = self.make(space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, **options)
         return made
@@ -135,7 +144,7 @@ def searcher(
     """Turns a factory `(space, *, metric, mode, seed, max_epochs, <options>) -> Searcher` into a plugin.
 
     Every option is a keyword with a type and a default; the type may be anything msgspec understands, and the names in
-    the factory's annotations must exist at run time.
+    the factory's annotations must exist at run time. A factory with a keyword `prior` is given the study's prior.
 
     Raises:
         ValueError: for a feature or need that hypertune does not know.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from hypertune.space.values import plain
 from hypertune.strategies.conversation import Conversation, Message
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
+from hypertune.study.prior import Prior, number_of
 from hypertune.sweep.trial import StudyError
 
 PROTOCOL = 1
@@ -25,7 +27,7 @@ TIMEOUT_S = 600.0
 START_TIMEOUT_S = 1800.0
 
 
-def described(parameter: Parameter) -> Message:
+def described(parameter: Parameter, prior: Prior) -> Message:
     """A hyperparameter as `hello` describes it."""
     domain = parameter.domain
     about: Message = {"name": parameter.key}
@@ -40,6 +42,9 @@ def described(parameter: Parameter) -> Message:
     if parameter.parents:
         name, option = parameter.parents[-1]
         about["active_if"] = {"name": name, "option": option}
+    if parameter.key in prior:
+        guess = prior[parameter.key]
+        about["prior"] = {"guess": number_of(parameter, guess), "confidence": guess.confidence}
     return about
 
 
@@ -55,18 +60,21 @@ class ProcessSearcher(HistorySearcher):
         who: the searcher's name in messages.
         command: program and arguments.
         settings: handed to the process with `hello`.
+        prior: the study's, handed to the process with the hyperparameters.
     """
 
     def __init__(
         self, space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, who: str, command: Sequence[str],
-        settings: Mapping[str, Any], timeout_s: float = TIMEOUT_S, start_timeout_s: float = START_TIMEOUT_S,
+        settings: Mapping[str, Any], prior: Prior | None = None, timeout_s: float = TIMEOUT_S,
+        start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:  # fmt: skip
         super().__init__(space, metric=metric, mode=mode, seed=seed)
         hello: Message = {
-            "type": "hello", "protocol": PROTOCOL, "space": [described(p) for p in space.parameters()],
+            "type": "hello", "protocol": PROTOCOL, "space": [described(p, prior or {}) for p in space.parameters()],
             "metric": metric, "mode": mode, "seed": seed, "max_epochs": max_epochs, "settings": dict(settings),
         }  # fmt: skip
-        self.who, self._parameters = who, {p.key: p for p in space.parameters()}
+        self.who, self._max_epochs = who, max_epochs
+        self._epochs: dict[int, int] = {}
         self._process = Conversation(command, hello, timeout_s=timeout_s, start_timeout_s=start_timeout_s)
 
     def check(self) -> None:
@@ -100,7 +108,22 @@ class ProcessSearcher(HistorySearcher):
         values = answer.get("values")
         if answer["type"] != "config" or not isinstance(values, Mapping):
             raise StudyError(f"{self.who}: answered ask with {answer!r:.200}; expected config with values")
+        self._take_epochs(number, answer)
         return self.space.resolve(lambda parameter: self._number(parameter, values))
+
+    def epochs_of(self, trial_id: str) -> float:
+        """The epochs for which the process wants the trial to train; infinite if it has not said."""
+        return self._epochs.get(self.history[trial_id].number, math.inf)
+
+    def _take_epochs(self, number: int, answer: Message) -> None:
+        epochs = answer.get("epochs")
+        if epochs is None:
+            return
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or not 1 <= epochs <= self._max_epochs:
+            raise StudyError(
+                f"{self.who}: wants {epochs!r:.100} epochs; expected an integer from 1 to {self._max_epochs}"
+            )
+        self._epochs[number] = epochs
 
     def _number(self, parameter: Parameter, values: Mapping[str, Any]) -> float | int:
         """The value of an active hyperparameter, on its grid; a little outside of the bounds counts as rounding."""
@@ -141,7 +164,8 @@ class ProcessSearcher(HistorySearcher):
             suggestion = self.history[trial_id]
             if not finished:
                 again = {"type": "config", "values": suggestion.numbers}
-                self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
+                answer = self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
+                self._take_epochs(suggestion.number, answer)
                 continue
             for epoch in sorted(suggestion.curve):
                 self._say(self._epoch(suggestion, epoch))
@@ -176,8 +200,9 @@ def _near(domain: Numeric, value: float) -> bool:
 
 @searcher(summary="your own searcher in a process: command = [...] in the study file", supports=FEATURES)
 def command(
-    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, command: list[str] | None = None,
-    settings: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S, start_timeout_s: float = START_TIMEOUT_S,
+    space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, prior: Prior | None = None,
+    command: list[str] | None = None, settings: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S,
+    start_timeout_s: float = START_TIMEOUT_S,
 ) -> Searcher:  # fmt: skip
     """A searcher that speaks JSON lines on its standard input and output.
 
@@ -198,5 +223,5 @@ def command(
         raise ValueError("timeout_s and start_timeout_s must be positive")
     return ProcessSearcher(
         space, metric=metric, mode=mode, seed=seed, max_epochs=max_epochs, who="command", command=command,
-        settings=settings or {}, timeout_s=timeout_s, start_timeout_s=start_timeout_s,
+        settings=settings or {}, prior=prior, timeout_s=timeout_s, start_timeout_s=start_timeout_s,
     )  # fmt: skip

@@ -8,19 +8,20 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hypertune.space.space import Space
-from hypertune.strategies.plugin import FIDELITIES, SAMPLED, SchedulerPlugin, SearcherPlugin, features
+from hypertune.strategies.plugin import FIDELITIES, PRIOR, SAMPLED, SchedulerPlugin, SearcherPlugin, features
+from hypertune.study.prior import Prior
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
     from ray.tune.search import Searcher
 
-ALIASES = {"bohb": "bohb+hyperband", "tpe": "hyperopt+fifo"}
+ALIASES = {"bohb": "bohb+hyperband", "priorband": "priorband+hyperband", "tpe": "hyperopt+fifo"}
 """Short names that stand for something other than `name+fifo` or `random+name`."""
 
 COMMAND = "command"
@@ -175,6 +176,7 @@ class Task:
     mode: str
     seed: int
     max_epochs: int
+    prior: Prior = field(default_factory=dict)
 
 
 def build(strategy: Strategy, task: Task, options: Mapping[str, Any]) -> tuple[Searcher, TrialScheduler]:
@@ -215,6 +217,8 @@ def _make(plugin: SearcherPlugin | SchedulerPlugin, where: str, options: Mapping
                 chosen[name] = option.check(options[name])
             except ValueError as error:
                 raise ValueError(f"{where}.{name}: {error}") from None
+    if isinstance(plugin, SearcherPlugin) and plugin.uses_prior:
+        chosen[PRIOR] = task.prior
     try:
         return plugin(
             task.space, metric=task.metric, mode=task.mode, seed=task.seed, max_epochs=task.max_epochs, **chosen
@@ -232,6 +236,7 @@ class Row:
     summary: str
     supports: tuple[str, ...] | None
     needs: tuple[str, ...] | None
+    uses_prior: bool | None
     needs_checkpoints: bool | None
     asynchronous: bool | None
     options: Mapping[str, Any]
@@ -240,15 +245,19 @@ class Row:
 
 def describe() -> list[Row]:
     """All searchers, then all schedulers, with their options and defaults."""
-    rows = [
-        Row(name, "searcher", p.summary, _sorted(p.supports), _sorted(p.needs), None, None, _defaults(p), p.missing)
-        for name, p in searchers().items()
-    ]
+    rows = [_searcher_row(name, plugin) for name, plugin in searchers().items()]
     rows += [
-        Row(name, "scheduler", p.summary, None, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing)
+        Row(
+            name, "scheduler", p.summary, None, None, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing
+        )
         for name, p in schedulers().items()
     ]
     return rows
+
+
+def _searcher_row(name: str, p: SearcherPlugin) -> Row:
+    supports, needs = _sorted(p.supports), _sorted(p.needs)
+    return Row(name, "searcher", p.summary, supports, needs, p.uses_prior, None, None, _defaults(p), p.missing)
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

@@ -136,6 +136,7 @@ class StudyFile(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=
     resources: Resources = Resources()
     logging: Logging = Logging()
     strategies: dict[str, dict[str, Any]] = {}
+    prior: dict[str, Any] = {}
 
 
 def convert(tables: dict[str, Any]) -> StudyFile:
@@ -203,7 +204,7 @@ def explain(message: str) -> str:
 def read_values(tables: dict[str, Any]) -> dict[str, Any]:
     """The tables with what `to_toml` has spelled as the values that it stands for; the space reads its own."""
     read = {}
-    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ())):
+    for name, keys in (("training", ("config",)), ("design", ("baseline",)), ("strategies", ()), ("prior", ())):
         table = tables.get(name)
         if isinstance(table, dict):
             try:

@@ -26,6 +26,7 @@ def rules(study: Study) -> dict[str, str]:
         "max_epochs": str(training.max_epochs),
         "space": _digest([_domains(space), space.sampled(), _constants(space)]),
         "training": _digest([others, to_toml(training.config)]),
+        "prior": _digest([[name, guess.guess, guess.confidence] for name, guess in sorted(study.prior.items())]),
     }
 
 
@@ -38,7 +39,7 @@ def changed(stored: Mapping[str, Any], asked: Mapping[str, str]) -> str | None:
     """The first thing that differs, `NAME: it is A, not B` where that can be shown; None if nothing differs."""
     for name, value in asked.items():
         if name in stored and stored[name] != value:
-            short = name not in ("space", "training")
+            short = name not in ("space", "training", "prior")
             return (
                 f"{name}: is {stored[name]} in the study, not {value}" if short else f"{name}: differs from the study"
             )

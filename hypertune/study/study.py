@@ -15,9 +15,11 @@ import msgspec
 from hypertune.space.space import Space
 from hypertune.space.values import to_toml
 from hypertune.study.design import EPOCHS, Design, Factor
-from hypertune.study.file import Budget, Logging, Resources, StudyFile, Training, convert, read_values, spell_out
+from hypertune.study.file import Budget, Logging, Resources, Training, convert, read_values, spell_out
 from hypertune.study.hypotheses import Hypothesis, Parser
 from hypertune.study.metrics import column
+from hypertune.study.planned import plan, planned
+from hypertune.study.prior import Prior, check_prior, read_prior
 from hypertune.study.shipped import find
 
 UNTIL_DECIDED = "until decided"
@@ -69,6 +71,8 @@ class Study:
     """A design of experiments instead of strategies: one sweep per seed runs each of its cells in full."""
     logging: Logging = field(default_factory=Logging)
     """What is logged of every trial besides the records."""
+    prior: Prior = field(default_factory=dict)
+    """What is guessed for some hyperparameters, for searchers that can use it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", column(self.metric))
@@ -95,6 +99,7 @@ class Study:
         for name in self.space.entries:
             if name in self.training.config:
                 raise ValueError(f"space.{name}: also a constant in training.config; keep one of them")
+        check_prior(self.prior, self.space)
         if self.until_decided and len(self.seeds) < FEWEST_TO_DECIDE:
             raise ValueError(f"study.max_seeds: nothing is decided with fewer than {FEWEST_TO_DECIDE} seeds")
         if self.max_seconds is not None and not self.until_decided:
@@ -195,7 +200,8 @@ class Study:
             design=file.design,
             resources=file.resources,
             logging=file.logging,
-            **_plan(file, space),
+            prior=read_prior(file.prior),
+            **planned(file, space),
         )
 
     def to_tables(self) -> dict[str, Any]:
@@ -214,6 +220,8 @@ class Study:
         }
         if self.hypotheses:
             tables["study"]["hypotheses"] = list(self.hypotheses)
+        if self.prior:
+            tables["prior"] = {name: spell_out(guess) for name, guess in self.prior.items()}
         if self.design is not None:
             return {**tables, "design": spell_out(self.design)}
         return {**tables, "strategies": {name: to_toml(dict(options)) for name, options in self.options.items()}}
@@ -233,28 +241,6 @@ class Study:
         return dataclasses.replace(self, **changes)
 
 
-def plan(design: Design, space: Space) -> dict[str, Any]:
-    """The fields of a study that follow from its design: strategies, their options, and the budget for all cells.
-
-    Raises:
-        ValueError: if the space or the baseline does not make a design.
-    """
-    try:
-        cells = design.cells(space).size
-    except ValueError as error:
-        raise ValueError(f"design: {error}") from None
-    return {"strategies": (design.kind,), "options": {design.kind: design.options}, "budget": Budget(trials=cells)}
-
-
-def _plan(file: StudyFile, space: Space) -> dict[str, Any]:
-    if file.design is None:
-        names = tuple(file.study.strategies or ())
-        return {"strategies": names, "budget": file.study.budget, "options": file.strategies}
-    if file.strategies:
-        raise ValueError(f"strategies.{next(iter(file.strategies))}: not allowed with a [design]; leave it out")
-    return plan(file.design, space)
-
-
 def _check_design(study: Study, design: Design) -> None:
     """Checks that the study runs each of the design's cells in full.
 
@@ -268,6 +254,8 @@ def _check_design(study: Study, design: Design) -> None:
             "design: runs each cell in full, so that strategies and budget cannot be changed; leave out --strategies"
             " and --budget"
         )
+    if study.prior:
+        raise ValueError("prior: a design runs fixed cells, for which nothing can be guessed; leave it out")
     if study.until_decided and not study.hypotheses:
         raise ValueError("study.hypotheses: a design runs until its hypotheses are decided, and it has none; add one")
     try:

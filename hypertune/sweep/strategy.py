@@ -11,7 +11,10 @@ from hypertune.space.space import Config
 
 
 class Searcher(Protocol):
-    """The part of Ray Tune's `Searcher` that a sweep calls."""
+    """The part of Ray Tune's `Searcher` that a sweep calls.
+
+    It may also have `epochs_of(trial_id)`: the epochs for which it wants a trial to train, infinite for all of them.
+    """
 
     def suggest(self, trial_id: str) -> Config | str | None: ...
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None: ...

@@ -36,14 +36,9 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        study: Study,
-        built: BuiltStrategy,
-        *,
-        workers: int,
-        emit: Callable[[Event], None],
+        self, study: Study, built: BuiltStrategy, *, workers: int, emit: Callable[[Event], None],
         clocks: Clocks = REAL_TIME,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.study, self.strategy, self.seed = study, built.name, built.seed
         self.searcher, self.scheduler, self.workers = built.searcher, built.scheduler, workers
         self.emit, self.clock, self.timer, self.stamp = emit, clocks.clock, clocks.timer, clocks.stamp
@@ -117,6 +112,8 @@ class Sweep:
             state.origin = saved = self.saves.of(fork)
             state.epochs, state.train_s = saved.epoch, saved.elapsed_s
             facts["parent"] = {"trial_id": fork.parent_id, "epoch": saved.epoch, "elapsed_s": saved.elapsed_s}
+        elif hasattr(self.searcher, "epochs_of"):
+            state.asked_epochs = self.searcher.epochs_of(trial_id)
         self.running.add(trial_id)
         facts |= {"wall_s": self.wall_s(), "at": self.stamp()}
         told = self.study.space.recorded(config)
@@ -165,7 +162,7 @@ class Sweep:
         state, upcoming = self.trials[trial_id], getattr(self.scheduler, "next_decision", None)
         self.batches.forget(trial_id)
         decision = upcoming(trial_id, state.epochs) if upcoming and state.epochs else state.epochs + 1
-        return self.batches.grant(trial_id, state, decision=decision, room=self.room())
+        return self.batches.grant(trial_id, state, decision=min(decision, state.asked_epochs), room=self.room())
 
     # Results from trials -----------------------------------------------------------------------------------------
 
@@ -211,7 +208,7 @@ class Sweep:
             return STOP  # the scheduler itself stopped it through the view
         if state.epochs >= self.study.training.max_epochs:
             return self._end(trial, "completed", view)
-        if decision == STOP:
+        if decision == STOP or state.epochs >= state.asked_epochs:
             return self._end(trial, "stopped", view)
         if decision == PAUSE:
             self.running.discard(trial.trial_id)

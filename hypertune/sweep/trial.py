@@ -93,6 +93,8 @@ class TrialState:
     last: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
     """`running`, `paused`, or one of the final statuses."""
+    asked_epochs: float = math.inf
+    """The epochs for which the searcher wants it to train."""
 
     @property
     def reported(self) -> bool:

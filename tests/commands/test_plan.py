@@ -16,6 +16,7 @@ from hypertune.space.space import Space
 from hypertune.storage.files import JOURNAL
 from hypertune.study.extent import configurations, continuous, extent
 from hypertune.study.file import Budget
+from hypertune.study.prior import read_prior
 from hypertune.study.study import Study
 from tests.sweep.scripted import Runner, make_study
 
@@ -65,6 +66,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         assert f"\n{part}" in told
     assert f"would be written to {Path('hypertune-out') / 'digits_cnn'}: study.toml" in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_says_who_uses_the_prior() -> None:
+    study = make_study(strategies=("random", "priorband"), prior=read_prior({"lr": {"guess": 0.01}}))
+    assert "prior, guesses for lr: used by priorband, ignored by random" in list(plan_lines(study, Way(Path("out"))))
 
 
 def test_a_dry_run_finds_what_the_run_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

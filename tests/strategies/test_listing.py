@@ -107,6 +107,7 @@ def test_json_is_what_its_docstring_says(needy: str) -> None:
             "summary": "uses [a] *b*",
             "supports": [],
             "needs": ["fidelities"],
+            "uses_prior": False,
             "options": {"spread": None, "where": None, "quick": True},
             "install": registry.searchers()[needy].missing,
         }

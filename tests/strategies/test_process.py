@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -14,9 +15,13 @@ from hypertune.space.space import Space
 from hypertune.strategies import registry
 from hypertune.strategies.plugin import SearcherPlugin
 from hypertune.strategies.process import described
+from hypertune.strategies.processes.serve import Parameter
 from hypertune.strategies.registry import searchers
+from hypertune.study.prior import read_prior
+from hypertune.study.study import Budget
 from hypertune.sweep.trial import StudyError
-from tests.strategies.contract import EVERY_DOMAIN, SMALL, SearcherContract, Session
+from tests.strategies.contract import EVERY_DOMAIN, QUICK, SMALL, UNUSUAL, SearcherContract, Session
+from tests.sweep.scripted import Runner, make_study
 
 HERE = Path(__file__).parent / "processes"
 CLIMB = [sys.executable, str(HERE / "climb.py")]
@@ -46,14 +51,18 @@ def climb(space: Space = SMALL, *, timeout_s: float = 60.0, **settings: Any) -> 
 
 
 def test_hello_describes_each_hyperparameter() -> None:
-    told = {about["name"]: about for about in map(described, EVERY_DOMAIN.parameters())}
+    prior = read_prior({"loguniform": {"guess": 1e-2, "confidence": "low"}, "choice": {"guess": 0.5}})
+    told = {parameter.key: described(parameter, prior) for parameter in EVERY_DOMAIN.parameters()}
     json.dumps(told)
     assert told["loguniform"] == {
         "name": "loguniform", "type": "float", "log": True, "step": None, "low": 1e-4, "high": 1e-1,
+        "prior": {"guess": 0.01, "confidence": "low"},
     }  # fmt: skip
     assert (told["randint"]["low"], told["randint"]["high"], told["randint"]["step"]) == (2, 15, 1)
     assert (told["randn"]["low"], told["randn"]["mean"], told["randn"]["sd"]) == (None, 3.0, 2.0)
     assert told["choice"]["options"] == ["a", 2, True, 0.5]
+    assert told["choice"]["prior"] == {"guess": 3, "confidence": "medium"}
+    assert "prior" not in told["randint"]
     assert told["optimizer[0]/momentum"]["active_if"] == {"name": "optimizer", "option": 0}
 
 
@@ -96,6 +105,39 @@ def test_a_wrong_value_is_refused(answer: Any, message: str) -> None:
         climb(answer=answer).suggest("a")
 
 
+def test_a_process_says_for_how_long_a_trial_trains(tmp_path: Path) -> None:
+    study = make_study(
+        strategies=("mine",), options={"mine": {"command": CLIMB, "settings": {"epochs": 3}}}, budget=Budget(epochs=21)
+    )
+    trials = Runner(study, "mine", workers=1).run().book().trials_table()
+    assert trials["epochs"].tolist() == [3] * 7
+    assert set(trials["status"]) == {"stopped"}
+    searcher = climb(epochs=3)
+    searcher.suggest("a")
+    searcher.save(str(tmp_path / "state"))
+    restored = climb(epochs=3)
+    restored.restore(str(tmp_path / "state"))
+    assert restored.epochs_of("a") == searcher.epochs_of("a") == 3
+    without = climb()
+    without.suggest("a")
+    assert without.epochs_of("a") == math.inf
+
+
+@pytest.mark.parametrize("epochs", [-1, 10, 2.5, True, "3"])
+def test_epochs_beyond_a_full_training_are_refused(epochs: Any) -> None:
+    with pytest.raises(StudyError, match=r"^command: wants .* epochs; expected an integer from 1 to 9$"):
+        climb(epochs=epochs).suggest("a")
+
+
+@pytest.mark.parametrize("space", [EVERY_DOMAIN, UNUSUAL])
+def test_quantiles_lead_to_the_value_and_back(space: Space) -> None:
+    for parameter in space.parameters():
+        theirs = Parameter(described(parameter, {}))
+        for u in (0.0, 0.1, 0.5, 0.77, 1.0):
+            value = theirs.from_unit(u)
+            assert theirs.from_unit(theirs.to_unit(value)) == pytest.approx(value)
+
+
 def test_there_may_be_no_more_configurations() -> None:
     searcher = climb(finish_at=1)
     assert isinstance(searcher.suggest("a"), dict)
@@ -136,13 +178,36 @@ def test_a_strategy_with_a_command_has_any_name() -> None:
         registry.parse_strategy("mine")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, plugin in searchers().items() if plugin.programs])
-class TestSeparate:
-    """Needs uv, a network, and a minute for each environment the first time."""
+SEPARATE = [name for name, plugin in searchers().items() if plugin.programs]
 
-    def test_it_finds_better_than_the_first_ones(self, name: str) -> None:
-        searcher: Any = searchers()[name](SMALL, metric="loss", mode="min", seed=0, max_epochs=1)
-        searcher.check()
-        session = Session(searcher, workers=1)
-        assert all(SMALL.contains(config) for config in session.run(15))
+
+@pytest.mark.slow
+class TestSeparate(SearcherContract):
+    """Needs uv, a network, Python 3.10 for HEBO, and a minute for each environment the first time."""
+
+    @pytest.fixture(params=SEPARATE)
+    def plugin(self, request: pytest.FixtureRequest) -> SearcherPlugin:
+        return searchers()[request.param]
+
+    @pytest.fixture
+    def options(self, plugin: SearcherPlugin) -> dict[str, Any]:
+        return {name: value for name, value in QUICK.items() if name in plugin.options}
+
+
+@pytest.mark.slow
+def test_guesses_are_drawn_more_often_than_by_chance() -> None:
+    prior = read_prior({"width": {"guess": 3, "confidence": "high"}, "norm": {"guess": "none", "confidence": "high"}})
+    with_it, without = (
+        Session(searchers()["priorband"](SMALL, metric="loss", mode="min", seed=0, max_epochs=9, prior=given)).run(40)
+        for given in (prior, {})
+    )
+    near = [sum(abs(config["width"] - 3) <= 3 and config["norm"] == "none" for config in c) for c in (with_it, without)]
+    assert near[0] > near[1] + 5
+
+
+@pytest.mark.slow
+def test_differential_evolution_decides_for_how_long_trials_train() -> None:
+    study = make_study(strategies=("dehb",), budget=Budget(epochs=72))
+    trials = Runner(study, "dehb", workers=1).run().book().trials_table()
+    # The brackets of HyperBand with R = 9: 9 at 1, 3 at 3, 1 at 9; 3 at 3, 1 at 9; 3 at 9.
+    assert trials["epochs"].tolist() == [1] * 9 + [3] * 3 + [9] + [3] * 3 + [9] + [9] * 3

@@ -1,8 +1,9 @@
 """The other side of the protocol in Python: copy this file next to your searcher, or put its folder on the path.
 
 It needs nothing but Python 3.9. A searcher is a class that is made from a `Hello` and has `ask(number, pending)`, which
-returns the value of each hyperparameter by name (an option's index for a choice) or None when there are no more, and
-`tell(number, loss)`. It may have `epoch(number, epoch, loss)`, for which it then gets the result of each epoch.
+returns the value of each hyperparameter by name (an option's index for a choice), a pair of those and the epochs for
+which the trial is to train, or None when there are no more, and `tell(number, loss)`. It may have
+`epoch(number, epoch, loss)`, for which it then gets the result of each epoch.
 
     from serve import Hello, serve
 
@@ -48,6 +49,7 @@ class Parameter:
         log: whether its scale is logarithmic.
         step: distance between values, None if it is continuous.
         options: of a choice, as text or numbers; a value is an index into them.
+        guess, confidence: of the study's prior: a value, and `low`, `medium` or `high`; None without a prior.
         active_if: None, or the name of the choice and the index of the option that this hyperparameter belongs to.
     """
 
@@ -59,6 +61,8 @@ class Parameter:
         self.step: Any = about.get("step")
         self.mean: Any = about.get("mean")
         self.sd: Any = about.get("sd")
+        self.guess: Any = about.get("prior", {}).get("guess")
+        self.confidence: Any = about.get("prior", {}).get("confidence")
         condition = about.get("active_if")
         self.active_if = (condition["name"], condition["option"]) if condition else None
 
@@ -80,6 +84,15 @@ class Parameter:
             return self._on_grid(NormalDist(self.mean, self.sd).inv_cdf(min(max(u, TAIL), 1 - TAIL)))
         low, high = self._edges()
         return self._on_grid(math.exp(low + u * (high - low)) if self.log else low + u * (high - low))
+
+    def to_unit(self, value: float) -> float:
+        """The quantile of `value`, the inverse of `from_unit`; for an option or a level, the middle of its range."""
+        if self.kind == "categorical":
+            return (value + 0.5) / len(self.options)
+        if self.low is None:
+            return NormalDist(self.mean, self.sd).cdf(value)
+        low, high = self._edges()
+        return ((math.log(value) if self.log else value) - low) / (high - low) if high > low else 0.5
 
     def level(self, index: int) -> float:
         """The value of level `index`, from 0."""
@@ -146,8 +159,11 @@ class Session:
         return {"type": "ready", "epochs": hasattr(self.searcher, "epoch")}
 
     def _ask(self, request: Message) -> Message:
-        values = self.searcher.ask(request["number"], request["pending"])
-        return {"type": "finished"} if values is None else {"type": "config", "values": _plain(values)}
+        asked = self.searcher.ask(request["number"], request["pending"])
+        if asked is None:
+            return {"type": "finished"}
+        values, epochs = asked if isinstance(asked, tuple) else (asked, None)
+        return {"type": "config", "values": _plain(values), **({"epochs": epochs} if epochs else {})}
 
     def _tell(self, request: Message) -> Message:
         if request["loss"] is None:

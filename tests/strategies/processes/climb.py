@@ -2,7 +2,8 @@
 
 Settings: `quit_at`, the number of a suggestion at which the process ends, once (`marker` is a file that remembers it);
 `hang_at`, where it stops answering; `raise_at`, where it fails; `finish_at`, where it has no more; `answer`, what it
-suggests for every hyperparameter; `refuse`, why it refuses; `chatter`, whether it prints to standard output.
+suggests for every hyperparameter; `epochs`, for how long each trial is to train; `refuse`, why it refuses; `chatter`,
+whether it prints to standard output.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "hypertune" / "strategies" / "processes"))
 
@@ -26,7 +28,11 @@ class Climb:
         self.told: dict[int, float] = {}
         self.asked: dict[int, dict[str, float]] = {}
 
-    def ask(self, number: int, pending: list[int]) -> dict[str, float] | None:
+    def ask(self, number: int, pending: list[int]) -> Any:
+        values = self.values(number)
+        return (values, self.settings["epochs"]) if values and "epochs" in self.settings else values
+
+    def values(self, number: int) -> dict[str, float] | None:
         if self.settings.get("chatter"):
             print("a library says hello")
         if number == self.settings.get("quit_at") and not Path(self.settings["marker"]).exists():
