@@ -216,6 +216,7 @@ class Charged:
         self._searcher, self._simulation, self._seconds = searcher, simulation, costs.decision_s or 0.0
         self.on_trial_result, self.on_trial_complete = searcher.on_trial_result, searcher.on_trial_complete
         self.epochs_of = getattr(searcher, "epochs_of", lambda trial_id: math.inf)
+        self.close = getattr(searcher, "close", lambda: None)
 
     def suggest(self, trial_id: str) -> Any:
         """The searcher's answer; advances the clock if it is a configuration."""

@@ -171,6 +171,10 @@ class ProcessSearcher(HistorySearcher):
                 self._say(self._epoch(suggestion, epoch))
             self._say(self._tell(suggestion))
 
+    def close(self) -> None:
+        """Ends the process: the sweep is over."""
+        self._process.close()
+
     def _wants_epochs(self) -> bool:
         return bool(self.space.parameters()) and bool(self._hello().get("epochs"))
 

@@ -13,7 +13,8 @@ from hypertune.space.space import Config
 class Searcher(Protocol):
     """The part of Ray Tune's `Searcher` that a sweep calls.
 
-    It may also have `epochs_of(trial_id)`: the epochs for which it wants a trial to train, infinite for all of them.
+    It may also have `epochs_of(trial_id)`: the epochs for which it wants a trial to train, infinite for all of them,
+    and `close()`, called when the sweep is over.
     """
 
     def suggest(self, trial_id: str) -> Config | str | None: ...

@@ -282,7 +282,9 @@ class Sweep:
         return not self.running and (self.full() or (self.closed and self.promoted(view) is None))
 
     def finish(self) -> None:
-        """Closes the ledger."""
+        """Closes the ledger, and a searcher that holds on to something."""
+        if hasattr(self.searcher, "close"):
+            self.searcher.close()
         self._tell("done", **self._who, wall_s=self.wall_s(), decision_s=self.decision_s, at=self.stamp())
 
     def _timed(self, call: Callable[..., Any], *args: Any) -> Any:

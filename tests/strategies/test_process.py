@@ -109,7 +109,11 @@ def test_a_process_says_for_how_long_a_trial_trains(tmp_path: Path) -> None:
     study = make_study(
         strategies=("mine",), options={"mine": {"command": CLIMB, "settings": {"epochs": 3}}}, budget=Budget(epochs=21)
     )
-    trials = Runner(study, "mine", workers=1).run().book().trials_table()
+    runner = Runner(study, "mine", workers=1)
+    searcher: Any = runner.sweep.searcher
+    runner.run()
+    assert searcher._process._process is None  # it has ended with its sweep
+    trials = runner.book().trials_table()
     assert trials["epochs"].tolist() == [3] * 7
     assert set(trials["status"]) == {"stopped"}
     searcher = climb(epochs=3)
