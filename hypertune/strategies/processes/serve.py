@@ -3,7 +3,8 @@
 It needs nothing but Python 3.9. A searcher is a class that is made from a `Hello` and has `ask(number, pending)`, which
 returns the value of each hyperparameter by name (an option's index for a choice), a pair of those and the epochs for
 which the trial is to train, or None when there are no more, and `tell(number, loss)`. It may have
-`epoch(number, epoch, loss)`, for which it then gets the result of each epoch.
+`epoch(number, epoch, loss)`, for which it then gets the result of each epoch. One that would not give the same answers
+when it is started again has `again(number, values)`, which is called instead of `ask` to repeat an earlier answer.
 
     from serve import Hello, serve
 
@@ -159,6 +160,10 @@ class Session:
         return {"type": "ready", "epochs": hasattr(self.searcher, "epoch")}
 
     def _ask(self, request: Message) -> Message:
+        again = request.get("again")
+        if again and hasattr(self.searcher, "again"):
+            self.searcher.again(request["number"], again.get("values"))
+            return dict(again)
         asked = self.searcher.ask(request["number"], request["pending"])
         if asked is None:
             return {"type": "finished"}
