@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from hypertune.records.records import Records
 from hypertune.report.html import render, write_report
+from hypertune.report.markdown import markdown_report
 from tests.comparison.synthetic import make_records
 
 ATTACK = "<script>document.title='pwned'</script>"
@@ -94,6 +96,15 @@ def test_five_hundred_trials_take_less_than_five_megabytes(tmp_path: Path) -> No
 
 def test_the_same_records_make_the_same_file(hostile: Records, page: str) -> None:
     assert render([hostile]) == page
+
+
+def test_both_reports_say_who_used_the_prior() -> None:
+    note = "Prior, guesses for lr: used by priorband, ignored by random."
+    records = make_records(seeds=2, trials=4, retrain=0)
+    told = dataclasses.replace(records, provenance={**records.provenance, "prior": note})
+    assert note in render([told])
+    assert note in markdown_report(told)
+    assert "guesses for" not in render([records])
 
 
 def test_several_studies_are_ranked_together() -> None:
