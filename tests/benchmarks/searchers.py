@@ -1,8 +1,10 @@
-"""Do the model-based searchers beat random search? Run by hand: `python tests/benchmarks/searchers.py --help`.
+"""Do the model-based searchers beat random search? Run by hand: `python -m tests.benchmarks.searchers --help`.
 
 Each searcher minimises analytic functions with a fixed number of trials, once per seed; its final best values are
-compared with those of `random` on the same seeds by a one-sided paired Wilcoxon test. Prints a table and, last, one
-line of JSON.
+compared with those of `random` on the same seeds by a one-sided paired Wilcoxon test. With `--epochs` above 1 they are
+strategies, trials may train for fewer epochs on another function, and the budget is that of the given number of full
+trainings. `--library` runs the library of a searcher in a process alone, too, and compares both by a two-sided
+Mann-Whitney test. Prints a table and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -10,74 +12,49 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
-from scipy.stats import wilcoxon
+from scipy.stats import mannwhitneyu, wilcoxon
 
 from hypertune.space.space import Config, Space
+from hypertune.strategies.conversation import THREADS
 from hypertune.strategies.random import draw
 from hypertune.strategies.registry import searchers
+from hypertune.study.prior import read_prior
+from hypertune.study.study import Budget, Training
+from tests.benchmarks.functions import DOMAINS, FUNCTIONS, GUESSES
+from tests.sweep.scripted import Runner, make_study
 
 SIGNIFICANT = 0.01
 
 
-def branin(config: Config) -> float:
-    """Branin (Dixon and Szego, 1978); minimum 0.397887."""
-    x, y = config["x"], config["y"]
-    bowl = (y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6) ** 2
-    return float(bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10)
+LIBRARIES = {
+    "hebo": "hebo_alone.py", "cfo": "flaml_alone.py", "blendsearch": "flaml_alone.py", "dehb": "dehb_alone.py",
+    "priorband": "neps_alone.py",
+}  # fmt: skip
+"""Searcher to the program that runs its library alone."""
 
 
-_HARTMANN_ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
-_HARTMANN_A = np.array(
-    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
-)
-_HARTMANN_P = 1e-4 * np.array(
-    [
-        [1312, 1696, 5569, 124, 8283, 5886],
-        [2329, 4135, 8307, 3736, 1004, 9991],
-        [2348, 1451, 3522, 2883, 3047, 6650],
-        [4047, 8828, 8732, 5743, 1091, 381],
-    ]
-)
+def _domain(kind: str, *rest: Any) -> dict[str, Any]:
+    if kind == "choice":
+        return {"choice": rest[0]}
+    if kind == "integer":
+        return {"randint": [rest[0], rest[1] + 1]}
+    return {{"float": "uniform", "log": "loguniform", "log steps": "qlograndint"}[kind]: list(rest)}
 
 
-def hartmann6(config: Config) -> float:
-    """Hartmann's function in six dimensions; minimum -3.32237."""
-    x = np.array([config[f"x{i}"] for i in range(6)])
-    return -float(_HARTMANN_ALPHA @ np.exp(-(_HARTMANN_A * (x - _HARTMANN_P) ** 2).sum(axis=1)))
-
-
-def mixed(config: Config) -> float:
-    """Learning rate, layers, units, optimiser and activation, as a network might depend on them; minimum 0."""
-    best_rate = {"sgd": -1.0, "adam": -3.0, "rmsprop": -3.5}[config["optimizer"]]
-    rate = (math.log10(config["lr"]) - best_rate) ** 2
-    size = 0.1 * (config["layers"] - 4) ** 2 + (math.log2(config["units"]) - 7) ** 2 / 4
-    kind = {"sgd": 0.4, "adam": 0.0, "rmsprop": 0.2}[config["optimizer"]]
-    activation = {"relu": 0.1, "tanh": 0.5, "gelu": 0.0, "sigmoid": 1.0}[config["activation"]]
-    return float(rate + size + kind + activation)
-
-
-PROBLEMS: dict[str, tuple[Callable[[Config], float], Space]] = {
-    "branin": (branin, Space.parse({"x": {"uniform": [-5.0, 10.0]}, "y": {"uniform": [0.0, 15.0]}})),
-    "hartmann6": (hartmann6, Space.parse({f"x{i}": {"uniform": [0.0, 1.0]} for i in range(6)})),
-    "mixed": (
-        mixed,
-        Space.parse(
-            {
-                "lr": {"loguniform": [1e-5, 1.0]},
-                "layers": {"randint": [1, 11]},
-                "units": {"qlograndint": [16, 1024, 16]},
-                "optimizer": {"choice": ["sgd", "adam", "rmsprop"]},
-                "activation": {"choice": ["relu", "tanh", "gelu", "sigmoid"]},
-            }
-        ),
-    ),
+SPACES = {
+    problem: Space.parse({name: _domain(*about) for name, about in domains.items()})
+    for problem, domains in DOMAINS.items()
 }
 
 
@@ -95,7 +72,7 @@ def make(name: str, space: Space, seed: int) -> Searcher:
 
 def search(name: str, problem: str, seed: int, trials: int, workers: int) -> float:
     """The best value after `trials` trials, of which up to `workers` are pending at a time."""
-    function, space = PROBLEMS[problem]
+    function, space = FUNCTIONS[problem], SPACES[problem]
     searcher, running, best = make(name, space, seed), [], math.inf
     for i in range(trials):
         config = searcher.suggest(f"t{i}")
@@ -109,10 +86,43 @@ def search(name: str, problem: str, seed: int, trials: int, workers: int) -> flo
     return min([best, *(loss for _, loss in running)])
 
 
+def sweep(name: str, problem: str, seed: int, trials: int, workers: int, *, epochs: int, prior: bool) -> float:
+    """The best value of a full training, within the epochs of `trials` of them."""
+    at_the_end = [math.inf]
+
+    def curve(config: Config, epoch: int) -> float:
+        loss = FUNCTIONS[problem](config, epoch / epochs)
+        if epoch == epochs:
+            at_the_end.append(loss)
+        return loss
+
+    study = make_study(
+        strategies=(name,), mode="min", budget=Budget(epochs=trials * epochs), space=SPACES[problem],
+        training=Training(trainable="cnn", dataset="digits", max_epochs=epochs),
+        prior=read_prior({key: {"guess": value} for key, value in GUESSES[problem].items()}) if prior else {},
+    )  # fmt: skip
+    Runner(study, name, seed, workers, curve).run()
+    return min(at_the_end)
+
+
 def measure(name: str, problem: str, args: argparse.Namespace) -> Outcome:
+    run = partial(sweep, epochs=args.epochs, prior=args.prior) if args.epochs > 1 else search
     start = time.perf_counter()
-    best = np.array([search(name, problem, seed, args.trials, args.workers) for seed in range(args.seeds)])
+    best = np.array([run(name, problem, seed, args.trials, args.workers) for seed in range(args.seeds)])
     return Outcome(best, (time.perf_counter() - start) / args.trials / args.seeds)
+
+
+def alone(name: str, problem: str, args: argparse.Namespace) -> np.ndarray:
+    """The best values that the searcher's library finds by itself, by seed."""
+    script = Path(__file__).parent / "libraries" / LIBRARIES[name]
+    asked = {key: getattr(args, key) for key in ("seeds", "trials", "epochs", "prior")}
+    task = json.dumps({"problem": problem, "searcher": name, **asked})
+    command = ["uv", "run", "--quiet", "--no-project", "--script", str(script), task]
+    one_thread = {**os.environ, **dict.fromkeys(THREADS, "1")}  # as a searcher in a process has
+    done = subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=one_thread
+    )
+    return np.array(json.loads(done.stdout))
 
 
 def compare(outcome: Outcome, baseline: Outcome) -> dict[str, float]:
@@ -137,7 +147,7 @@ def suggestion_times(sizes: list[int]) -> dict[str, dict[str, float]]:
     """Seconds for one suggestion of `bayes` after that many random trials, the refit included: in 5 dimensions of any
     kind, and in 20 of numbers."""
     wide = Space.parse({f"x{i}": {"uniform": [0.0, 1.0]} for i in range(20)})
-    cases = {"5 mixed dimensions": PROBLEMS["mixed"], "20 dimensions": (sphere, wide)}
+    cases = {"5 mixed dimensions": (FUNCTIONS["mixed"], SPACES["mixed"]), "20 dimensions": (sphere, wide)}
     return {
         name: {str(size): _suggestion_time(function, space, size) for size in sizes}
         for name, (function, space) in cases.items()
@@ -159,28 +169,49 @@ def _tell(searcher: Any, trial_id: str, config: Config, function: Callable[[Conf
     searcher.on_trial_complete(trial_id, {"loss": function(config), "epoch": 1})
 
 
+def beside(outcome: Outcome, library: np.ndarray) -> dict[str, float]:
+    """The library's median, and the p-value of a difference from ours in either direction."""
+    p = float(mannwhitneyu(outcome.best, library, alternative="two-sided").pvalue)
+    return {"library_median": float(np.median(library)), "library_p": p}
+
+
+def shown(problem: str, name: str, row: dict[str, float]) -> str:
+    figures = f"{row['median']:9.4f} {row['random_median']:9.4f} {row['wins']:5.0%} {row['p']:9.2g}"
+    library = f" {row['library_median']:9.4f} {row['library_p']:9.2g}" if "library_p" in row else f"{'':20}"
+    verdict = "" if row["p"] < SIGNIFICANT else "  not better than random"
+    return f"{problem:10} {name:13} {figures} {row['seconds_per_suggestion']:9.4f}{library}{verdict}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--searchers", default="bayes,hyperopt,optuna,optuna-cmaes,bohb")
-    parser.add_argument("--problems", default=",".join(PROBLEMS))
+    parser.add_argument("--problems", default=",".join(FUNCTIONS))
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of a full training; more than 1: strategies")
+    parser.add_argument("--prior", action="store_true", help="give guesses that are near the minimum")
     parser.add_argument("--workers", type=int, default=1, help="pending trials")
+    parser.add_argument("--library", action="store_true", help="run the libraries of searchers in processes alone, too")
     args = parser.parse_args()
     rows: dict[str, Any] = {}
-    print(f"{'function':10} {'searcher':13} {'median':>9} {'random':>9} {'wins':>5} {'p':>9} {'s/suggest':>9}")
+    titles = f"{'median':>9} {'random':>9} {'wins':>5} {'p':>9} {'s/suggest':>9} {'library':>9} {'p':>9}"
+    print(f"{'function':10} {'searcher':13} {titles}")
     for problem in args.problems.split(","):
         baseline = measure("random", problem, args)
         for name in args.searchers.split(","):
-            row = rows[f"{name} on {problem}"] = compare(measure(name, problem, args), baseline)
-            figures = f"{row['median']:9.4f} {row['random_median']:9.4f} {row['wins']:5.0%} {row['p']:9.2g}"
-            verdict = "" if row["p"] < SIGNIFICANT else "  not better than random"
-            print(f"{problem:10} {name:13} {figures} {row['seconds_per_suggestion']:9.4f}{verdict}", flush=True)
+            outcome = measure(name, problem, args)
+            row = rows[f"{name} on {problem}"] = compare(outcome, baseline)
+            if args.library and name in LIBRARIES:
+                row |= beside(outcome, alone(name, problem, args))
+            print(shown(problem, name, row), flush=True)
+    settings = {key: getattr(args, key) for key in ("seeds", "trials", "epochs", "prior", "workers")}
+    if "bayes" not in args.searchers.split(","):
+        print(json.dumps({**settings, "rows": rows}))
+        return
     times = suggestion_times([200, 1000])
     for case, seconds in times.items():
         told = ", ".join(f"after {size} trials {took:.3f} s" for size, took in seconds.items())
         print(f"bayes, {case}: one suggestion {told}")
-    settings = {"seeds": args.seeds, "trials": args.trials, "workers": args.workers}
     print(json.dumps({**settings, "rows": rows, "bayes_suggestion_seconds": times}))
 
 
