@@ -9,8 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from hypertune.cluster import watch
 from hypertune.cluster.dashboard import jobs_client
+from hypertune.records.live import Status
 from hypertune.storage.printable import printable
+from hypertune.tuning.time_left import rough
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 ENDINGS = {
@@ -31,11 +34,12 @@ def jobs(arguments: argparse.Namespace) -> int:
     with jobs_client(arguments.address) as client:
         found = studies(client)
         address = client.get_address()
+        running = {status.study: status for status in watch.studies(address)} if found else {}
     if not found:
         print(f"no study has been submitted to {address}")
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("id", "study", "status", "began", "took", "strategies", "results"):
+    for name in ("id", "study", "status", "progress", "began", "took", "strategies", "results"):
         table.add_column(name, overflow="fold")
     for job in found:
         facts = job.metadata
@@ -43,6 +47,7 @@ def jobs(arguments: argparse.Namespace) -> int:
             job.submission_id,
             facts["study"],
             ending(job),
+            _progress(job, running.get(facts["study"])),
             _began(job),
             _took(job),
             facts["strategies"],
@@ -82,6 +87,13 @@ def ending(job: Any) -> str:
         code = job.driver_exit_code
         return ENDINGS.get(code, f"failed (exit code {code})") if code is not None else "failed"
     return {"SUCCEEDED": "done", "STOPPED": "stopped, can be resumed"}.get(status, status.lower())
+
+
+def _progress(job: Any, status: Status | None) -> str:
+    """How far a running study is, and how long it will take."""
+    if job.status.value != "RUNNING" or status is None:
+        return "-"
+    return f"{status.progress:.0%}" + (f", about {rough(status.left_s)} left" if status.left_s is not None else "")
 
 
 def _began(job: Any) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
-from hypertune.commands.flags import add_judge, add_overrides, add_planning, add_virtual, place
+from hypertune.commands.flags import add_judge, add_overrides, add_planning, add_virtual, add_workers, place
 from hypertune.commands.jobs import add_commands
 from hypertune.installed import check_alone
 from hypertune.storage.printable import printable
@@ -124,6 +124,7 @@ def _add_compare(commands: Any) -> None:
         help="a study file, or the name of a shipped study (default: digits_cnn)",
     )
     add_overrides(compare)
+    add_workers(compare)
     compare.add_argument(
         "--npz", metavar="FILE", type=Path, help="train on these images instead of the study's data set"
     )

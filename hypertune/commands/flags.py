@@ -18,6 +18,12 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("min", "max"), help="whether to minimise or maximise the metric")
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-workers", metavar="N", type=int, help="trials that may run at the same time (default: as many as fit)"
+    )
+
+
 def add_planning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--until-decided", action="store_true", help="add seeds until it is decided which strategy to take"

@@ -13,7 +13,7 @@ from hypertune.study.file import MOST_SEEDS, Budget, Logging
 from hypertune.study.study import FEWEST_TO_DECIDE, Study
 
 OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
-EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds")
+EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds", "max_workers")
 """Options that a study which has begun takes, too."""
 
 
@@ -39,6 +39,7 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
         changes["training"] = msgspec.structs.replace(study.training, **training)
     if getattr(arguments, "log", None) is not None:
         changes["logging"] = parse_logging(arguments.log)
+    changes |= _asked_workers(study, arguments)
     if arguments.metric is not None:
         changes["metric"] = arguments.metric
     if arguments.mode is not None:
@@ -67,13 +68,27 @@ def _asked_ending(arguments: argparse.Namespace) -> dict[str, Any]:
     return given | ({"until_decided": True} if getattr(arguments, "until_decided", False) else {})
 
 
+def _asked_workers(study: Study, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The study's resources with the workers asked for, where they were.
+
+    Raises:
+        ValueError: if they are out of range.
+    """
+    workers = getattr(arguments, "max_workers", None)
+    if workers is None:
+        return {}
+    if workers < 1:
+        raise ValueError(f"--max-workers: at least 1, got {workers}")
+    return {"resources": msgspec.structs.replace(study.resources, max_workers=workers)}
+
+
 def extension(study: Study, arguments: argparse.Namespace) -> Study:
     """A study that has begun, with what the options add to it.
 
     Raises:
         ValueError: if they would change what it is.
     """
-    changes = ending(_asked_ending(arguments), already=study.until_decided)
+    changes = ending(_asked_ending(arguments), already=study.until_decided) | _asked_workers(study, arguments)
     if arguments.strategies is not None:
         changes["strategies"] = [name.strip() for name in arguments.strategies.split(",") if name.strip()]
     return extended(study, changes) if changes else study

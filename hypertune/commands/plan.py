@@ -105,12 +105,14 @@ def _data(study: Study, data_dir: Path | None) -> Iterator[str]:
 
 def _workers(study: Study, address: str | None) -> str:
     if address:
-        return f"those of the cluster at {address}"
+        most = study.resources.max_workers
+        return f"{f'at most {most} of ' if most else ''}those of the cluster at {address}"
     from hypertune.tuning.ray_internals import cpus_here
 
     cores, asked = cpus_here(), study.resources.cpus_per_trial
     gpus = ", if it has the GPUs for them" if study.resources.gpus_per_trial else ""
     count = int(cores // asked) if asked else cores
+    count = min(count, study.resources.max_workers or count)
     if not count:
         raise ValueError(f"resources.cpus_per_trial: {asked:g} asked for, but this machine has {cores} CPUs")
     return (

@@ -19,6 +19,7 @@ from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import follow, require_job
 from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
 from hypertune.installed import installed_version
+from hypertune.records.live import JOB_NAME, STUDY
 from hypertune.records.records import read
 from hypertune.storage.printable import printable
 from hypertune.storage.storage import as_place, is_url
@@ -102,7 +103,7 @@ def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bo
     """The study of an earlier job, or the one at a URL."""
     from hypertune.commands.options import OVERRIDES
 
-    for name in ("study", "out", *OVERRIDES):
+    for name in ("study", "out", *OVERRIDES, "max_workers"):
         if getattr(arguments, name) is not None:
             flag = "STUDY" if name == "study" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume continues the study unchanged; leave out {flag}")
@@ -185,7 +186,8 @@ def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
     """The facts of a job that the dashboard and `hypertune jobs` show."""
     return {
         "hypertune": installed_version(),
-        "study": study.name,
+        STUDY: study.name,
+        JOB_NAME: study.name,
         "strategies": ", ".join(study.strategies),
         "seeds": ", ".join(map(str, study.seeds)),
         "budget": f"{study.budget} per sweep",

@@ -16,6 +16,7 @@ from hypertune.comparison.numbers import count, duration, listing, number, seeds
 from hypertune.comparison.outcomes import baseline, finished
 from hypertune.comparison.spoken import Judged, lead_sentence, more_seeds, standing_sentence
 from hypertune.comparison.statistics import FEWEST_SEEDS, interval
+from hypertune.comparison.workers import workers_sentence
 
 
 def sentences(assessment: Assessment) -> list[str]:
@@ -38,7 +39,7 @@ def strategy_sentences(assessment: Assessment) -> list[str]:
     if len(facts.strategies) == 1:
         return [_alone(assessment), *grain, *_those(assessment, _optimism, _missing, _failures)]
     if len(facts.seeds) == 1:
-        return [_one_seed(assessment), *grain, *_those(assessment, _missing, _failures)]
+        return [_one_seed(assessment), *grain, *_those(assessment, _workers, _missing, _failures)]
     return [
         lead_sentence(spoken(assessment)),
         *grain,
@@ -50,6 +51,7 @@ def strategy_sentences(assessment: Assessment) -> list[str]:
             _basis,
             _extended,
             _speed,
+            _workers,
             _optimism,
             _found_nothing,
             _missing,
@@ -159,7 +161,7 @@ def _extended(assessment: Assessment) -> str:
 def _speed(assessment: Assessment) -> str:
     """How long the strategies took to reach the reference's final mean: a description, not a test."""
     target = assessment.seconds
-    if target is None:
+    if target is None or _workers(assessment):
         return ""
     table = target.table.drop(index=target.reference)
     table = table[table["at"].notna() & (table["speedup"] > 1)].sort_values("speedup", ascending=False)
@@ -173,6 +175,10 @@ def _speed(assessment: Assessment) -> str:
         f"Soonest at {goal}: {name} after {duration(row['at'])}{spent}, {row['speedup']:.1f} times as fast as "
         f"{target.reference} (seen on validation, not tested)."
     )
+
+
+def _workers(assessment: Assessment) -> str:
+    return workers_sentence(assessment.records)
 
 
 def _optimism(assessment: Assessment) -> str:

@@ -23,7 +23,8 @@ class Records:
         trials: one row per trial, the columns of `trials.csv`; the metric is the trial's best over its epochs.
         curves: one row per trial and epoch, the columns of `curves.parquet`.
         sweeps: the ledger, one row per sweep: `strategy, seed, finished, workers, epochs, trials, completed, stopped,
-            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id or None).
+            failed, diverged, wall_s, busy_s, idle_s, decision_s, incumbent` (a trial id or None); `workers` is the mean
+            over the wall-clock time.
         retrained: one row per retraining of an incumbent: `strategy, seed, trial_id, retrain_seed, status, epochs`
             and the metrics of its last epoch, including `test_accuracy` and `test_loss` if the trainable has them.
         provenance: versions, hardware, git commit, times; empty until the study has written it.

@@ -6,6 +6,7 @@ from collections import Counter, deque
 
 import msgspec
 
+from hypertune.records.offered import Offered
 from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
 from hypertune.study.study import Study
 
@@ -19,6 +20,8 @@ STATUS_FILE = "hypertune-{study}.json"
 """File among Ray's logs on the driver's node, from where the dashboard serves it."""
 STUDY = "study"
 """Key of a job's metadata that holds its study's name."""
+JOB_NAME = "job_name"
+"""Key of a job's metadata that Ray's page of jobs shows as its name."""
 
 
 class StrategyStatus(msgspec.Struct, kw_only=True):
@@ -53,7 +56,14 @@ class Status(msgspec.Struct, kw_only=True):
     workers: int | None = None
     retrained: tuple[int, int] | None = None
     """Finished retrainings and their total; None before they begin."""
+    left_s: float | None = None
+    """Seconds that are left, an estimate; None while it is not known."""
     strategies: list[StrategyStatus] = []
+
+    @property
+    def progress(self) -> float:
+        """Finished share of the study's sweeps, 0 to 1; its retrainings come on top."""
+        return (self.sweeps_done + self.share) / self.sweeps
 
     @property
     def done(self) -> bool:
@@ -66,7 +76,7 @@ class _Sweep:
     """The current sweep."""
 
     def __init__(self, strategy: str, seed: int, workers: int) -> None:
-        self.strategy, self.seed, self.workers = strategy, seed, workers
+        self.strategy, self.seed, self.workers, self.offered = strategy, seed, workers, Offered(workers)
         self.epochs = self.trials = 0
         self.wall_s = self.busy_s = 0.0
         self.lately: deque[tuple[float, int]] = deque()
@@ -77,6 +87,10 @@ class _Sweep:
         self.lately.append((wall_s, epochs))
         while self.lately[0][0] < wall_s - RATE_WINDOW_S:
             self.lately.popleft()
+
+    def offered_s(self, wall_s: float) -> float:
+        """Worker-seconds up to a moment of the sweep."""
+        return self.offered.mean(wall_s) * wall_s
 
     def rate(self) -> float:
         """Epochs per second."""
@@ -110,6 +124,15 @@ class Live:
 
     def _on_sweep(self, event: Event) -> None:
         self._sweep = _Sweep(event["strategy"], event["seed"], event["workers"])
+
+    def _on_workers(self, event: Event) -> None:
+        if self._sweep is not None:
+            self._sweep.workers = event["workers"]
+            self._sweep.offered.change(event["workers"], event["wall_s"])
+
+    def _on_resumed(self, event: Event) -> None:
+        if "workers" in event:  # older journals lack it
+            self._on_workers(event)
 
     def _on_trial(self, event: Event) -> None:
         seconds = event.get("parent", {}).get("elapsed_s", 0.0)
@@ -154,7 +177,7 @@ class Live:
         strategy.sweeps += 1
         if sweep is not None:
             strategy.busy_s += sweep.busy_s
-            strategy.offered_s += sweep.workers * event["wall_s"]
+            strategy.offered_s += sweep.offered_s(event["wall_s"])
 
     def _on_retraining(self, event: Event) -> None:
         self._retrained = [0, event["jobs"]]
@@ -189,7 +212,7 @@ class Live:
         sums = self._strategies[name]
         sweep = self._sweep if self._sweep is not None and self._sweep.strategy == name else None
         busy_s = sums.busy_s + (sweep.busy_s if sweep else 0.0)
-        offered_s = sums.offered_s + (sweep.workers * sweep.wall_s if sweep else 0.0)
+        offered_s = sums.offered_s + (sweep.offered_s(sweep.wall_s) if sweep else 0.0)
         return StrategyStatus(
             strategy=name,
             sweeps=sums.sweeps,

@@ -20,6 +20,7 @@ from hypertune.records.facts import Records
 from hypertune.records.failures import Failures, from_ledger
 from hypertune.records.journal import Event, read_journal
 from hypertune.records.lineage import Lineage
+from hypertune.records.offered import Offered
 from hypertune.records.schema import CURVES, check_provenance, check_tables
 from hypertune.records.sheets import from_csv
 from hypertune.space.cells import cells_of
@@ -54,6 +55,7 @@ class Book:
         self.looks: list[Event] = []
         self.planned: dict[str, Any] | None = None
         self.extensions: list[Event] = []
+        self._offered: dict[tuple[str, int], Offered] = {}
 
     def apply(self, event: Event) -> None:
         """Applies one event; ignores unknown kinds, so that older readers can read newer journals."""
@@ -65,6 +67,16 @@ class Book:
             **dict.fromkeys(LEDGER_COLUMNS, 0), "strategy": key[0], "seed": key[1], "finished": False,
             "workers": event["workers"], "incumbent": None,
         }  # fmt: skip
+        self._offered[key] = Offered(event["workers"])
+
+    def _on_workers(self, event: Event) -> None:
+        if (key := (event.get("strategy"), event.get("seed"))) in self._offered:  # a retraining has no ledger
+            self._offered[key].change(event["workers"], event["wall_s"])
+            self.sweeps[key]["workers"] = self._offered[key].mean(event["wall_s"])
+
+    def _on_resumed(self, event: Event) -> None:
+        if "workers" in event:  # older journals lack it
+            self._on_workers(event)
 
     def _on_trial(self, event: Event) -> None:
         self.configs[event["trial_id"]] = event["config"]
@@ -111,9 +123,10 @@ class Book:
 
     def _on_done(self, event: Event) -> None:
         sweep = self.sweeps[event["strategy"], event["seed"]]
+        workers = self._offered[event["strategy"], event["seed"]].mean(event["wall_s"])
         sweep.update(
-            finished=True, wall_s=event["wall_s"], decision_s=event["decision_s"],
-            idle_s=max(sweep["workers"] * event["wall_s"] - sweep["busy_s"], 0.0),
+            finished=True, wall_s=event["wall_s"], decision_s=event["decision_s"], workers=workers,
+            idle_s=max(workers * event["wall_s"] - sweep["busy_s"], 0.0),
         )  # fmt: skip
 
     def _on_gave_up(self, event: Event) -> None:

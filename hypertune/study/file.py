@@ -17,6 +17,8 @@ Amount = Annotated[float, Meta(gt=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 MOST_SEEDS = 100_000
 MOST_PER_GPU = 1000
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
+"""Names and values of a node's labels, less what Ray takes for operators."""
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -88,12 +90,23 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     each by itself on CPUs. By default as many as are useful where the cluster has a GPU."""
     epoch_timeout_s: Amount | None = None
     """A trial that reports nothing for this many seconds is hung: its worker is killed and the trial retried twice."""
+    max_workers: Positive | None = None
+    """Trials that may run at the same time; by default as many as the cluster has room for. A cluster that grows is
+    asked for this many, by default for as many as the budget has full trainings."""
+    node_labels: dict[str, str] = {}
+    """Labels that a node must have for a trial to run there, so that a study keeps to a part of a cluster."""
 
     def __post_init__(self) -> None:
         if not self.cpus_per_trial and not self.gpus_per_trial:
             raise ValueError("a trial needs a CPU or a GPU; set cpus_per_trial or gpus_per_trial above 0")
         if self.gpus_per_trial and self.trials_per_gpu not in ("auto", 0):
             raise ValueError("gpus_per_trial gives each trial GPUs of its own, trials_per_gpu shares them; set one")
+        for label, value in self.node_labels.items():
+            if not (LABEL.fullmatch(label) and LABEL.fullmatch(value)):
+                raise ValueError(
+                    f"node_labels: letters, digits, '.', '_', '-' and '/' only, as `ray start --labels` has them, "
+                    f"got {label} = {value!r}"
+                )
 
 
 class Logging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

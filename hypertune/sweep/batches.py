@@ -31,7 +31,7 @@ class Batches:
     """
 
     def __init__(self, workers: int, max_epochs: int) -> None:
-        self._workers, self._max_epochs = workers, max_epochs
+        self.workers, self._max_epochs = workers, max_epochs
         self._ahead: dict[str, int] = {}
         self.step = 1
         """Epochs from one report to the next, the most that were seen."""
@@ -53,9 +53,9 @@ class Batches:
         """Epochs up to the next decision, for at most `batch_s`, and using only a small part of the room."""
         if not state.epochs:
             return 1  # the duration of an epoch is not known yet
-        quick = batch_s(self._workers) * state.epochs / state.train_s if state.train_s else math.inf
+        quick = batch_s(self.workers) * state.epochs / state.train_s if state.train_s else math.inf
         # Granted epochs that time does not allow any more must not keep other trials from starting.
-        share = room / (10 * self._workers)
+        share = room / (10 * self.workers)
         return float(min(decision - state.epochs, self._max_epochs - state.epochs, quick, share))
 
     def reported(self, trial_id: str, epochs: int) -> None:

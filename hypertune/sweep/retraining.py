@@ -59,6 +59,11 @@ class Retraining:
     def begin(self) -> None:
         self.emit({"event": "retraining", "jobs": len(self._jobs)})
 
+    def resize(self, workers: int) -> None:
+        """Notes that the cluster has grown or shrunk to so many workers."""
+        self.workers = max(workers, 1)
+        self.emit({"event": "workers", "workers": workers})
+
     def suggest(self, view: View) -> tuple[str, Config] | None:
         if not self._waiting or len(self.running) >= self.workers:
             return None

@@ -1,11 +1,9 @@
 """A sweep: one strategy run once with one seed, as a state machine independent of Ray's driver and of clocks.
 
-`tuning` drives it in real time, `simulation` in virtual time, and a resumed study by replaying its journal; what a
-strategy is told, what it is charged and when it has to stop is decided here and nowhere else. A scheduler compares
-trials by the metric **at** an epoch, as the papers of ASHA and HyperBand do; a searcher is told, at a trial's end, the
-**best** value over its epochs, since that is what the comparison judges and what a checkpoint would keep. Failed and
-diverged trials are reported to both as errors. A scheduler may also ask for trials of its own, which go on from another
-trial's checkpoint (`Fork`); the searcher hears nothing of those.
+`tuning` drives it in real time, `simulation` in virtual time, and a resumed study by replaying its journal; only here
+is decided what a strategy is told and charged, and when it stops. A scheduler compares trials by the metric **at** an
+epoch, as the papers of ASHA and HyperBand do; a searcher is told of a trial's **best** value, which the comparison
+judges. Failed and diverged trials are errors to both. Of a scheduler's own trials (`Fork`) the searcher hears nothing.
 """
 
 from __future__ import annotations
@@ -58,6 +56,11 @@ class Sweep:
 
     def wall_s(self) -> float:
         return self.clock() - self._began
+
+    def resize(self, workers: int) -> None:
+        """Notes that the cluster has grown or shrunk to so many workers; of none, one trial waits for a place."""
+        self.workers = self.batches.workers = max(workers, 1)
+        self._tell("workers", **self._who, workers=workers, wall_s=self.wall_s(), at=self.stamp())
 
     # Remaining budget and new trials ----------------------------------------------------------------------------
 
@@ -191,12 +194,11 @@ class Sweep:
         return self._decide(trial, state, str(decision), view)
 
     def _take_in(self, trial_id: str, state: TrialState, report: Report) -> None:
-        value = report.value(self.study.metric)
         spent = report.epoch - state.epochs
         self.spent_epochs += spent
         self.batches.reported(trial_id, spent)
         state.epochs, state.train_s = report.epoch, report.elapsed_s
-        if improves(value, state.best, self.study.mode):
+        if improves(value := report.value(self.study.metric), state.best, self.study.mode):
             state.best = value
         self._tell(
             "epoch", trial_id=trial_id, epoch=report.epoch, metrics=dict(report.metrics), spent=spent,
@@ -273,8 +275,7 @@ class Sweep:
         if not self.closed:
             self.closed = True
             self._tell("closed", **self._who)
-            close = getattr(self.scheduler, "close", None)
-            if close is not None:
+            if (close := getattr(self.scheduler, "close", None)) is not None:
                 self._timed(close, view)
 
     def drained(self, view: View) -> bool:

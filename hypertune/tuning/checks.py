@@ -120,6 +120,11 @@ def _check_resources(study: Study, trainable: TrainableLike) -> None:
         )
     if not asks_itself(trainable):
         return
+    if study.resources.node_labels:
+        raise ValueError(
+            "resources.node_labels: the trainable asks for its own resources (tune.with_resources or "
+            "default_resource_request); give it the labels as bundle_label_selector of its PlacementGroupFactory"
+        )
     own, default = getattr(trainable, "_resources", None), Resources()
     totals = getattr(own, "required_resources", {})
     asked = (study.resources.cpus_per_trial, study.resources.gpus_per_trial)

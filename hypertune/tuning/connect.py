@@ -15,7 +15,6 @@ from hypertune.records.provenance import machine
 from hypertune.storage.workspace import tell_user
 from hypertune.study.file import Resources
 from hypertune.tuning.ray_internals import (
-    AUTHENTICATION,
     any_agent_port,
     dashboard,
     in_a_group_of_its_own,
@@ -23,6 +22,7 @@ from hypertune.tuning.ray_internals import (
     send_token,
     set_uv_hook,
 )
+from hypertune.tuning.ray_names import AUTHENTICATION
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
@@ -129,6 +129,12 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
+def nodes_for(resources: Resources) -> list[dict[str, Any]]:
+    """The live nodes on which the study's trials may run, those that have its labels."""
+    wanted = resources.node_labels.items()
+    return [node for node in alive_nodes() if wanted <= node.get("Labels", {}).items()]
+
+
 def _tell_what_stays() -> None:
     """Warns about settings that can no longer be changed, since Ray was initialised before hypertune."""
     if starts_through_uv() and len(alive_nodes()) > 1:
@@ -222,16 +228,17 @@ def check_shared(folder: Path) -> None:
         )
 
 
-def workers(resources: Resources) -> int:
-    """The number of trials that the cluster can run at the same time.
+def check_room(resources: Resources) -> None:
+    """For a cluster none of whose nodes can run even one trial.
 
     Raises:
-        ValueError: if no node can run even one, naming the resource that is short.
+        ValueError: naming the resource that is short.
     """
-    nodes = [node["Resources"] for node in alive_nodes()]
-    fitting = sum(fit(node, resources) for node in nodes)
-    if fitting:
-        return fitting
+    alive = nodes_for(resources)
+    if resources.node_labels and not alive:
+        labels = ", ".join(f"{label}={value}" for label, value in resources.node_labels.items())
+        raise ValueError(f"resources.node_labels: no node of the cluster has {labels}; see `ray list nodes --detail`")
+    nodes = [node["Resources"] for node in alive]
     for key, name, asked in (
         ("gpus_per_trial", "GPU", resources.gpus_per_trial),
         ("cpus_per_trial", "CPU", resources.cpus_per_trial),

@@ -121,6 +121,7 @@ class StudyScheduler(TrialScheduler):
         self._warm: dict[str, float] = {}
         self._placed, self._placed_at = 0, 0.0
         self._met = False
+        self._request: Any = None
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         if not self._met:
@@ -129,14 +130,24 @@ class StudyScheduler(TrialScheduler):
             in_batches(unwrapped(tune_controller), self._workers)
             our_environment(unwrapped(tune_controller))
             self._faults.watch(unwrapped(tune_controller))
+            self._request = trial.placement_group_factory
         if self._keep_workers:
-            self._keep_all_actors(tune_controller, trial)
+            self._keep_all_actors(tune_controller)
         self.queue.added(trial, unwrapped(tune_controller))
 
-    def _keep_all_actors(self, tune_controller: Any, trial: Any) -> None:
+    def _keep_all_actors(self, tune_controller: Any) -> None:
         """Keeps all idle actors: Ray keeps only one, and the next sweep would have to start new processes."""
-        keep_idle_workers(unwrapped(tune_controller), trial.placement_group_factory, self._workers)
+        keep_idle_workers(unwrapped(tune_controller), self._request, self._workers)
         self._keep_workers = False
+
+    def resize(self, workers: int) -> None:
+        """Lets Ray Tune start more trials at a time, or fewer, on a cluster that has grown or shrunk."""
+        controller: Any = self.queue.view.controller
+        controller.update_max_pending_trials(max(workers, 1))
+        in_batches(controller, max(workers, 1))
+        if self._to_warm and workers > self._workers:
+            keep_idle_workers(controller, self._request, workers - self._workers)
+        self._workers = max(workers, self._workers)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if trial.trial_id.startswith(WARM_UP):

@@ -14,10 +14,10 @@ from ray.tune import PlacementGroupFactory
 
 from hypertune.storage.workspace import tell_user
 from hypertune.study.study import Study
-from hypertune.tuning.connect import alive_nodes, worker_environment
+from hypertune.tuning.connect import nodes_for, worker_environment
 from hypertune.tuning.device import Device
 from hypertune.tuning.member import Seats, Slots, member_of
-from hypertune.tuning.placement import Placement
+from hypertune.tuning.placement import Placement, labelled
 from hypertune.tuning.population import is_population
 
 MOST_SLOTS, SLOTS_PER_CPU = 64, 4
@@ -55,17 +55,21 @@ class Sharing:
 
 
 class LightPlacement(Placement):
-    """Next to nothing for each trial, since devices have been placed already."""
+    """Next to nothing for each trial, since devices have been placed already: their number does not change."""
 
-    def __init__(self, sharing: Sharing) -> None:
-        self._light, self._sharing = PlacementGroupFactory([dict(sharing.member)]), sharing
-        self.varies = False
+    grows = False
+
+    def __init__(self, study: Study, sharing: Sharing) -> None:
+        self._light = PlacementGroupFactory([dict(sharing.member)], **labelled(study.resources))
+        self._sharing, self.varies = sharing, False
 
     def of(self, config: Mapping[str, Any] | None) -> PlacementGroupFactory:
         return self._light
 
     def workers(self) -> int:
         return self._sharing.workers
+
+    room = workers
 
 
 def sharing_of(study: Study, trainable: Any) -> Sharing | None:
@@ -77,7 +81,7 @@ def sharing_of(study: Study, trainable: Any) -> Sharing | None:
     asked, own = study.resources.trials_per_gpu, is_population(trainable)
     if not own and (asked == 0 or study.resources.gpus_per_trial or _on_cpu(study) or not _built_in(trainable)):
         return None
-    nodes = [node["Resources"] for node in alive_nodes()]
+    nodes = [node["Resources"] for node in nodes_for(study.resources)]
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
     if not gpus and not own:
         if asked == "auto":
@@ -95,6 +99,9 @@ def sharing_of(study: Study, trainable: Any) -> Sharing | None:
         )
     most = min(MOST_SLOTS, int(SLOTS_PER_CPU * sum(node["CPU"] for node in hosts) / devices)) if gpus else WITHOUT_GPU
     slots = int(asked) if asked not in ("auto", 0) else _useful(study, most)
+    if study.resources.max_workers is not None:
+        devices = min(devices, study.resources.max_workers)
+        slots = min(slots, study.resources.max_workers // devices)
     if gpus:
         share = _share(MEMBERS_SHARE, slots)
         return Sharing(devices, slots, {"CPU": cpus, "GPU": 1 - slots * share}, {"CPU": 0, "GPU": share})
@@ -140,6 +147,7 @@ def shared(study: Study, trainable: Any, data: Any, sharing: Sharing) -> Iterato
     options = {
         "num_cpus": asked["CPU"], "num_gpus": asked.get("GPU", 0), "max_restarts": -1, "runtime_env": environment,
         "max_concurrency": 2 * sharing.slots + 8, "scheduling_strategy": "SPREAD",
+        **({"label_selector": study.resources.node_labels} if study.resources.node_labels else {}),
     }  # fmt: skip
     stored = None if data is None else ray.put(data)
     make = trainable if is_population(trainable) else partial(_built, trainable, slots, _settings(study))

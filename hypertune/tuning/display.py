@@ -82,6 +82,7 @@ class Progress:
         self.state = StudyProgress(study, clock=clock, now=now)
         self._title, self._waiting = title, "starting Ray ..."
         self._lost_jobs = 0
+        self._workers = 0
         self._width = max(len(name) for name in study.strategies)
         self._screen: Screen | None = _screen(target, clock, picture)
         self._picture = picture
@@ -134,9 +135,22 @@ class Progress:
         for note in event.get("notes", ()):
             self.tell(f"Note: {note}")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
+        self._workers = event["workers"]
         sharing = f" ({told})" if (told := event.get("sharing")) else ""
-        self.tell(f"Ray is up: {event['workers']} trials at a time{sharing}, {place}")
+        self.tell(f"Ray is up: {self._workers} trials at a time{sharing}, {place}")
         self._waiting = "starting workers ..."
+
+    def _on_waiting(self, event: Event) -> None:
+        self.tell(event["told"])
+        self._waiting = "waiting for a node ..."
+
+    def _on_workers(self, event: Event) -> None:
+        if event["workers"] != self._workers:
+            self._workers = event["workers"]
+            now = f"{self._workers} trials at a time now" if self._workers else "no node can run a trial now"
+            self.tell(f"  {now}")
+
+    _on_sweep = _on_workers  # the cluster may have grown since the last one
 
     def _tell_past(self) -> None:
         """Shows how much of a resumed study is already done."""

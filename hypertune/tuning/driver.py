@@ -12,7 +12,7 @@ from typing import Any
 
 from hypertune.records import folder
 from hypertune.records.facts import Ask
-from hypertune.records.live import STUDY
+from hypertune.records.live import JOB_NAME, STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
@@ -135,11 +135,18 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
                 connect.check_shared(work.folder)
             trainable, data = preparing.result()
             from hypertune.tuning.devices import LightPlacement, sharing_of
+            from hypertune.tuning.growth import await_room
             from hypertune.tuning.placement import Placement
 
-            sharing = sharing_of(study, trainable)
-            placement = LightPlacement(sharing) if sharing else Placement(study, trainable)
-            return Connected(url, placement.workers(), trainable, data, placement, sharing)
+            if sharing := sharing_of(study, trainable):
+                return Connected(url, sharing.workers, trainable, data, LightPlacement(study, sharing), sharing)
+            placement = Placement(study, trainable)
+            if not placement.room():
+                tell = _to_all(*circumstances.observers)
+                await_room(placement, lambda told: tell({"event": "waiting", "told": told}))
+                if work.storage is None:
+                    connect.check_shared(work.folder)
+            return Connected(url, placement.workers(), trainable, data, placement, None)
         except BaseException:
             reading.stop()  # otherwise leaving the block would wait for the last image
             raise
@@ -188,7 +195,7 @@ def _run(
     reached = storage.filesystem if storage else None
     runs = experiment.runs_of(out, storage)
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied, runs=runs.path)
-    tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), recorder.past)
+    tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), workers, recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
     model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
     asking = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place, ask=circumstances.ask)
@@ -209,7 +216,7 @@ def _run(
     try:
         if stages:
             with _trained(study, connected) as trained:
-                ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck)
+                ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck, resized=asking.resize)
         if queue.gave_up:
             emit({"event": "gave_up", "at": now()})
         if not ending.interrupted:
@@ -270,6 +277,7 @@ def _job_metadata(study: Study) -> dict[str, str]:
     """Facts about a study for the dashboard's page of jobs."""
     return {
         STUDY: study.name,
+        JOB_NAME: study.name,
         "strategies": ", ".join(study.strategies),
         "seeds": ", ".join(map(str, study.seeds)),
         "budget": f"{study.budget} per sweep",

@@ -21,13 +21,15 @@ from hypertune.study.study import Study
 from hypertune.sweep.trial import StudyError
 from hypertune.tuning.controller import StudyScheduler, StudySearch
 from hypertune.tuning.faults import Faults
+from hypertune.tuning.growth import Growth
 from hypertune.tuning.housekeeping import ForgetEnded
 from hypertune.tuning.interrupts import stopping
 from hypertune.tuning.names import NameTasks
 from hypertune.tuning.placement import Placement
 from hypertune.tuning.pruning import Pruner
 from hypertune.tuning.queue import Queue
-from hypertune.tuning.ray_internals import missing, most_captured, release, without_telemetry
+from hypertune.tuning.ray_internals import most_captured, release, without_telemetry
+from hypertune.tuning.ray_names import missing
 from hypertune.tuning.registration import registered
 from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ray
 from hypertune.tuning.worker import make_worker, reusable
@@ -105,12 +107,14 @@ def run(
     callbacks: list[Any],
     *,
     stuck: Callable[[str], None],
+    resized: Callable[[int], None],
 ) -> Ending:
     """Runs the queue's stages on the connected cluster.
 
     Args:
         callbacks: Ray Tune callbacks in addition to our own.
         stuck: called with the cause, from another thread, if a call into a dead Ray hangs; ends the process.
+        resized: called with the number of workers before a stage hears that the cluster has grown or shrunk.
 
     Raises:
         ValueError: if the study cannot continue, e.g. because the trainable does not report its metric.
@@ -128,9 +132,16 @@ def run(
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours says what happens, and hears SIGTERM too
     scheduler = StudyScheduler(queue, search, faults, workers, warm)
     trouble = None
+
+    def changed(count: int) -> None:
+        resized(count)
+        scheduler.resize(count)
+        queue.resize(count)
+
+    growth = Growth(study, trained.placement, workers, changed=changed, controller=lambda: queue.view.controller)
     try:
         known = registered(worker if data is None else _with_data(worker, data), worker.__name__)
-        with known as name, stopping(queue.stop), Watchdog(watch_ray(), stuck) as watchdog:
+        with known as name, stopping(queue.stop), Watchdog(watch_ray(), stuck) as watchdog, growth:
             tune.run(
                 name,
                 name=runs.name,
@@ -141,7 +152,7 @@ def run(
                 reuse_actors=keep,
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=NoReporter(),
-                callbacks=[*callbacks, faults, ForgetEnded(), NameTasks(study)],
+                callbacks=[*callbacks, faults, growth, ForgetEnded(), NameTasks(study)],
                 max_failures=WORKER_RETRIES,
                 raise_on_failed_trial=False,
                 verbose=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, Strategy
 from hypertune.records.records import Event
 from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study
+from hypertune.tuning.time_left import TimeLeft
 
 EVERY_S = 1.0
 
@@ -40,7 +41,7 @@ class Gauges:
     def set(self, status: Status) -> None:
         """Sets every series from the status, except unknown values."""
         study = {"study": status.study}
-        self.share.set((status.sweeps_done + status.share) / status.sweeps, tags=study)
+        self.share.set(status.progress, tags=study)
         if status.workers is not None:
             self.workers.set(status.workers, tags=study)
         for strategy in status.strategies:
@@ -66,20 +67,22 @@ class Publisher(Callback):
     """An observer that publishes the study's status every second, even without new events.
 
     Args:
+        workers: trials that can run at the same time as it begins.
         past: events of earlier attempts.
         logs: folder of Ray's logs on this node, where the status is written as `hypertune-NAME.json`.
     """
 
-    def __init__(self, study: Study, logs: Path | None, past: Iterable[Event] = ()) -> None:
+    def __init__(self, study: Study, logs: Path | None, workers: int, past: Sequence[Event] = ()) -> None:
         super().__init__()
-        self._live, self._gauges = Live(study), Gauges()
+        self._live, self._left, self._gauges = Live(study), TimeLeft(study, time.monotonic), Gauges()
         self._file = logs / STATUS_FILE.format(study=study.name) if logs else None
         self._due = 0.0
-        for event in past:
-            self._live(event)
+        for event in ({"event": "connected", "workers": workers, "past": len(past)}, *past):
+            self(event)
 
     def __call__(self, event: Event) -> None:
         self._live(event)
+        self._left(event)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called by Ray Tune several times a second."""
@@ -89,7 +92,8 @@ class Publisher(Callback):
 
     def publish(self) -> None:
         """Sets the gauges and rewrites the file; ignores a full disk, which must not end the study."""
-        status = self._live.status()
+        status, left = self._live.status(), self._left.estimate()
+        status.left_s = left.seconds if left else None
         self._gauges.set(status)
         if self._file is not None:
             try:

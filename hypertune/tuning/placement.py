@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import ray
 from ray.tune import PlacementGroupFactory
 from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.util.placement_group import placement_group
@@ -16,7 +15,7 @@ from hypertune.records.failures import one_line
 from hypertune.study.study import Resources, Study
 from hypertune.sweep.trial import StudyError
 from hypertune.tuning.checks import asks_itself, corners
-from hypertune.tuning.connect import alive_nodes, fit, workers
+from hypertune.tuning.connect import check_room, fit, nodes_for
 
 
 class Placement:
@@ -24,10 +23,13 @@ class Placement:
 
     Attributes:
         varies: whether that depends on the configuration.
+        grows: whether more workers can be used where the cluster grows.
 
     Raises:
         StudyError: if the trainable cannot say it of a configuration of the study, then or later.
     """
+
+    grows = True
 
     def __init__(self, study: Study, trainable: Any) -> None:
         self._request, self._plain = own_request(trainable), placed(study.resources)
@@ -55,18 +57,34 @@ class Placement:
         return asked if isinstance(asked, PlacementGroupFactory) else resource_dict_to_pg_factory(asked)
 
     def workers(self) -> int:
-        """How many trials the cluster can run at the same time, the most if their requests differ.
+        """How many trials may run on the cluster at the same time, the most if their requests differ.
 
         Raises:
             ValueError: if one of them fits nowhere.
         """
+        if room := self.room():
+            return room
         if self._request is None:
-            return workers(self._resources)
-        counts = [room_for(request.bundles, (node["Resources"] for node in alive_nodes())) for request in self._samples]
-        if 0 in counts:
-            bundles = self._samples[counts.index(0)].bundles
-            raise ValueError(f"resources: a trial asks for {bundles}, which the cluster does not have")
-        return max(counts)
+            check_room(self._resources)
+        bundles = self._samples[self._counts().index(0)].bundles
+        raise ValueError(f"resources: a trial asks for {bundles}, which the cluster does not have")
+
+    def room(self) -> int:
+        """As `workers`, but 0 if one of them fits nowhere."""
+        counts = self._counts()
+        return 0 if 0 in counts else min(max(counts), self._resources.max_workers or max(counts))
+
+    def _counts(self) -> list[int]:
+        """For each request that there is, how many fit on the nodes."""
+        nodes = [node["Resources"] for node in nodes_for(self._resources)]
+        if self._request is None:
+            return [sum(fit(node, self._resources) for node in nodes)]
+        return [room_for(request.bundles, nodes) for request in self._samples]
+
+    def told(self) -> str:
+        """What one trial requests, in words."""
+        amounts = [f"{amount:g} {name}" for name, amount in self.of(None).required_resources.items()]
+        return ", ".join([*amounts, *(f"the label {k}={v}" for k, v in self._resources.node_labels.items())])
 
 
 def own_request(trainable: Any) -> Callable[[dict[str, Any]], Any] | None:
@@ -104,7 +122,13 @@ def placed(resources: Resources) -> PlacementGroupFactory:
     """The placement group that one trial requests from Ray."""
     if not resources.gpus_per_trial:
         return PlainNodesFirst(resources)
-    return PlacementGroupFactory([{"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}])
+    bundles = [{"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}]
+    return PlacementGroupFactory(bundles, **labelled(resources))
+
+
+def labelled(resources: Resources) -> dict[str, Any]:
+    """The argument of a placement group that keeps its one bundle to nodes with the study's labels."""
+    return {"bundle_label_selector": [resources.node_labels]} if resources.node_labels else {}
 
 
 class PlainNodesFirst(PlacementGroupFactory):
@@ -114,16 +138,18 @@ class PlainNodesFirst(PlacementGroupFactory):
     """
 
     def __init__(self, resources: Resources) -> None:
-        super().__init__([{"CPU": resources.cpus_per_trial}])
+        super().__init__([{"CPU": resources.cpus_per_trial}], **labelled(resources))
         self._resources, self._turn = resources, itertools.count()
 
     def to_placement_group(self) -> Any:
         """Requests a place for the next trial on the next node; if that one is full, Ray takes any other."""
-        places = plain_places(ray.nodes(), self._resources)
+        places = plain_places(nodes_for(self._resources), self._resources)
         if not places:
             return super().to_placement_group()
         node = places[next(self._turn) % len(places)]
-        return placement_group(self.bundles, strategy="STRICT_PACK", _soft_target_node_id=node)
+        return placement_group(
+            self.bundles, strategy="STRICT_PACK", _soft_target_node_id=node, **labelled(self._resources)
+        )
 
 
 def plain_places(nodes: Iterable[dict[str, Any]], resources: Resources) -> list[str]:

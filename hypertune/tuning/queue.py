@@ -113,6 +113,11 @@ class Queue:
         if self.view.controller is not None:
             stop_soon(self.view.controller)
 
+    def resize(self, workers: int) -> None:
+        """Tells the current stage that the cluster has grown or shrunk to so many workers."""
+        if self.current is not None:
+            self.current.resize(workers)
+
     def next_trial(self, make: Callable[..., Trial]) -> Trial | None:
         """The next trial to start, or None if none should start now."""
 

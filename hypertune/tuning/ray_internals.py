@@ -1,76 +1,23 @@
 """All uses of Ray's private names: which, why, and what happens without them.
 
 Private names may change in minor releases. All of them are in this file, as of Ray 2.60, so that only one file has to
-be compared with a new release. `missing` looks for them when a study starts, and each function copes without them.
+be compared with a new release. `ray_names` lists them and looks for them when a study starts; each function copes
+without them.
 """
 
 from __future__ import annotations
 
-import inspect
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A private name of Ray, and the loss without it."""
-
-    module: str
-    path: str
-    without: str
-
-    def exists(self) -> bool:
-        """Whether the installed Ray has it; an instance attribute is searched for in the code that sets it."""
-        try:
-            thing: Any = import_module(self.module)
-        except ImportError:
-            return False
-        *owners, last = self.path.split(".")
-        for owner in owners:
-            thing = getattr(thing, owner, None)
-        if inspect.isclass(thing):
-            made = getattr(thing.__init__, "__code__", None)
-            return hasattr(thing, last) or (made is not None and last in made.co_names)
-        return hasattr(thing, last)
-
-
-AUTHENTICATION = "ray._private.authentication.authentication_token_setup"
-CONTROLLER = "ray.tune.execution.tune_controller"
-NAMES = (
-    Name("ray._private.ray_constants", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "workers may start through `uv run`"),
-    Name(AUTHENTICATION, "maybe_enable_token_auth_if_token_available", "--address HOST:PORT needs RAY_AUTH_MODE=token"),
-    Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
-    Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),
-    Name("ray._private.utils", "set_sigterm_handler", "SIGTERM while Ray starts exits with 15"),
-    Name("ray._private.utils", "get_num_cpus", "a dry run counts the machine's CPUs, not the container's"),
-    Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
-    Name("ray.train._internal.session", "get_session", "reports of functions are not read"),
-    Name("ray.train._internal.session", "_checked_resources", "nested tasks without room wait for ever"),
-    Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),
-    Name(CONTROLLER, "TuneController._actor_cache", "workers are restarted for every sweep"),
-    Name(CONTROLLER, "TuneController._actor_manager", "lost workers of rarer kinds end the study"),
-    Name(CONTROLLER, "TuneController._actor_to_trial", "lost workers of rarer kinds end the study"),
-    Name(CONTROLLER, "TuneController._class_cache", "workers keep the settings of a Ray started by others"),
-    Name(CONTROLLER, "TuneController._actor_force_cleanup_timeout", "stopping waits ten seconds for long epochs"),
-    Name(CONTROLLER, "TuneController._mark_trial_to_checkpoint", "Ray writes snapshots that nothing reads"),
-    Name(CONTROLLER, "TuneController._maybe_buffer_training", "trials with very short epochs report one by one"),
-)
-
-
-def missing() -> list[str]:
-    """One line per name that the installed Ray lacks, with the loss."""
-    import ray
-
-    gone = [name for name in NAMES if not name.exists()]
-    return [f"Ray {ray.__version__} has no {one.module}.{one.path} any more; without it, {one.without}" for one in gone]
-
+from hypertune.tuning.ray_names import AUTHENTICATION
 
 # Ray's start ---------------------------------------------------------------------------------------------------------
 
@@ -170,6 +117,21 @@ def started_processes() -> Mapping[str, Any]:
 def raylet_socket() -> str:
     """The socket of this node's daemon, which is also in that process's command line."""
     return str(getattr(node(), "raylet_socket_name", ""))
+
+
+def autoscaled() -> bool:
+    """Whether an autoscaler may add nodes to the cluster: one that has kinds of nodes, with names of their own, besides
+    the `node_ID` by which Ray calls nodes that it was given."""
+    kinds: set[str] = set()
+    try:
+        kv, sdk = import_module("ray.experimental.internal_kv"), import_module("ray.autoscaler.v2.sdk")
+        told = json.loads(kv._internal_kv_get("__autoscaling_status") or "{}").get("autoscaler_report") or {}
+        kinds |= {*(told.get("node_type_mapping") or {}).values(), *told.get("active_nodes", {})}
+        status = sdk.get_cluster_status(import_module("ray").get_runtime_context().gcs_address)
+        kinds |= {node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)}
+    except (ImportError, AttributeError, ValueError):
+        pass  # what another Ray does not tell
+    return any(kind and not kind.startswith("node_") for kind in kinds)
 
 
 # Ray Tune's controller -----------------------------------------------------------------------------------------------

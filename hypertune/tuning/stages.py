@@ -25,7 +25,7 @@ class Stages:
 
     Args:
         recorder: the study's records so far.
-        workers: trials that the cluster can run at the same time.
+        workers: trials that the cluster can run at the same time; follows it as it grows and shrinks.
         emit: receives every event.
         model_place: path or URL for the winner's weights, as the worker that retrains it reaches it; None for a
             trainable that cannot be retrained and scored on a test split.
@@ -44,6 +44,10 @@ class Stages:
     ) -> None:
         self.study, self.recorder, self._ask = study, recorder, ask
         self.workers, self.emit, self.model_place = workers, emit, model_place
+
+    def resize(self, workers: int) -> None:
+        """Has the stages that follow begin with so many workers, or with one where there are none."""
+        self.workers = max(workers, 1)
 
     def plan(self) -> list[StartStage]:
         """Functions that start each stage, seed by seed, so that a study cut short has complete pairs to compare."""
@@ -111,7 +115,8 @@ class Stages:
 
         unfinished, wall_s = replay(sweep, events, make)
         sweep.begin(wall_s)
-        self.emit({"event": "resumed", "strategy": strategy, "seed": seed, "at": now()})
+        facts = {"workers": self.workers, "wall_s": wall_s, "at": now()}
+        self.emit({"event": "resumed", "strategy": strategy, "seed": seed, **facts})
         return Begun(sweep, [_requeued(trial) for trial in unfinished])
 
     def _belongs(self, event: Event, strategy: str, seed: int) -> bool:

@@ -140,11 +140,19 @@ class TimeLeft:
     def _on_connected(self, event: Event) -> None:
         self._workers, self.past = event["workers"], event.get("past", 0)
 
+    def _on_workers(self, event: Event) -> None:
+        if not self.past:  # a resumed study has those of its own cluster
+            self._workers = max(event["workers"], 1)
+            self._pace.restart()
+            self._retraining.restart()
+
     def _on_sweep(self, event: Event) -> None:
         if self._current is None and not self._finished:
             self._pace.restart()  # Ray's start is over
         self._jobs = None  # a study that runs until decided goes on after a retraining
         self._current = (event["strategy"], event["seed"])
+        if not self.past:
+            self._workers = event["workers"]
         self._wall_s, self._wall_at = 0.0, self.clock()
 
     def _on_resumed(self, event: Event) -> None:

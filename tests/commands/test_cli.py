@@ -40,6 +40,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["compare", "--budget", "epochs=-3"], "--budget: epochs=N"),
         (["compare", "--budget", "steps=3"], "--budget: epochs=N"),
         (["compare", "--max-epochs", "0"], "--max-epochs: at least 1"),
+        (["compare", "--max-workers", "0"], "--max-workers: at least 1"),
         (["compare", "--mode", "up"], "--mode"),
         (["compare", "--resume", "/nowhere"], "/nowhere: not an output folder"),
         (

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import tomllib
 import zlib
@@ -49,7 +50,7 @@ lr = { loguniform = [1e-3, 1e-1] }
 
 def here() -> float:
     """The node this runs on, as a number that a metric can hold."""
-    return float(int(ray.get_runtime_context().get_node_id()[:12], 16))
+    return float(int(ray.get_runtime_context().get_node_id()[-12:], 16))
 
 
 def roaming(config: dict[str, Any]) -> None:
@@ -98,8 +99,14 @@ def seen(result: Result) -> Facts:
     return {"nodes": nodes, "status": sorted(set(result.trials["status"])), "epochs": len(curves)}
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def number_of(node: Any) -> float:
-    return float(int(node.node_id[:12], 16))
+    return float(int(node.node_id[-12:], 16))
 
 
 def placement(out: Path) -> Facts:
@@ -178,6 +185,25 @@ def busy(out: Path) -> Facts:
     return seen(run(cluster, out, budget={"trials": 2}))
 
 
+def labelled(out: Path) -> Facts:
+    """Two nodes, one of which has the study's label."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    part = cluster.add_node(num_cpus=1, labels={"team": "vision"})
+    cluster.add_node(num_cpus=1, labels={"team": "speech"})
+    cluster.wait_for_nodes()
+    result = run(cluster, out, budget={"trials": 3}, resources={"node_labels": {"team": "vision"}})
+    return {**seen(result), "part": number_of(part), "workers": int(result.records.sweeps["workers"].iloc[0])}
+
+
+def joined(out: Path) -> Facts:
+    """A second node joins in the middle of the study, without an autoscaler."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    result = run(cluster, out, observers=(After(6, lambda: cluster.add_node(num_cpus=1, wait=False)),))
+    return {**seen(result), "workers": float(result.records.sweeps["workers"].iloc[0])}
+
+
 def join(out: Path) -> Facts:
     """Joins the cluster at `$CLUSTER`, and resumes the study if there is one."""
     return seen(run(None, out, address=os.environ["CLUSTER"], resume=(out / "study.toml").exists()))
@@ -188,6 +214,8 @@ SCENARIOS: dict[str, Callable[[Path], Facts]] = {
     "killed": lambda out: killed_node(out, replaced=False),
     "replaced": lambda out: killed_node(out, replaced=True),
     "busy": busy,
+    "labelled": labelled,
+    "joined": joined,
     "join": join,
 }
 

@@ -16,16 +16,16 @@ import pandas as pd
 import pytest
 
 from hypertune.records import records
-from tests.integration.clustered import kill_tree
+from tests.integration.clustered import free_port, kill_tree
 from tests.integration.test_resume import wait_for_epochs
 
 pytestmark = pytest.mark.slow
 SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
 
 
-def scenario(name: str, out: Path) -> Any:
+def scenario(name: str, out: Path, module: str = "clustered") -> Any:
     """Runs it in a process of its own; the last line of its output is what it saw."""
-    command = [sys.executable, "-m", "tests.integration.clustered", name, str(out)]
+    command = [sys.executable, "-m", f"tests.integration.{module}", name, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, env={**os.environ}, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
@@ -137,9 +137,3 @@ def start_when_up(command: list[str], environment: dict[str, str]) -> subprocess
         time.sleep(0.5)
     time.sleep(5)  # the node itself follows the port
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

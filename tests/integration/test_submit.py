@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -157,6 +158,7 @@ def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Pat
     while " of 600 epochs" not in run("logs", "halted").stdout:
         assert time.monotonic() < deadline, run("logs", "halted").stdout
         time.sleep(1)
+    assert re.search(r"^halted +\w+ +running +\d+%, about .* left ", run("jobs").stdout, re.MULTILINE)
     stopped = run("stop", "halted")
     assert stopped.stdout.endswith("halted: stopped. Resume with: hypertune submit --resume halted\n")
     assert "Interrupted. Resume with" in run("logs", "halted").stdout

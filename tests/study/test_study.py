@@ -68,6 +68,9 @@ def test_seeds_are_a_number_or_a_list() -> None:
         ('dataset = "digits"', "max_epochs = 1.5", "training.max_epochs: expected"),
         ('dataset = "digits"', "config = { lr = 1 }", "space.lr: also a constant in training.config"),
         ("[space]", "[resources]\ncpus_per_trial = 0\n[space]", "resources: a trial needs a CPU or a GPU"),
+        ("[space]", "[resources]\nmax_workers = 0\n[space]", "resources.max_workers: expected"),
+        ("[space]", '[resources]\nnode_labels = { team = "!a" }\n[space]', "resources: node_labels: letters"),
+        ("[space]", "[resources]\nnode_labels = { team = 1 }\n[space]", "resources.node_labels"),
         ("[space]", "[strategies.asha]\nx = 1\n[space]", "strategies.asha: options of a strategy that is not"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypertune.study.file import Budget, Resources, Training
 from hypertune.study.study import Study
 from hypertune.training.trainable import CNN
-from hypertune.tuning import checks, devices
+from hypertune.tuning import checks, connect
 from hypertune.tuning.devices import Sharing, sharing_of
 from hypertune.tuning.member import Seats
 from tests.integration.sharing import Descent
@@ -22,7 +22,7 @@ def study(resources: Mapping[str, Any], **changes: Any) -> Study:
 
 
 def shared(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], *asked: Any) -> Sharing | None:
-    monkeypatch.setattr(devices, "alive_nodes", lambda: [{"Resources": node} for node in nodes])
+    monkeypatch.setattr(connect, "alive_nodes", lambda: [{"Resources": node, "Labels": {}} for node in nodes])
     return sharing_of(*asked)
 
 
@@ -37,6 +37,18 @@ def test_few_cpus_have_few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = shared(monkeypatch, [{"CPU": 4.0, "GPU": 1.0}], study({}), CNN)
     assert found is not None
     assert found.slots == 16
+
+
+@pytest.mark.parametrize(("most", "devices", "slots"), [(1, 1, 1), (3, 2, 1), (64, 2, 32), (500, 2, 64)])
+def test_no_more_workers_than_allowed(monkeypatch: pytest.MonkeyPatch, most: int, devices: int, slots: int) -> None:
+    found = shared(monkeypatch, [{"CPU": 32.0, "GPU": 2.0}], study({"max_workers": most}), CNN)
+    assert found is not None
+    assert (found.devices, found.slots) == (devices, slots)
+
+
+def test_a_study_keeps_to_its_part_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = study({"node_labels": {"pool": "mine"}})
+    assert shared(monkeypatch, [{"CPU": 32.0, "GPU": 2.0}], asked, CNN) is None
 
 
 def test_no_more_slots_than_a_sweep_has_trials(monkeypatch: pytest.MonkeyPatch) -> None:

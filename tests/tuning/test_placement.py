@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ray import tune
 
-from hypertune.study.study import Resources
+from hypertune.study.study import Budget, Resources
 from hypertune.sweep.trial import StudyError
+from hypertune.tuning.growth import most_wanted
 from hypertune.tuning.placement import Placement, plain_places, room_for
 from tests.sweep.scripted import make_study
 
@@ -91,6 +92,32 @@ def test_a_trial_gets_what_the_trainable_asks_for(trainable: Any, asked: dict[st
     placement = Placement(make_study(resources=Resources(cpus_per_trial=2)), trainable)
     assert placement.of(CONFIG).required_resources == asked
     assert placement.varies == varies
+
+
+@pytest.mark.parametrize(
+    ("budget", "most", "asked"),
+    [
+        (Budget(trials=20), None, 20),
+        (Budget(epochs=40), None, 4),
+        (Budget(epochs=4), None, 1),
+        (Budget(epochs=40), 3, 3),
+        (Budget(epochs=40), 30, 30),
+        (Budget(epochs=4), 30, 4),
+        (Budget(seconds=60), 30, 30),
+    ],
+)
+def test_a_cluster_is_asked_for_as_many_workers_as_can_train_to_the_end(
+    budget: Budget, most: int | None, asked: int
+) -> None:
+    assert most_wanted(make_study(budget=budget, resources=Resources(max_workers=most))) == asked
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_labels_are_part_of_what_a_trial_asks_for(gpus: int) -> None:
+    resources = Resources(gpus_per_trial=gpus, node_labels={"team": "vision"})
+    placement = Placement(make_study(resources=resources), train)
+    assert placement.told().endswith(", the label team=vision")
+    assert placement.of(None) != Placement(make_study(resources=Resources(gpus_per_trial=gpus)), train).of(None)
 
 
 def test_a_request_that_fails_is_told_in_one_line() -> None:

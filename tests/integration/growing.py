@@ -1,0 +1,169 @@
+"""Studies on a cluster whose nodes an autoscaler starts and ends: real nodes, by Ray's own provider for tests.
+
+`python -m tests.integration.growing SCENARIO OUT`; the last line printed is JSON about what was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+
+from hypertune.records.records import Event
+from hypertune.tuning import connect
+from tests.integration import clustered
+from tests.integration.clustered import After, Facts, free_port, kill_tree
+
+PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+HEAD, WORKER = "ray.head.default", "cpu"
+EMPTY = {
+    "auth": {}, "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
+    "rsync_exclude": [], "rsync_filter": [], "setup_commands": [], "initialization_commands": [],
+    "head_setup_commands": [], "worker_setup_commands": [], "head_start_ray_commands": [],
+    "worker_start_ray_commands": [],
+}  # fmt: skip
+
+
+def config(port: int, least: int, most: int, idle_s: float) -> dict[str, Any]:
+    """A head without CPUs, and from `least` to `most` nodes of one CPU, which end when idle for `idle_s`."""
+    provider = {
+        "type": "external", "module": PROVIDER, "gcs_address": f"{ray.util.get_node_ip_address()}:{port}",
+        "use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True,
+    }  # fmt: skip
+    kinds = {
+        HEAD: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        WORKER: {"resources": {"CPU": 1}, "node_config": {}, "min_workers": least, "max_workers": most},
+    }
+    return {
+        **EMPTY, "cluster_name": "growing", "provider": provider, "available_node_types": kinds, "max_workers": most,
+        "head_node_type": HEAD, "upscaling_speed": 10, "idle_timeout_minutes": idle_s / 60,
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def autoscaling(*, least: int, most: int, idle_s: float = 600) -> Iterator[str]:
+    """The address of such a cluster; all of its processes end with the block."""
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="ht_", dir="/tmp"))
+    (folder / "cluster.json").write_text(json.dumps(config(port, least, most, idle_s)))
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=0"]
+    places = [f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
+    environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    grows = f"--autoscaling-config={folder / 'cluster.json'}"
+    told = folder / "head.log"
+    with told.open("w") as log:
+        head = subprocess.Popen([*command, *places, grows], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(lambda: "Ray runtime started" in told.read_text(), "the head did not come up")
+        yield f"127.0.0.1:{port}"
+    finally:
+        kill_tree(head.pid)
+        head.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(happened: Callable[[], bool], otherwise: str, seconds: float = 100) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.5)
+
+
+class Seen:
+    """An observer that keeps how many workers there were, and what was waited for."""
+
+    def __init__(self) -> None:
+        self.workers: list[int] = []
+        self.waited = ""
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] in ("connected", "sweep", "workers"):
+            self.workers.append(event["workers"])
+        if event["event"] == "waiting":
+            self.waited = event["told"]
+
+
+def run(address: str, out: Path, *observers: Callable[[Event], None], **changes: Any) -> Facts:
+    seen = Seen()
+    space = {"lr": clustered.tune.loguniform(1e-4, 1e-1), "width": clustered.tune.randint(1, 9), "sleep": 0.5}
+    result = clustered.run(
+        None, out, **{"address": address, "space": space, "observers": (seen, *observers), **changes}
+    )
+    ledger = result.records.sweeps
+    return {
+        **clustered.seen(result), "workers": seen.workers, "waited": seen.waited,
+        "mean": [float(mean) for mean in ledger["workers"]],
+        "offered_s": [float(s) for s in ledger["workers"] * ledger["wall_s"]],
+        "accounted_s": [float(s) for s in ledger["busy_s"] + ledger["idle_s"]],
+    }  # fmt: skip
+
+
+def nodes() -> int:
+    return len(connect.alive_nodes()) - 1  # without the head
+
+
+def grows(out: Path) -> Facts:
+    """From one node to three during the study, and back to one after it."""
+    with autoscaling(least=1, most=3, idle_s=5) as address:
+        connect.connect(address)
+        _wait_for(lambda: nodes() == 1, "the first node did not come up")
+        facts = run(address, out, budget={"trials": 30})
+        facts["after"] = nodes()
+        _wait_for(lambda: nodes() == 1, "the nodes have not been let go of", 120)
+        return facts
+
+
+def from_zero(out: Path) -> Facts:
+    """A cluster without any node that can run a trial; at most two of the four that there may be are asked for."""
+    with autoscaling(least=0, most=4) as address:
+        return run(address, out, resources={"max_workers": 2})
+
+
+def preempted(out: Path) -> Facts:
+    """One of two nodes is killed in the middle of the study; the autoscaler brings another."""
+    with autoscaling(least=0, most=2) as address:
+
+        def kill() -> None:
+            raylets = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "raylet"]
+            of_ours = [one for one in raylets if any(address.split(":")[1] in part for part in one.cmdline())]
+            workers = [one for one in of_ours if not any("--head" in part for part in one.cmdline())]
+            kill_tree(max(workers, key=lambda one: one.create_time()).pid)
+
+        return run(address, out, After(40, kill), budget={"trials": 16})
+
+
+def shared(out: Path) -> Facts:
+    """Two studies at once on a cluster of at most two nodes, each with at most one worker."""
+    with autoscaling(least=0, most=2) as address:
+        command = [sys.executable, "-m", "tests.integration.growing", "joins"]
+        environment = {**os.environ, "CLUSTER": address}
+        both = [
+            subprocess.Popen([*command, str(out / name)], env=environment, stdout=subprocess.PIPE, text=True)
+            for name in ("a", "b")
+        ]
+        told = [process.communicate(timeout=400)[0] for process in both]
+        return {"studies": [json.loads(text.splitlines()[-1]) for text in told]}
+
+
+def joins(out: Path) -> Facts:
+    return run(os.environ["CLUSTER"], out, resources={"max_workers": 1}, budget={"trials": 4})
+
+
+SCENARIOS = {"grows": grows, "from_zero": from_zero, "preempted": preempted, "shared": shared, "joins": joins}
+
+if __name__ == "__main__":
+    connect.prepare_environment()
+    facts = SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+    ray.shutdown()
+    print(json.dumps(facts))

@@ -1,0 +1,57 @@
+"""Studies on a cluster whose nodes come and go meanwhile; an autoscaler of Ray starts real nodes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hypertune.api import load
+from hypertune.comparison.workers import workers_sentence
+from tests.integration.test_nodes import scenario, used
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_cluster_grows_for_a_study_and_shrinks_when_it_has_ended(tmp_path: Path) -> None:
+    facts = scenario("grows", tmp_path / "out", "growing")
+    assert facts["status"] == ["completed"]
+    assert (facts["workers"][0], max(facts["workers"])) == (1, 3)
+    assert len(used(facts)) == 3
+    assert facts["mean"][0] > 1
+    assert facts["accounted_s"] == pytest.approx(facts["offered_s"])
+    assert facts["after"] == 3
+
+
+def test_a_cluster_scaled_to_zero_is_asked_for_as_many_as_the_study_may_have(tmp_path: Path) -> None:
+    facts = scenario("from_zero", tmp_path / "out", "growing")
+    assert "waiting for one with 1 CPU" in facts["waited"]
+    assert facts["status"] == ["completed"]
+    assert max(facts["workers"]) == 2
+    assert len(used(facts)) == 2
+
+
+def test_a_node_that_is_reclaimed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    facts = scenario("preempted", tmp_path / "out", "growing")
+    assert facts["status"] == ["completed"]
+    assert facts["epochs"] == 16 * 9
+    assert len(used(facts)) == 3
+
+
+def test_two_studies_share_a_cluster(tmp_path: Path) -> None:
+    facts = scenario("shared", tmp_path / "out", "growing")
+    assert [study["status"] for study in facts["studies"]] == [["completed"]] * 2
+    assert [max(study["workers"]) for study in facts["studies"]] == [1, 1]
+
+
+def test_a_study_keeps_to_the_nodes_with_its_labels(tmp_path: Path) -> None:
+    facts = scenario("labelled", tmp_path / "out")
+    assert used(facts) == {facts["part"]}
+    assert (facts["status"], facts["workers"]) == (["completed"], 1)
+
+
+def test_a_node_that_joins_by_hand_is_taken_in(tmp_path: Path) -> None:
+    facts = scenario("joined", tmp_path / "out")
+    assert len(used(facts)) == 2
+    assert 1 < facts["workers"] < 2
+    assert not workers_sentence(load(tmp_path / "out").records)  # of one sweep there is nothing to compare
