@@ -16,10 +16,10 @@ from hypertune.storage.workspace import tell_user
 from hypertune.study.file import Resources
 from hypertune.tuning.ray_internals import (
     any_agent_port,
+    as_it_asks,
     dashboard,
     in_a_group_of_its_own,
     our_sigterm,
-    send_token,
     set_uv_hook,
 )
 from hypertune.tuning.ray_names import AUTHENTICATION
@@ -89,9 +89,8 @@ def connect(
         _check_reachable(address)
         if address:
             logging.getLogger(AUTHENTICATION).setLevel(logging.ERROR)  # it would warn of a token that is there
-            send_token()
         try:
-            with any_agent_port(), in_a_group_of_its_own(), our_sigterm():
+            with as_it_asks(address), any_agent_port(), in_a_group_of_its_own(), our_sigterm():
                 ray.init(
                     address=address or "local",
                     job_config=JobConfig(metadata=metadata),

@@ -28,6 +28,8 @@ WITHOUT_GPU = 8
 MEMBERS_SHARE = 0.4
 """The part of a GPU, by Ray's account, that its trials share, so that no more than its slots are placed there; the rest
 is the device's, more than half, since Ray would put two of up to half a GPU on the same one."""
+OWN = ("setup", "step", "reset_config", "save_checkpoint", "load_checkpoint", "cleanup")
+"""Methods that a class derived from a built-in one may replace; its trials then have processes of their own."""
 TICK = 1e-4
 """The least amount of a resource that Ray counts."""
 WAIT_S = 20.0
@@ -117,7 +119,10 @@ def _share(amount: float, slots: int) -> float:
 
 
 def _built_in(trainable: Any) -> bool:
-    return hasattr(trainable, "member")
+    """Whether it is a built-in trainable, and not a class derived from one that trains in a way of its own."""
+    classes = getattr(trainable, "__mro__", ())
+    owner = next((number for number, one in enumerate(classes) if "member" in vars(one)), None)
+    return owner is not None and not any(name in vars(one) for one in classes[:owner] for name in OWN)
 
 
 def _on_cpu(study: Study) -> bool:

@@ -19,6 +19,10 @@ from typing import Any
 
 from hypertune.tuning.ray_names import AUTHENTICATION
 
+MODE = "RAY_AUTH_MODE"
+ANSWER_S = 5.0
+"""Seconds that a cluster has to say whether it asks for a token."""
+
 # Ray's start ---------------------------------------------------------------------------------------------------------
 
 
@@ -70,9 +74,42 @@ def our_sigterm() -> Any:
     )
 
 
-def send_token() -> None:
-    """Makes this process send its token to a cluster at an address, which Ray does only for the address `auto`."""
-    getattr(import_module(AUTHENTICATION), "maybe_enable_token_auth_if_token_available", lambda warns: None)(False)
+@contextmanager
+def as_it_asks(address: str | None) -> Iterator[None]:
+    """A context in which Ray sends this user's token to a cluster at `HOST:PORT` or `auto` if that asks for one.
+
+    By itself Ray never does for the first, and for the second whenever there is a token. But a driver that sends one
+    expects one, and takes no call of a cluster that runs without: all its actors die before they have begun.
+    """
+    if address == "auto":
+        found = getattr(import_module("ray._private.utils"), "read_ray_address", lambda: None)
+        address = os.environ.get("RAY_ADDRESS") or found()
+    if not address or address == "local" or MODE in os.environ:
+        yield
+        return
+    if _wants_token(address):
+        getattr(import_module(AUTHENTICATION), "maybe_enable_token_auth_if_token_available", lambda warns: None)(False)
+        yield
+        return
+    os.environ[MODE] = "disabled"
+    try:
+        yield
+    finally:
+        del os.environ[MODE]
+
+
+def _wants_token(address: str) -> bool:
+    """Whether the cluster at `HOST:PORT` asks for a token; False where nobody answers, which Ray will tell."""
+    grpc = import_module("grpc")
+    with grpc.insecure_channel(address) as channel:
+        alive = channel.unary_unary(
+            "/ray.rpc.NodeInfoGcsService/CheckAlive", request_serializer=bytes, response_deserializer=bytes
+        )
+        try:
+            alive(b"", timeout=ANSWER_S)
+        except grpc.RpcError as error:
+            return bool(error.code() == grpc.StatusCode.UNAUTHENTICATED)
+    return False
 
 
 def cpus_here() -> int:

@@ -118,7 +118,7 @@ def placement(out: Path) -> Facts:
     digits = compare(Study.parse(tomllib.loads(DIGITS)), trainable=Placed, address=cluster.address, out=out / "digits")
     copies = digits.curves.groupby("on_node")["copy"].unique().map(list)
     gpus = run(cluster, out / "gpu", resources={"cpus_per_trial": 1, "gpus_per_trial": 1}, budget={"trials": 3})
-    cpus = run(cluster, out / "cpu", resources={"cpus_per_trial": 2}, budget={"trials": 2})
+    cpus = run(cluster, out / "cpu", resources={"cpus_per_trial": 2, "trials_per_gpu": 0}, budget={"trials": 2})
     return {
         "plain": [number_of(node) for node in plain],
         "gpu": number_of(gpu),

@@ -84,6 +84,19 @@ def test_who_asks_for_something_else_gets_it(
     assert shared(monkeypatch, [{"CPU": 16.0, "GPU": 1.0}], study(resources, **changes), CNN) is None
 
 
+def test_a_class_derived_from_a_built_in_one_trains_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Named(CNN):
+        """Only called otherwise."""
+
+    class Own(Named):
+        def step(self) -> dict[str, Any]:
+            return {**super().step(), "own": 1.0}
+
+    nodes = [{"CPU": 16.0, "GPU": 1.0}]
+    assert shared(monkeypatch, nodes, study({}), Named) is not None
+    assert shared(monkeypatch, nodes, study({}), Own) is None
+
+
 def test_without_a_gpu_trials_are_alone_unless_they_must_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared(monkeypatch, [{"CPU": 2.0}], study({}), CNN) is None
     with pytest.raises(ValueError, match=r"resources\.trials_per_gpu: 4 asked for, but no node .* has a GPU"):
