@@ -200,7 +200,8 @@ def joined(out: Path) -> Facts:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    result = run(cluster, out, observers=(After(6, lambda: cluster.add_node(num_cpus=1, wait=False)),))
+    joining = After(6, lambda: cluster.add_node(num_cpus=1, wait=False))
+    result = run(cluster, out, observers=(joining,), budget={"trials": 40})
     return {**seen(result), "workers": float(result.records.sweeps["workers"].iloc[0])}
 
 
