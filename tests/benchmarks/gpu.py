@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import tempfile
 import time
@@ -86,8 +87,9 @@ def one(kind: str, device: str, precision: str, data: ImageData) -> float:
     return len(data.train) / seconds(loop.train_epoch, device)
 
 
-def fused(kind: str, device: str, precision: str, count: int, data: ImageData) -> float:
-    trained, together = loops(kind, device, precision, count, data), Together()
+def fused(kind: str, device: str, precision: str, count: int, data: ImageData, *, compiled: bool = False) -> float:
+    together = Together(compile_after_s=0 if compiled else math.inf)
+    trained = loops(kind, device, precision, count, data)
     return count * len(data.train) / seconds(lambda: together.train_epoch(trained), device)
 
 
@@ -174,6 +176,8 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, float]]:
     for count in arguments.counts:
         for precision in precisions:
             yield f"{count} together, {precision}", fused(kind, device, precision, count, data)
+        if device == "cuda":
+            yield f"{count} together, bf16, compiled", fused(kind, device, "bf16", count, data, compiled=True)
 
 
 def main(given: list[str] | None = None) -> None:

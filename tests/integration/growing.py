@@ -27,6 +27,13 @@ from tests.integration.clustered import After, Facts, free_port, kill_tree
 
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
 HEAD, WORKER = "ray.head.default", "cpu"
+HEAD_ID = "f" * 51 + "00000"
+VERSION_2 = {
+    "RAY_enable_autoscaler_v2": "1", "RAY_CLOUD_INSTANCE_ID": HEAD_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
+}  # fmt: skip
+"""What makes the autoscaler the one that KubeRay has, and tells it which node of the provider's the head is."""
+QUICK = {"AUTOSCALER_HEARTBEAT_TIMEOUT_S": "5"}
+"""A dead node is counted as one for 30 s otherwise, and not replaced."""
 EMPTY = {
     "auth": {}, "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
     "rsync_exclude": [], "rsync_filter": [], "setup_commands": [], "initialization_commands": [],
@@ -39,7 +46,8 @@ def config(port: int, least: int, most: int, idle_s: float) -> dict[str, Any]:
     """A head without CPUs, and from `least` to `most` nodes of one CPU, which end when idle for `idle_s`."""
     provider = {
         "type": "external", "module": PROVIDER, "gcs_address": f"{ray.util.get_node_ip_address()}:{port}",
-        "use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True,
+        "launch_multiple": True, "head_node_id": HEAD_ID, "use_node_id_as_ip": True, "disable_node_updaters": True,
+        "disable_launch_config_check": True,
     }  # fmt: skip
     kinds = {
         HEAD: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
@@ -52,14 +60,15 @@ def config(port: int, least: int, most: int, idle_s: float) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def autoscaling(*, least: int, most: int, idle_s: float = 600) -> Iterator[str]:
-    """The address of such a cluster; all of its processes end with the block."""
+def autoscaling(*, least: int, most: int, idle_s: float = 600, version: int = 1) -> Iterator[str]:
+    """The address of such a cluster, with that version of Ray's autoscaler; all of its processes end with the block."""
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="ht_", dir="/tmp"))
     (folder / "cluster.json").write_text(json.dumps(config(port, least, most, idle_s)))
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=0"]
     places = [f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
-    environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", **QUICK}
+    environment |= VERSION_2 if version == 2 else {}
     grows = f"--autoscaling-config={folder / 'cluster.json'}"
     told = folder / "head.log"
     with told.open("w") as log:
@@ -124,9 +133,9 @@ def grows(out: Path) -> Facts:
         return facts
 
 
-def from_zero(out: Path) -> Facts:
+def from_zero(out: Path, version: int = 1) -> Facts:
     """A cluster without any node that can run a trial; at most two of the four that there may be are asked for."""
-    with autoscaling(least=0, most=4) as address:
+    with autoscaling(least=0, most=4, version=version) as address:
         return run(address, out, resources={"max_workers": 2})
 
 
@@ -140,7 +149,7 @@ def preempted(out: Path) -> Facts:
             workers = [one for one in of_ours if not any("--head" in part for part in one.cmdline())]
             kill_tree(max(workers, key=lambda one: one.create_time()).pid)
 
-        return run(address, out, After(40, kill), budget={"trials": 16})
+        return run(address, out, After(40, kill), budget={"trials": 24})
 
 
 def shared(out: Path) -> Facts:
@@ -160,7 +169,18 @@ def joins(out: Path) -> Facts:
     return run(os.environ["CLUSTER"], out, resources={"max_workers": 1}, budget={"trials": 4})
 
 
-SCENARIOS = {"grows": grows, "from_zero": from_zero, "preempted": preempted, "shared": shared, "joins": joins}
+def from_zero_2(out: Path) -> Facts:
+    return from_zero(out, version=2)
+
+
+SCENARIOS = {
+    "grows": grows,
+    "from_zero": from_zero,
+    "from_zero_2": from_zero_2,
+    "preempted": preempted,
+    "shared": shared,
+    "joins": joins,
+}
 
 if __name__ == "__main__":
     connect.prepare_environment()

@@ -108,9 +108,9 @@ def test_quick_epochs_are_reported_several_at_a_time_and_none_is_lost(
     # As long as with a hundred trials, so that a busy machine does not make epochs too slow for it.
     for module in (batches, housekeeping):
         monkeypatch.setattr(module, "batch_s", lambda workers: batches.LONGEST_S)
-    plan: dict[str, Any] = {"strategies": ["random", "asha"], "seeds": 1, "budget": {"epochs": 2000}, "max_epochs": 300}
+    plan: dict[str, Any] = {"strategies": ["random", "asha"], "seeds": 1, "budget": {"epochs": 900}, "max_epochs": 300}
     result = run(tmp_path / "out", Quick, **plan)
-    assert list(result.records.sweeps["epochs"]) == [2000, 2000]
+    assert list(result.records.sweeps["epochs"]) == [900, 900]
     for _, curve in result.curves.groupby("trial_id"):
         assert list(curve["epoch"]) == list(range(1, len(curve) + 1))
     full = result.curves[(result.curves["strategy"] == "random") & (result.curves["epoch"] == 300)]
@@ -136,13 +136,14 @@ class Quick(trainables.Objective):
         return {**super().step(), "answers": self.answers}
 
 
+@pytest.mark.slow
 def test_a_class_trainable_without_reset_config_runs(tmp_path: Path) -> None:
     result = run(tmp_path / "out", trainables.Objective, strategies=["random"], seeds=1, budget={"trials": 2})
     assert list(result.trials["status"]) == ["completed", "completed"]
     assert list(result.trials["epochs"]) == [9, 9]
 
 
-@pytest.mark.parametrize("direction", ["reset calls setup", "setup calls reset"])
+@pytest.mark.parametrize("direction", ["reset calls setup", pytest.param("setup calls reset", marks=pytest.mark.slow)])
 def test_setup_and_reset_config_of_a_class_may_call_each_other(tmp_path: Path, direction: str) -> None:
     own = ResetBySetup if direction == "reset calls setup" else SetUpByReset
     result = run(tmp_path / "out", own, strategies=["random"], seeds=1, budget={"trials": 6})

@@ -23,8 +23,9 @@ def test_a_cluster_grows_for_a_study_and_shrinks_when_it_has_ended(tmp_path: Pat
     assert facts["after"] == 3
 
 
-def test_a_cluster_scaled_to_zero_is_asked_for_as_many_as_the_study_may_have(tmp_path: Path) -> None:
-    facts = scenario("from_zero", tmp_path / "out", "growing")
+@pytest.mark.parametrize("name", ["from_zero", "from_zero_2"])
+def test_a_cluster_scaled_to_zero_is_asked_for_as_many_as_the_study_may_have(name: str, tmp_path: Path) -> None:
+    facts = scenario(name, tmp_path / "out", "growing")
     assert "waiting for one with 1 CPU" in facts["waited"]
     assert facts["status"] == ["completed"]
     assert max(facts["workers"]) == 2
@@ -34,7 +35,7 @@ def test_a_cluster_scaled_to_zero_is_asked_for_as_many_as_the_study_may_have(tmp
 def test_a_node_that_is_reclaimed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     facts = scenario("preempted", tmp_path / "out", "growing")
     assert facts["status"] == ["completed"]
-    assert facts["epochs"] == 16 * 9
+    assert facts["epochs"] == 24 * 9
     assert len(used(facts)) == 3
 
 

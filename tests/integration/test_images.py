@@ -153,6 +153,7 @@ filters = {{ randint = [2, 8] }}
 """
 
 
+@pytest.mark.slow
 def test_a_flat_folder_of_photos_of_mixed_sizes_and_modes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

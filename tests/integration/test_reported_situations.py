@@ -196,6 +196,7 @@ class Base:
     depth: int = 2
 
 
+@pytest.mark.slow
 def test_objects_as_constants(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         assert isinstance(config["arguments"], argparse.Namespace)
@@ -228,10 +229,10 @@ def generates(config: dict[str, Any]) -> Iterator[dict[str, float]]:
 @pytest.mark.parametrize(
     ("trainable", "epochs"),
     [
-        pytest.param(functools.partial(scaled, scale=2), 1, id="partial"),
-        pytest.param(Experiment().train, 1, id="method"),
+        pytest.param(functools.partial(scaled, scale=2), 1, id="partial", marks=pytest.mark.slow),
+        pytest.param(Experiment().train, 1, id="method", marks=pytest.mark.slow),
         pytest.param(Experiment(), 1, id="object"),
-        pytest.param(lambda config: {"loss": 2}, 1, id="lambda"),
+        pytest.param(lambda config: {"loss": 2}, 1, id="lambda", marks=pytest.mark.slow),
         pytest.param(generates, 3, id="generator"),
     ],
 )
@@ -281,6 +282,7 @@ class Counts(tune.Trainable):
         return False
 
 
+@pytest.mark.slow
 def test_a_class_that_cannot_be_reset_is_made_anew(tmp_path: Path) -> None:
     result = study(tmp_path / "out", Counts, budget={"trials": 4})
     assert result.records.trials["loss"].tolist() == [1.0] * 4
@@ -298,6 +300,7 @@ def test_a_class_whose_constructor_raises_says_why(tmp_path: Path) -> None:
     assert "no licence" in failure.traceback
 
 
+@pytest.mark.slow
 def test_compare_in_a_thread_and_in_a_coroutine(tmp_path: Path) -> None:
     async def main() -> Any:
         return study(tmp_path / "coroutine", generates)
@@ -309,6 +312,7 @@ def test_compare_in_a_thread_and_in_a_coroutine(tmp_path: Path) -> None:
     assert [result.best.value for result in results] == [2.0, 2.0]
 
 
+@pytest.mark.slow
 def test_options_of_several_types(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         frozen = {None: 0.5, "feature_extractor": 1.0, -1: 2.0, -2: 3.0}[config["freeze"]]
@@ -319,6 +323,7 @@ def test_options_of_several_types(tmp_path: Path) -> None:
     assert result.best.config == {"freeze": None, "kernel": (1, 2)}
 
 
+@pytest.mark.slow
 def test_one_name_in_two_branches(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         model = config["model"]
@@ -335,6 +340,7 @@ def test_one_name_in_two_branches(tmp_path: Path) -> None:
     assert result.records.trials["status"].eq("completed").all()
 
 
+@pytest.mark.slow
 def test_nested_parameters_in_a_grid(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         tune.report({"loss": config["optimizer"]["lr"] * config["optimizer"]["momentum"]})

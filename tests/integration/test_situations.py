@@ -165,7 +165,8 @@ def lacking(config: dict[str, Any]) -> None:
     tune.report({"losses": config["lr"]})
 
 
-@pytest.mark.parametrize("told_by", ["hypertune", pytest.param("Ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("told_by", ["hypertune", "Ray"])
 def test_ray_stays_usable_after_studies_that_fail(
     tmp_path: Path, told_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hypertune.training.datasets import ImageData
+from hypertune.training.fused.engine import Engine
 from hypertune.training.fused.network import grouped, sliced
 from hypertune.training.fused.together import Together
 from hypertune.training.loop import TrainingLoop
@@ -98,6 +99,45 @@ def test_with_adam_and_batch_norm_rounding_grows_but_stays_small(few_digits: Ima
     together = Together()
     for _ in range(EPOCHS):
         assert together.train_epoch([ours])[0] == pytest.approx(alone.train_epoch(), rel=1e-3)
+
+
+@pytest.mark.filterwarnings("error:training without")
+@pytest.mark.parametrize("kind", ["cnn", "mlp"])
+def test_the_compiler_takes_the_whole_step_and_changes_no_number(few_digits: ImageData, kind: str) -> None:
+    """Traced and differentiated by torch's compiler, but not made into kernels, which takes a minute on a processor."""
+    configs: list[dict[str, Any]] = [{"norm": "batch", "optimizer": "sgd"}, {"norm": "layer", "dropout": 0.3}]
+    small = {"filters": 3, "blocks": 1} if kind == "cnn" else {}
+    for config in configs[: None if kind == "mlp" else 1]:
+        losses = []
+        for compiled in (False, True):
+            loops = [make(few_digits, kind, {**config, **small, "lr": 0.01 * (seed + 1)}, seed) for seed in (0, 1)]
+            rates, batches = zip(*(loop.begin_epoch() for loop in loops), strict=True)
+            engine = Engine(loops, 2, slices=True)
+            if compiled:
+                engine.compile("aot_eager")
+            engine.load(loops, rates)
+            engine.begin([own[:2] for own in batches])
+            engine.step(0, loops)
+            engine.step(1, loops)
+            losses.append((engine.loss.tolist(), engine.hits.tolist()))
+        assert losses[0] == losses[1]
+
+
+@pytest.mark.filterwarnings("ignore:training without torch's compiler")
+def test_what_cannot_be_compiled_is_trained_as_before(few_digits: ImageData) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise OSError("no compiler here\nat all")
+
+    loops = [make(few_digits, "mlp", {})]
+    engine = Engine(loops, 1)
+    with pytest.warns(RuntimeWarning, match="training without torch's compiler, which is slower: .*no compiler here"):
+        engine.compile(broken)
+    (rate,), (batches,) = zip(*(loop.begin_epoch() for loop in loops), strict=True)
+    engine.load(loops, [rate])
+    engine.begin([batches])
+    engine.step(0, loops)
+    assert engine.images.tolist() == [16]
+    assert math.isfinite(float(engine.loss))
 
 
 def test_divergence_harms_no_other(digits: ImageData) -> None:
