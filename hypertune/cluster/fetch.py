@@ -17,7 +17,7 @@ from typing import Any
 
 from hypertune.cluster import pack_results
 from hypertune.cluster.dashboard import jobs_client
-from hypertune.cluster.jobs import require_job, wait
+from hypertune.cluster.jobs import require_job, require_running, wait
 from hypertune.storage.storage import Storage, is_url
 from hypertune.storage.workspace import LEASE
 
@@ -35,22 +35,60 @@ def fetch(arguments: argparse.Namespace) -> int:
     """
     with jobs_client(arguments.address) as client:
         job = require_job(client, arguments.id)
-        job_id, place = job.submission_id, job.metadata["out"]
-        target = arguments.out or Path("hypertune-out") / job_id
-        _check(target, job_id)
-        with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
-            staged = Path(folder)
-            if is_url(place):
-                storage = Storage(place)
-                storage.download(staged, (name for name in storage.files() if name != LEASE))
-            else:
-                unpack(_through_log(client, job_id, place), staged)
-            if not (staged / "study.toml").is_file():
-                raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
-            (staged / MARK).write_text(job_id)
-            _replace(staged, target)
-    print(f"{target}: fetched from {place}" + ("" if job.end_time else "; the study is still running"))
+        target = arguments.out or Path("hypertune-out") / job.submission_id
+        _check(target, job.submission_id)
+        _copy(client, job, target)
+    print(f"{target}: fetched from {job.metadata['out']}" + ("" if job.end_time else "; the study is still running"))
     return 0
+
+
+class Copied:
+    """A copy of a study's output folder on a cluster, made anew as often as it is asked for.
+
+    Args:
+        address: the dashboard's.
+        job_id: the study's job, or what its id begins with; None for the only study that runs.
+        folder: where the copy is.
+
+    Attributes:
+        job_id: the job's id.
+        out: the output folder on the cluster, or its URL.
+
+    Raises:
+        ValueError: if there is no such study, or several run.
+    """
+
+    def __init__(self, address: str, job_id: str | None, folder: Path) -> None:
+        self._address, self._folder = address, folder
+        with jobs_client(address) as client:
+            job = require_job(client, job_id) if job_id else require_running(client)
+        self.job_id, self.out = str(job.submission_id), str(job.metadata["out"])
+
+    def renew(self) -> bool:
+        """Copies what there is now; returns whether the study was still running then.
+
+        Raises:
+            ValueError: if the cluster does not answer, or the study has written nothing yet.
+        """
+        with jobs_client(self._address) as client:
+            job = require_job(client, self.job_id)
+            _copy(client, job, self._folder)
+        return not job.end_time
+
+
+def _copy(client: Any, job: Any, target: Path) -> None:
+    job_id, place = job.submission_id, job.metadata["out"]
+    with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
+        staged = Path(folder)
+        if is_url(place):
+            storage = Storage(place)
+            storage.download(staged, (name for name in storage.files() if name != LEASE))
+        else:
+            unpack(_through_log(client, job_id, place), staged)
+        if not (staged / "study.toml").is_file():
+            raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
+        (staged / MARK).write_text(job_id)
+        _replace(staged, target)
 
 
 def _check(target: Path, job_id: str) -> None:

@@ -80,6 +80,22 @@ def require_job(client: Any, job_id: str) -> Any:
     raise ValueError(f"{job_id}: no study with that id at {client.get_address()}; hypertune jobs lists them")
 
 
+def require_running(client: Any) -> Any:
+    """The job of the only study that runs.
+
+    Raises:
+        ValueError: if none runs, or more than one.
+    """
+    found = [job for job in studies(client) if job.status.value == "RUNNING"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(
+            f"several studies run: {', '.join(job.submission_id for job in found)}; choose one by --job ID"
+        )
+    raise ValueError(f"no submitted study is running at {client.get_address()}; hypertune jobs lists those that ran")
+
+
 def ending(job: Any) -> str:
     """The state of a job in words."""
     status = str(job.status.value)

@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
     top.add_argument("--once", action="store_true", help="print the status once and exit")
     top.add_argument("--web", action="store_true", help="serve the report of the running study, renewed as it runs")
+    top.add_argument("--job", metavar="ID", help="the study of a cluster to serve (default: the only one that runs)")
     top.add_argument("--host", default="127.0.0.1", help="where to serve (default: %(default)s, this machine only)")
     top.add_argument("--port", type=int, default=0, help="port to serve on (default: a free one)")
     validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
@@ -263,7 +264,7 @@ def _top(arguments: argparse.Namespace) -> int:
     if arguments.web:
         from hypertune.commands.web import serve
 
-        return serve(arguments.source, arguments.host, arguments.port)
+        return serve(arguments.source, arguments.host, arguments.port, job=arguments.job)
     return top(arguments.source, Terminal(), once=arguments.once)
 
 

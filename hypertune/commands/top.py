@@ -15,10 +15,13 @@ from rich.text import Text
 from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
 from hypertune.storage.files import JOURNAL
+from hypertune.storage.storage import Place, as_place, is_url
 from hypertune.storage.workspace import is_running
 from hypertune.study.study import Study
 
-EVERY_S = 1.0
+EVERY_S, STORED_EVERY_S = 1.0, 10.0
+"""Seconds between two looks at a folder or a cluster, and at shared storage."""
+RESUME = "resume with hypertune compare --resume"
 Look = Callable[[], tuple[list[tuple[Status, str]], bool]]
 """Returns each study's status with a word on what it is doing, and whether anything can still change."""
 
@@ -27,12 +30,18 @@ def top(source: str, console: Console, *, once: bool = False) -> int:
     """Shows a study until it is done or Ctrl-C is pressed; only once if the output is not a terminal.
 
     Args:
-        source: an output folder, or the URL of a Ray dashboard.
+        source: an output folder or its URL, or the address of a Ray dashboard.
 
     Raises:
         ValueError: if `source` is neither.
     """
-    look = _cluster(source) if source.startswith(("http://", "https://")) else Folder(Path(source)).look
+    every_s = EVERY_S
+    if source.startswith(("http://", "https://")):
+        look = _cluster(source)
+    elif is_url(source):
+        look, every_s = _stored(as_place(source)), STORED_EVERY_S
+    else:
+        look = Folder(Path(source)).look
     seen, going_on = look()
     if once or not console.is_terminal or not going_on:
         console.print(_page(seen))
@@ -40,7 +49,7 @@ def top(source: str, console: Console, *, once: bool = False) -> int:
     try:
         with Display(_page(seen), console=console, auto_refresh=False) as display:
             while going_on:
-                time.sleep(EVERY_S)
+                time.sleep(every_s)
                 seen, going_on = look()
                 display.update(_page(seen), refresh=True)
     except KeyboardInterrupt:
@@ -53,6 +62,21 @@ def _cluster(address: str) -> Look:
 
     def look() -> tuple[list[tuple[Status, str]], bool]:
         return [(status, "running") for status in watch.studies(address)], True
+
+    return look
+
+
+def _stored(place: Place) -> Look:
+    """Of a folder on shared storage, whose records are read whole each time."""
+
+    def look() -> tuple[list[tuple[Status, str]], bool]:
+        running = is_running(place)  # asked first: if it has ended by now, the records hold all that it wrote
+        status = _from_records(place)
+        if running:
+            return [(status, "running")], True
+        done = status.sweeps_done == status.sweeps
+        doing = f"done; {place}/report.html has the result" if done else f"interrupted; {RESUME} {place}"
+        return [(status, doing)], False
 
     return look
 
@@ -75,12 +99,12 @@ class Folder:
         """Reads the new events and returns the status."""
         held = is_running(self._folder)  # asked before the journal is read, which is then complete if it has ended
         if not held and not (self._folder / JOURNAL).exists():
-            return [(_finished(self._folder), self._done())], False
+            return [(_from_records(self._folder), self._done())], False
         self._take_in()
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        going_on = f"interrupted; resume with hypertune compare --resume {self._folder}"
+        going_on = f"interrupted; {RESUME} {self._folder}"
         return [(status, self._done() if status.done else going_on)], False
 
     def _done(self) -> str:
@@ -100,11 +124,15 @@ class Folder:
                     take_in(self._lines, event, self._live)
 
 
-def _finished(folder: Path) -> Status:
-    """The status from the tables of a study whose journal has been removed."""
+def _from_records(place: Place) -> Status:
+    """The status by the tables of a study, as long as no part of a sweep is looked at.
+
+    Raises:
+        ValueError: if there is no study.
+    """
     from hypertune.records import records
 
-    facts = records.read(folder)
+    facts = records.read(place)
     status, metric = Live(facts.study).status(), facts.study.metric
     for row in status.strategies:
         sweeps = facts.sweeps[facts.sweeps["strategy"] == row.strategy]

@@ -6,8 +6,12 @@ import asyncio
 import contextlib
 import hmac
 import secrets
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +21,7 @@ from hypertune.records import records
 from hypertune.records.records import Records
 from hypertune.report.html import Moment, render
 from hypertune.result import is_complete
-from hypertune.storage.storage import Place, as_place
+from hypertune.storage.storage import Place, as_place, is_url
 from hypertune.storage.workspace import is_running
 
 COOKIE = "hypertune"
@@ -27,14 +31,29 @@ SHARE = 0.2
 """Largest share of the time that looking may take: a big study must not lose a core to its page."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the records of a study are.
+
+    Attributes:
+        running: whether the study still runs; asked before the records are read, which may be a copy that it renews.
+        resume: the command that resumes the study.
+    """
+
+    place: Place
+    running: Callable[[], bool]
+    resume: str
+
+
 @dataclass
 class Page:
     """The newest page of a study."""
 
-    place: Place
+    source: Source
     version: str = ""
     html: str = ""
     _next: float = 0.0
+    _known: Records | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> None:
@@ -48,20 +67,21 @@ class Page:
             self._next = time.monotonic() + max(LEAST_S, took / SHARE)
 
     def _render(self) -> None:
-        running = is_running(self.place)  # asked first: if it has ended by now, the records hold all that it wrote
         try:
-            facts = records.read(self.place)
-        except ValueError as error:
-            if self.html:  # a file that is being replaced; the next look will have it
-                return
-            raise web.HTTPServiceUnavailable(text=f"{error}\n") from None
-        told = _moment(facts, self.place, running=running)
+            running = self.source.running()
+            self._known = records.read(self.source.place)
+            told = _moment(self._known, self.source, running=running)
+        except ValueError as error:  # a cluster that does not answer, or a file that is being replaced
+            if self._known is None:
+                raise web.HTTPServiceUnavailable(text=f"{error}\n") from None
+            told = f"As it was when last heard of; {error}"
+        facts = self._known
         version = f"{told}|{len(facts.curves)}|{len(facts.trials)}|{len(facts.retrained)}"
         if version != self.version:
             self.html, self.version = render([facts], moment=Moment(told, version)), version
 
 
-def _moment(facts: Records, place: Place, *, running: bool) -> str:
+def _moment(facts: Records, source: Source, *, running: bool) -> str:
     """What the study is doing, in one sentence."""
     total = len(facts.study.strategies) * len(facts.study.seeds)
     done = facts.sweeps[facts.sweeps["finished"].astype(bool)]
@@ -69,7 +89,7 @@ def _moment(facts: Records, place: Place, *, running: bool) -> str:
     if not running:
         if is_complete(facts):
             return f"Finished: {words}."
-        return f"Interrupted: {words}; resume with: hypertune compare --resume {place}"
+        return f"Interrupted: {words}; resume with: {source.resume}"
     left = total - len(done)
     if left and len(done):
         spent = facts.sweeps.loc[~facts.sweeps["finished"].astype(bool), "wall_s"].fillna(0).sum()
@@ -79,26 +99,43 @@ def _moment(facts: Records, place: Place, *, running: bool) -> str:
     return f"Running: {words}; {doing}."
 
 
-def serve(source: str, host: str, port: int) -> int:
+def serve(given: str, host: str, port: int, *, job: str | None = None) -> int:
     """Serves the page until Ctrl-C.
 
     A link with a token opens it; the token becomes a cookie, so that it does not stay in the address.
 
+    Args:
+        given: a study's folder or URL, or the address of a cluster's dashboard.
+        job: the study's job on that cluster; None for the only one that runs.
+
     Raises:
-        ValueError: if the source is not a study's folder or URL, or the address is taken.
+        ValueError: if there is no such study, or the address to serve on is taken.
     """
-    if source.startswith(("http://", "https://")):
-        raise ValueError(
-            f"--web: needs the study's folder or its URL on shared storage; the dashboard {source} tells its progress "
-            "only, which `hypertune top` shows in the terminal"
-        )
-    place = as_place(source)
-    records.read(place)
-    token = secrets.token_urlsafe(24)
-    application = build(place, token)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(application, host, port, token))
+    with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
+        source = _source(given, job, stack)
+        source.running()
+        records.read(source.place)
+        token = secrets.token_urlsafe(24)
+        asyncio.run(_run(build(source, token), host, port, token))
     return 0
+
+
+def _source(given: str, job: str | None, stack: contextlib.ExitStack) -> Source:
+    if not given.startswith(("http://", "https://")):
+        if job is not None:
+            raise ValueError("--job: belongs to a cluster's address, http://HOST:8265")
+        return _stored(given, f"hypertune compare --resume {given}")
+    from hypertune.cluster.fetch import Copied
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hypertune-")), "out")
+    copied = Copied(given, job, folder)
+    resume = f"hypertune submit --resume {copied.job_id}"
+    return _stored(copied.out, resume) if is_url(copied.out) else Source(folder, copied.renew, resume)
+
+
+def _stored(given: str, resume: str) -> Source:
+    place = as_place(given)
+    return Source(place, partial(is_running, place), resume)
 
 
 async def _run(application: web.Application, host: str, port: int, token: str) -> None:
@@ -117,9 +154,9 @@ async def _run(application: web.Application, host: str, port: int, token: str) -
         await runner.cleanup()
 
 
-def build(place: Place, token: str) -> web.Application:
+def build(source: Source, token: str) -> web.Application:
     """The server's application."""
-    page = Page(place)
+    page = Page(source)
 
     @web.middleware
     async def checked(request: web.Request, handler: Any) -> web.StreamResponse:

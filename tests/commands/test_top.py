@@ -14,6 +14,7 @@ from hypertune.records.folder import claim
 from hypertune.records.provenance import write_provenance
 from hypertune.storage.files import JOURNAL
 from hypertune.tuning.recording import Recorder
+from tests.storage.test_storage import stored
 from tests.sweep.scripted import Runner, make_study
 
 STUDY = make_study(strategies=("random",), seeds=(0,))
@@ -32,7 +33,7 @@ def write(folder: Path, count: int | None = None) -> None:
     write_provenance(folder, {}, recorder.book.records())
 
 
-def shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def shown(folder: Path | str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["top", str(folder)]) == 0
     return capsys.readouterr().out
 
@@ -109,3 +110,17 @@ def test_eighty_columns_are_enough(tmp_path: Path) -> None:
     console = Console(width=80, record=True)
     assert top(str(tmp_path), console, once=True) == 0
     assert "…" not in console.export_text()
+
+
+def test_a_study_on_shared_storage(tmp_path: Path, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with claimed(tmp_path):
+        write(tmp_path, 20)
+    place = stored(tmp_path, f"{bucket}/study").url
+    told = " ".join(shown(place, capsys).split())
+    assert f"interrupted; resume with hypertune compare --resume {place}" in told
+    (tmp_path / JOURNAL).unlink()
+    write(tmp_path)
+    stored(tmp_path, place)
+    assert f"done; {place}/report.html has the result" in " ".join(shown(place, capsys).split())
+    assert main(["top", f"{bucket}/nothing"]) == 2
+    assert f"{bucket}/nothing" in capsys.readouterr().err

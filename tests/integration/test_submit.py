@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -109,7 +111,7 @@ def study(folder: Path, epochs: int) -> None:
     (folder / "study.toml").write_text(STUDY.format(epochs=epochs))
 
 
-def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
+def test_a_study_is_sent_followed_and_fetched(run: Run, head: dict[str, str], tmp_path: Path) -> None:
     study(tmp_path, 8)
     done = run("submit", "study.toml", "--name", "first", "--env", "TOLD=yes", "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -125,6 +127,9 @@ def test_a_study_is_sent_followed_and_fetched(run: Run, tmp_path: Path) -> None:
     assert records.read(tmp_path / "hypertune-out" / "first").trials["epochs"].sum() == 8
     assert (tmp_path / "hypertune-out" / "first" / "report.html").exists()
 
+    nothing_runs = run("top", head["RAY_API_SERVER_ADDRESS"], "--web")
+    assert nothing_runs.returncode == 2
+    assert "no submitted study is running" in nothing_runs.stderr
     refused = run("jobs", RAY_AUTH_TOKEN="wrong")
     assert refused.returncode == 2
     assert "the token is wrong" in refused.stderr
@@ -172,6 +177,32 @@ def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Pat
     after = records.read(tmp_path / "hypertune-out" / "went_on")
     assert after.trials["epochs"].sum() == 600
     assert set(before.trials["trial_id"]) <= set(after.trials["trial_id"])
+
+
+@pytest.mark.slow
+def test_the_page_of_a_study_on_a_cluster_follows_it(run: Run, head: dict[str, str], tmp_path: Path) -> None:
+    study(tmp_path, 600)
+    assert run("submit", "study.toml", "--name", "seen", "--env", "TOLD=yes").returncode == 0
+    while " of 600 epochs" not in (told := run("logs", "seen").stdout):
+        assert "running" in run("jobs").stdout, told
+    command = [sys.executable, "-m", "hypertune", "top", head["RAY_API_SERVER_ADDRESS"], "--web"]
+    with subprocess.Popen(command, env=head, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        link = server.stdout.readline().strip()
+        address, _, token = link.partition("?token=")
+
+        def version() -> str:
+            asked = urllib.request.Request(f"{address}version", headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(asked, timeout=120) as answer:
+                return str(json.load(answer)["version"])
+
+        assert version().startswith("Running: 0 of 1 sweeps done")
+        assert run("stop", "seen").returncode == 0
+        while (told := version()).startswith("Running"):
+            time.sleep(1)
+        assert "Interrupted: 0 of 1 sweeps done; resume with: hypertune submit --resume seen" in told
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
 
 
 @pytest.mark.slow
