@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,15 +26,14 @@ from hypertune.tuning import connect
 from tests.integration import clustered
 from tests.integration.clustered import After, Facts, free_port, kill_tree
 
-PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+PROVIDER = "tests.integration.cloud.Cloud"
 HEAD, WORKER = "ray.head.default", "cpu"
 HEAD_ID = "f" * 51 + "00000"
 VERSION_2 = {
     "RAY_enable_autoscaler_v2": "1", "RAY_CLOUD_INSTANCE_ID": HEAD_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
+    "RAY_NODE_TYPE_NAME": HEAD,
 }  # fmt: skip
-"""What makes the autoscaler the one that KubeRay has, and tells it which node of the provider's the head is."""
-QUICK = {"AUTOSCALER_HEARTBEAT_TIMEOUT_S": "5"}
-"""A dead node is counted as one for 30 s otherwise, and not replaced."""
+"""What makes the autoscaler the one that KubeRay has; the rest is what KubeRay and `ray up` tell a head about itself."""
 EMPTY = {
     "auth": {}, "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
     "rsync_exclude": [], "rsync_filter": [], "setup_commands": [], "initialization_commands": [],
@@ -67,7 +67,8 @@ def autoscaling(*, least: int, most: int, idle_s: float = 600, version: int = 1)
     (folder / "cluster.json").write_text(json.dumps(config(port, least, most, idle_s)))
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=0"]
     places = [f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
-    environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", **QUICK}
+    environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}  # of the provider, for the autoscaler's process
     environment |= VERSION_2 if version == 2 else {}
     grows = f"--autoscaling-config={folder / 'cluster.json'}"
     told = folder / "head.log"
@@ -139,6 +140,22 @@ def from_zero(out: Path, version: int = 1) -> Facts:
         return run(address, out, resources={"max_workers": 2})
 
 
+def unmet(out: Path) -> Facts:
+    """A study that asks for more CPUs than any node has waits for one; Ctrl-C ends it."""
+    with autoscaling(least=0, most=1) as address:
+        options = ["--address", address, "--cpus-per-trial", "2", "--strategies", "random", "--out", str(out), "--yes"]
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "hypertune", "compare", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+        told: list[str] = []
+        for line in driver.stdout or ():
+            told.append(line)
+            if "waiting for one with" in line:
+                os.killpg(driver.pid, signal.SIGINT)
+        return {"told": " ".join("".join(told).split()), "code": driver.wait(60)}
+
+
 def preempted(out: Path) -> Facts:
     """One of two nodes is killed in the middle of the study; the autoscaler brings another."""
     with autoscaling(least=0, most=2) as address:
@@ -177,6 +194,7 @@ SCENARIOS = {
     "grows": grows,
     "from_zero": from_zero,
     "from_zero_2": from_zero_2,
+    "unmet": unmet,
     "preempted": preempted,
     "shared": shared,
     "joins": joins,

@@ -32,6 +32,13 @@ def test_a_cluster_scaled_to_zero_is_asked_for_as_many_as_the_study_may_have(nam
     assert len(used(facts)) == 2
 
 
+def test_ctrl_c_ends_a_study_that_waits_for_a_node(tmp_path: Path) -> None:
+    facts = scenario("unmet", tmp_path / "out", "growing")
+    assert "waiting for one with 2 CPU" in facts["told"]
+    assert f"hypertune compare --resume {tmp_path / 'out'}" in facts["told"]
+    assert facts["code"] == 130
+
+
 def test_a_node_that_is_reclaimed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     facts = scenario("preempted", tmp_path / "out", "growing")
     assert facts["status"] == ["completed"]
