@@ -33,7 +33,22 @@ VERSION_2 = {
     "RAY_enable_autoscaler_v2": "1", "RAY_CLOUD_INSTANCE_ID": HEAD_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
     "RAY_NODE_TYPE_NAME": HEAD,
 }  # fmt: skip
-"""What makes the autoscaler the one that KubeRay has; the rest is what KubeRay and `ray up` tell a head about itself."""
+"""What makes the autoscaler the one of KubeRay; the rest is what KubeRay and `ray up` tell a head about itself."""
+WIDE = """
+[study]
+name = "wide"
+strategies = ["random"]
+budget = { trials = 2 }
+metric = "valid_loss"
+mode = "min"
+[training]
+trainable = "mlp"
+dataset = "digits"
+[resources]
+cpus_per_trial = 2
+[space]
+lr = { loguniform = [1e-3, 1e-1] }
+"""
 EMPTY = {
     "auth": {}, "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
     "rsync_exclude": [], "rsync_filter": [], "setup_commands": [], "initialization_commands": [],
@@ -143,9 +158,11 @@ def from_zero(out: Path, version: int = 1) -> Facts:
 def unmet(out: Path) -> Facts:
     """A study that asks for more CPUs than any node has waits for one; Ctrl-C ends it."""
     with autoscaling(least=0, most=1) as address:
-        options = ["--address", address, "--cpus-per-trial", "2", "--strategies", "random", "--out", str(out), "--yes"]
+        study = out.with_suffix(".toml")
+        study.write_text(WIDE)
+        command = [sys.executable, "-m", "hypertune", "compare", str(study), "--address", address, "--out", str(out)]
         driver = subprocess.Popen(
-            [sys.executable, "-m", "hypertune", "compare", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,
         )  # fmt: skip
         told: list[str] = []
