@@ -14,6 +14,7 @@ from rich.text import Text
 
 from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
+from hypertune.records.records import read_provenance
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Place, as_place, is_url
 from hypertune.storage.workspace import is_running
@@ -101,6 +102,7 @@ class Folder:
         if not held and not (self._folder / JOURNAL).exists():
             return [(_from_records(self._folder), self._done())], False
         self._take_in()
+        self._live.sharing = read_provenance(self._folder / "provenance.json").get("sharing")
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
@@ -158,7 +160,7 @@ def _study(status: Status, doing: str) -> list[RenderableType]:
     spent = (status.sweeps_done + status.share) / status.sweeps
     table.add_row(_bar(spent), f"{status.sweeps_done} of {status.sweeps} sweeps, {status.budget} each")
     if status.running and not status.done:
-        workers = f", {status.workers} trials at a time"
+        workers = f", {status.workers} trials at a time" + (f" ({status.sharing})" if status.sharing else "")
         table.add_row(_bar(status.share), f"{status.running}, {status.share:.0%} of its budget{workers}")
     if status.retrained:
         done, jobs = status.retrained

@@ -54,6 +54,8 @@ class Status(msgspec.Struct, kw_only=True):
     share: float = 0.0
     """Share of that sweep's budget that is spent, 0 to 1."""
     workers: int | None = None
+    sharing: str | None = None
+    """How the trials share GPUs, if they do."""
     retrained: tuple[int, int] | None = None
     """Finished retrainings and their total; None before they begin."""
     left_s: float | None = None
@@ -118,9 +120,14 @@ class Live:
         """Live trials: strategy, status, and training seconds counted so far."""
         self._sweep: _Sweep | None = None
         self._retrained: list[int] | None = None
+        self.sharing: str | None = None
+        """How the trials share GPUs, which the events of a journal do not tell."""
 
     def __call__(self, event: Event) -> None:
         handle(self, event)
+
+    def _on_connected(self, event: Event) -> None:
+        self.sharing = event.get("sharing")
 
     def _on_sweep(self, event: Event) -> None:
         self._sweep = _Sweep(event["strategy"], event["seed"], event["workers"])
@@ -199,6 +206,7 @@ class Live:
             running=f"{sweep.strategy} seed {sweep.seed}" if sweep else None,
             share=self._share(sweep) if sweep else 0.0,
             workers=sweep.workers if sweep else None,
+            sharing=self.sharing,
             retrained=(self._retrained[0], self._retrained[1]) if self._retrained else None,
             strategies=[self._strategy(name) for name in study.strategies],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def test_eighty_columns_are_enough(tmp_path: Path) -> None:
     console = Console(width=80, record=True)
     assert top(str(tmp_path), console, once=True) == 0
     assert "…" not in console.export_text()
+
+
+def test_how_trials_share_gpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with claimed(tmp_path):
+        write(tmp_path, 20)
+        told = json.loads((tmp_path / "provenance.json").read_text())
+        (tmp_path / "provenance.json").write_text(json.dumps({**told, "sharing": "up to 3 trained together"}))
+        assert "trials at a time (up to 3 trained together)" in " ".join(shown(tmp_path, capsys).split())
 
 
 def test_a_study_on_shared_storage(tmp_path: Path, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
