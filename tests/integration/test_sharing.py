@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +20,13 @@ from hypertune.training.loop import TrainingLoop
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("sharing") / "out"
-    command = [sys.executable, "-m", "tests.integration.sharing", str(out)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=540)
-    assert run.returncode == 0, run.stderr[-3000:]
+    return run(tmp_path_factory.mktemp("sharing") / "out")
+
+
+def run(out: Path, gpus: int = 1) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.integration.sharing", str(out), str(gpus)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=540)
+    assert done.returncode == 0, done.stderr[-3000:]
     facts: dict[str, Any] = json.loads((out / "seen.json").read_text())
     return facts
 
@@ -75,7 +79,7 @@ def test_the_records_say_how_the_gpu_was_shared(seen: dict[str, Any]) -> None:
 
 def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
     own = seen["own"]
-    assert own["processes"] == 1
+    assert len(own["processes"]) == 1
     assert own["most_together"] == 4
     for lr, loss, epochs in own["trials"]:
         assert epochs == 6
@@ -83,6 +87,14 @@ def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
     # What its `add` refuses fails alone, with its own words.
     assert own["statuses"]["failed"] >= 1
     assert all(error.startswith("ValueError: lr ") for error in own["errors"])
+
+
+@pytest.mark.slow
+def test_the_trials_of_a_study_are_spread_over_all_gpus(tmp_path: Path) -> None:
+    own = run(tmp_path / "out", gpus=2)["own"]
+    few, many = own["processes"]
+    assert many <= 2 * few
+    assert own["most_together"] == 4
 
 
 def test_a_population_that_cannot_be_made_says_why(seen: dict[str, Any]) -> None:
