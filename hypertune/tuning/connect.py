@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypertune.tuning.ray_internals import (
     any_agent_port,
     as_it_asks,
     dashboard,
+    for_this_machine,
     in_a_group_of_its_own,
     our_sigterm,
     set_uv_hook,
@@ -26,6 +28,8 @@ from hypertune.tuning.ray_names import AUTHENTICATION
 from hypertune.tuning.token import make_token
 
 LOCALHOST = "127.0.0.1"
+NEAR = (None, LOCALHOST, "localhost", "::1")
+"""Hosts of a dashboard that only this machine reaches."""
 REACHABLE_S = 10.0
 ZERO = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -69,8 +73,8 @@ def connect(
 ) -> str | None:
     """Joins the cluster at `address` (`auto`, `HOST:PORT`), or starts Ray here; returns the dashboard's URL.
 
-    A local Ray asks for a token, and its dashboard listens on this machine only, unless `dashboard_host` is another
-    address.
+    A local Ray asks for a token, and all of its ports can be reached from this machine only, unless `dashboard_host` is
+    another address.
 
     Args:
         metadata: facts to show on the dashboard's page of jobs.
@@ -90,7 +94,8 @@ def connect(
         if address:
             logging.getLogger(AUTHENTICATION).setLevel(logging.ERROR)  # it would warn of a token that is there
         try:
-            with as_it_asks(address), any_agent_port(), in_a_group_of_its_own(), our_sigterm():
+            near = for_this_machine() if not address and dashboard_host in NEAR else nullcontext()
+            with as_it_asks(address), any_agent_port(), near, in_a_group_of_its_own(), our_sigterm():
                 ray.init(
                     address=address or "local",
                     job_config=JobConfig(metadata=metadata),
@@ -183,7 +188,7 @@ def _check_closed(address: str | None, dashboard_host: str | None) -> None:
     if address and dashboard_host:
         raise ValueError(f"--dashboard-host: only for a Ray that starts here; the one at {address} has its own")
     token = os.environ.get("RAY_AUTH_MODE", "token").lower() != "disabled"
-    if not token and dashboard_host not in (None, LOCALHOST, "localhost", "::1"):
+    if not token and dashboard_host not in NEAR:
         raise ValueError(
             f"--dashboard-host {dashboard_host}: anyone who reaches it could run code here, since "
             "RAY_AUTH_MODE=disabled; unset that, and Ray asks for a token"

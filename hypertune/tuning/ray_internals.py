@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.tuning.ray_names import AUTHENTICATION
+from hypertune.tuning.token import wants_token
 
 MODE = "RAY_AUTH_MODE"
-ANSWER_S = 5.0
-"""Seconds that a cluster has to say whether it asks for a token."""
 
 # Ray's start ---------------------------------------------------------------------------------------------------------
 
@@ -59,6 +58,12 @@ def any_agent_port() -> Any:
     )
 
 
+def for_this_machine() -> Any:
+    """A context in which a Ray that starts here has the address 127.0.0.1, as on Windows and macOS, so that nobody
+    reaches its ports from elsewhere, of which that of the metrics asks for no token."""
+    return replaced("ray._private.ray_constants", "ENABLE_RAY_CLUSTER", lambda enabled: False)
+
+
 def in_a_group_of_its_own() -> Any:
     """A context in which a Ray that starts here is out of reach of signals to this process's group: `timeout`, a shell
     and many a batch system send it SIGTERM. Ray's processes, which heed it, would be gone before the study has ended.
@@ -87,7 +92,7 @@ def as_it_asks(address: str | None) -> Iterator[None]:
     if not address or address == "local" or MODE in os.environ:
         yield
         return
-    if _wants_token(address):
+    if wants_token(address):
         getattr(import_module(AUTHENTICATION), "maybe_enable_token_auth_if_token_available", lambda warns: None)(False)
         yield
         return
@@ -96,20 +101,6 @@ def as_it_asks(address: str | None) -> Iterator[None]:
         yield
     finally:
         del os.environ[MODE]
-
-
-def _wants_token(address: str) -> bool:
-    """Whether the cluster at `HOST:PORT` asks for a token; False where nobody answers, which Ray will tell."""
-    grpc = import_module("grpc")
-    with grpc.insecure_channel(address) as channel:
-        alive = channel.unary_unary(
-            "/ray.rpc.NodeInfoGcsService/CheckAlive", request_serializer=bytes, response_deserializer=bytes
-        )
-        try:
-            alive(b"", timeout=ANSWER_S)
-        except grpc.RpcError as error:
-            return bool(error.code() == grpc.StatusCode.UNAUTHENTICATED)
-    return False
 
 
 def cpus_here() -> int:

@@ -40,6 +40,7 @@ AUTHENTICATION = "ray._private.authentication.authentication_token_setup"
 CONTROLLER = "ray.tune.execution.tune_controller"
 NAMES = (
     Name("ray._private.ray_constants", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "workers may start through `uv run`"),
+    Name("ray._private.ray_constants", "ENABLE_RAY_CLUSTER", "a local Ray's metrics can be read from other machines"),
     Name(AUTHENTICATION, "maybe_enable_token_auth_if_token_available", "--address HOST:PORT needs RAY_AUTH_MODE=token"),
     Name("ray._private.parameter", "RayParams", "two Rays on this machine may share an agent's port"),
     Name("ray._private.services", "ConsolePopen", "SIGTERM to the process group ends Ray before the study"),

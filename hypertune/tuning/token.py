@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 
 TOKEN_FILE = Path("~/.ray/auth_token")
+ANSWER_S = 5.0
+"""Seconds that a cluster has to say whether it asks for a token."""
 
 
 def find_token() -> str | None:
@@ -35,6 +37,21 @@ def token_headers() -> dict[str, str]:
     """Headers for requests to the dashboard; raises a ValueError like `find_token`."""
     token = find_token()
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def wants_token(address: str) -> bool:
+    """Whether the cluster at `HOST:PORT` asks for a token; False where nobody answers, which Ray will tell."""
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        alive = channel.unary_unary(
+            "/ray.rpc.NodeInfoGcsService/CheckAlive", request_serializer=bytes, response_deserializer=bytes
+        )
+        try:
+            alive(b"", timeout=ANSWER_S)
+        except grpc.RpcError as error:
+            return bool(error.code() == grpc.StatusCode.UNAUTHENTICATED)
+    return False
 
 
 def make_token() -> None:

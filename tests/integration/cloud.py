@@ -17,6 +17,7 @@ class Cloud(FakeMultiNodeProvider):
     def non_terminated_nodes(self, tag_filters: Any) -> Any:
         with self.lock:
             for name, entry in list(self._nodes.items()):
-                if "node" in entry and any(kind == "raylet" for kind, _ in entry["node"].dead_processes()):
+                node: Any = entry.get("node")
+                if node and any(kind == "raylet" for kind, _ in node.dead_processes()):
                     self._terminate_node(self._nodes.pop(name))
         return super().non_terminated_nodes(tag_filters)

@@ -181,28 +181,31 @@ def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_page_of_a_study_on_a_cluster_follows_it(run: Run, head: dict[str, str], tmp_path: Path) -> None:
-    study(tmp_path, 600)
+    study(tmp_path, 6000)
     assert run("submit", "study.toml", "--name", "seen", "--env", "TOLD=yes").returncode == 0
-    while " of 600 epochs" not in (told := run("logs", "seen").stdout):
+    while " of 6000 epochs" not in (told := run("logs", "seen").stdout):
         assert "running" in run("jobs").stdout, told
     command = [sys.executable, "-m", "hypertune", "top", head["RAY_API_SERVER_ADDRESS"], "--web"]
     with subprocess.Popen(command, env=head, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        link = server.stdout.readline().strip()
-        address, _, token = link.partition("?token=")
+        try:
+            assert server.stdout is not None
+            link = server.stdout.readline().strip()
+            address, _, token = link.partition("?token=")
 
-        def version() -> str:
-            asked = urllib.request.Request(f"{address}version", headers={"Authorization": f"Bearer {token}"})
-            with urllib.request.urlopen(asked, timeout=120) as answer:
-                return str(json.load(answer)["version"])
+            def version() -> str:
+                asked = urllib.request.Request(f"{address}version", headers={"Authorization": f"Bearer {token}"})
+                with urllib.request.urlopen(asked, timeout=120) as answer:
+                    return str(json.load(answer)["version"])
 
-        assert version().startswith("Running: 0 of 1 sweeps done")
-        assert run("stop", "seen").returncode == 0
-        while (told := version()).startswith("Running"):
-            time.sleep(1)
-        assert "Interrupted: 0 of 1 sweeps done; resume with: hypertune submit --resume seen" in told
-        server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 0
+            assert version().startswith("Running: 0 of 1 sweeps done")
+            assert run("stop", "seen").returncode == 0
+            while (told := version()).startswith("Running"):
+                time.sleep(1)
+            assert "Interrupted: 0 of 1 sweeps done; resume with: hypertune submit --resume seen" in told
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
 
 
 @pytest.mark.slow
