@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from hypertune.storage.storage import Place
+from hypertune.storage.files import REPORT
+from hypertune.storage.storage import Place, inside
 from hypertune.study.study import Study
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def closing(result: Result) -> Iterator[str]:
 
     yield sentences(assess(result.records))[0]
     yield from told_failures(result.records, str(result.place))
-    yield f"Report: {result.place}/report.html"
+    yield f"Report: {inside(result.place or result.folder, REPORT)}"
     if result.interrupted:
         told = "Fix the trainable, then resume" if result.records.gave_up else "Interrupted. Resume"
         yield f'{told} with: compare(out="{result.place}", resume=True)'

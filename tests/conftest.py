@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +45,35 @@ def s3_server() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[str]:
+    """`HOST:PORT` of a server on this machine with the interface of Google's storage."""
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True)
+    server.start()
+    host, port = server._api._httpd.server_address
+    yield f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "gs", "fsspec"])
+def url_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], str]:
+    """Makes the URL of a folder on empty storage of one of the kinds that there are; `local://` is one of fsspec's."""
+    if request.param == "s3":
+        bucket = request.getfixturevalue("bucket")
+        return lambda name: f"{bucket}/{name}"
+    monkeypatch.setenv("HYPERTUNE_WORK_DIR", str(tmp_path / "working"))
+    if request.param == "fsspec":
+        (tmp_path / "shared").mkdir()
+        return lambda name: f"local://{tmp_path}/shared/{name}"
+    from pyarrow.fs import GcsFileSystem
+
+    server, name = request.getfixturevalue("google_server"), f"bucket-{uuid.uuid4().hex}"
+    GcsFileSystem(anonymous=True, scheme="http", endpoint_override=server, project_id="none").create_dir(name)
+    return lambda folder: f"gs://anonymous@{name}/{folder}?scheme=http&endpoint_override={server}"
 
 
 class Relay:

@@ -14,7 +14,8 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
-from hypertune.storage.storage import Place
+from hypertune.storage.files import REPORT
+from hypertune.storage.storage import Place, inside, resume_command
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
 from hypertune.tuning.terminal import Terminal
@@ -78,7 +79,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     from hypertune.tuning.driver import Circumstances
 
     display: Any = contextlib.nullcontext() if arguments.quiet else Progress(study, console)
-    go_on = f"Interrupted. Resume with: hypertune compare --resume {out}"
+    go_on = f"Interrupted. Resume with: {resume_command(out)}"
     try:
         with display as progress:
             circumstances = Circumstances(
@@ -99,7 +100,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     for line in told_failures(result.records, str(out)):
         console.print(line, soft_wrap=True)
     if result.records.gave_up:
-        console.print(f"Fix the trainable, then resume with: hypertune compare --resume {out}", soft_wrap=True)
+        console.print(f"Fix the trainable, then resume with: {resume_command(out)}", soft_wrap=True)
         return PARTLY_FAILED
     if result.interrupted:
         console.print(go_on, soft_wrap=True)
@@ -119,7 +120,7 @@ def _print_result(result: Any, out: Place, console: Console) -> None:
         console.print(f"- {sentence}", soft_wrap=True)
     console.print()
     console.print(rich_table(result.records))
-    console.print(f"Report: {out}/report.html", soft_wrap=True)
+    console.print(f"Report: {inside(out, REPORT)}", soft_wrap=True)
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:

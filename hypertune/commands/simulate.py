@@ -28,7 +28,7 @@ from hypertune.simulation.engine import build_simulable
 from hypertune.simulation.recordings import Recordings, read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
-from hypertune.storage.files import now
+from hypertune.storage.files import REPORT, now
 from hypertune.strategies.checks import check_strategies
 from hypertune.study.extent import extent
 from hypertune.study.study import Study
@@ -173,7 +173,7 @@ class _Session:
         self.console.print()
         self.console.print(conclusion(facts), soft_wrap=True)
         self.console.print(rich_table(facts))
-        self.console.print(f"Report: {self.out}/report.html", soft_wrap=True)
+        self.console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
 
 
 def parse_workers(text: str) -> list[int]:

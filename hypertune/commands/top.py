@@ -15,14 +15,13 @@ from rich.text import Text
 from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
 from hypertune.records.records import read_provenance
-from hypertune.storage.files import JOURNAL
-from hypertune.storage.storage import Place, as_place, is_url
+from hypertune.storage.files import JOURNAL, REPORT
+from hypertune.storage.storage import Place, as_place, inside, is_url, resume_command
 from hypertune.storage.workspace import is_running
 from hypertune.study.study import Study
 
 EVERY_S, STORED_EVERY_S = 1.0, 10.0
 """Seconds between two looks at a folder or a cluster, and at shared storage."""
-RESUME = "resume with hypertune compare --resume"
 Look = Callable[[], tuple[list[tuple[Status, str]], bool]]
 """Returns each study's status with a word on what it is doing, and whether anything can still change."""
 
@@ -75,9 +74,9 @@ def _stored(place: Place) -> Look:
         status = _from_records(place)
         if running:
             return [(status, "running")], True
-        done = status.sweeps_done == status.sweeps
-        doing = f"done; {place}/report.html has the result" if done else f"interrupted; {RESUME} {place}"
-        return [(status, doing)], False
+        if status.sweeps_done == status.sweeps:
+            return [(status, f"done; {inside(place, REPORT)} has the result")], False
+        return [(status, f"interrupted; resume with {resume_command(place)}")], False
 
     return look
 
@@ -106,7 +105,7 @@ class Folder:
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        going_on = f"interrupted; {RESUME} {self._folder}"
+        going_on = f"interrupted; resume with {resume_command(self._folder)}"
         return [(status, self._done() if status.done else going_on)], False
 
     def _done(self) -> str:

@@ -21,7 +21,7 @@ from hypertune.records import records
 from hypertune.records.records import Records
 from hypertune.report.html import Moment, render
 from hypertune.result import is_complete
-from hypertune.storage.storage import Place, as_place, is_url
+from hypertune.storage.storage import Place, as_place, is_url, resume_command
 from hypertune.storage.workspace import is_running
 
 COOKIE = "hypertune"
@@ -124,7 +124,7 @@ def _source(given: str, job: str | None, stack: contextlib.ExitStack) -> Source:
     if not given.startswith(("http://", "https://")):
         if job is not None:
             raise ValueError("--job: belongs to a cluster's address, http://HOST:8265")
-        return _stored(given, f"hypertune compare --resume {given}")
+        return _stored(given, resume_command(given))
     from hypertune.cluster.fetch import Copied
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hypertune-")), "out")

@@ -12,10 +12,10 @@ from hypertune.comparison.readable import readable
 from hypertune.comparison.wording import sentences
 from hypertune.records.records import Records
 from hypertune.report.tables import cells_table
-from hypertune.storage.storage import Place, is_url
+from hypertune.storage.files import REPORT
+from hypertune.storage.storage import Place, inside, is_url
 
 MOST_CELLS = 12
-REPORT = "report.html"
 
 
 def result_html(records: Records, *, state: str, best: str, place: Place) -> str:
@@ -64,7 +64,7 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _report(place: Place) -> str:
     """A link that a notebook can open: relative if the report lies below it, since servers do not serve `file:`."""
     if is_url(place):
-        return f"Report: {escape(str(place))}/{REPORT}"
+        return f"Report: {escape(inside(place, REPORT))}"
     path = Path(place) / REPORT
     if not path.exists():
         return f"Its folder: {escape(str(place))}; the report is written at the end"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypertune.comparison.best import find_best
 from hypertune.records.records import Records
-from hypertune.storage.files import write_atomically
+from hypertune.storage.files import REPORT, write_atomically
 
 
 def write_outputs(facts: Records, folder: Path) -> None:
@@ -22,4 +22,4 @@ def write_outputs(facts: Records, folder: Path) -> None:
     best = find_best(facts, folder)
     if best is not None:
         write_atomically(folder / "best" / "config.toml", best_toml(facts.study, best))
-    write_report([facts], folder / "report.html")
+    write_report([facts], folder / REPORT)

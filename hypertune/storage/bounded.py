@@ -42,14 +42,3 @@ def bounded(call: Callable[[], T], *, size: int = 0) -> T:
     if answered:
         return answer  # type: ignore[no-any-return]
     raise answer
-
-
-def with_timeouts(filesystem: Any) -> Any:
-    """A pyarrow file system whose own requests end, too: S3's would try for minutes where nothing answers."""
-    from pyarrow.fs import S3FileSystem
-
-    if not isinstance(filesystem, S3FileSystem):
-        return filesystem
-    make, (options,) = filesystem.__reduce__()
-    limits = dict.fromkeys(("connect_timeout", "request_timeout"), REQUEST_S / 4)
-    return make({**options, **limits})

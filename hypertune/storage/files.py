@@ -11,6 +11,7 @@ JOURNAL = Path("sweeps") / "journal.jsonl"
 LOCK = JOURNAL.parent / ".lock"
 """Lock file, held by the process that writes the study."""
 MODEL = "best/model.pt"
+REPORT = "report.html"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

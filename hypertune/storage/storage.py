@@ -1,4 +1,4 @@
-"""Shared storage: output folders at `s3://`, `gs://` and other URLs that pyarrow's file systems support.
+"""Shared storage: output folders at `s3://`, `gs://`, `abfs://` and other URLs that pyarrow or fsspec supports.
 
 A place is a folder's path or a URL. Credentials, region and endpoint come from the environment, as for the storage's
 own tools (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`). All but credentials may also be in the
@@ -7,6 +7,7 @@ URL's query (`?region=eu-west-1`).
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +15,19 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from hypertune.storage.bounded import bounded, with_timeouts
+from hypertune.storage.bounded import bounded
+from hypertune.storage.filesystems import entries, opened, output_stream
 
 Place = str | Path
 """A folder on this machine, or the URL of one on shared storage."""
 
 RUN = "run_"
 """Prefix of Ray Tune's folders below `sweeps/`: mostly checkpoints, which are large and read only by a resume."""
+
+SECRETS = ("secret", "password", "token", "key", "credential", "sas")
+"""Parts of the names of a query's fields that hold credentials."""
 
 PART = 16 * 2**20
 """Bytes that are read at once."""
@@ -49,11 +54,26 @@ def as_place(text: str) -> Place:
     return Storage(text).url if is_url(text) else Path(text).expanduser()
 
 
+def inside(place: Place, name: str) -> str:
+    """The path or URL of the file `name` in a folder."""
+    return Storage(str(place)).url_of(name) if is_url(place) else f"{place}/{name}"
+
+
+def resume_command(place: Place) -> str:
+    """What to type to go on with the study in a folder."""
+    return f"hypertune compare --resume {shlex.quote(str(place))}"
+
+
 def split_url(url: str) -> tuple[str, str]:
     """The URL of a file's folder, and the file's name in it."""
     parts = urlsplit(url)
     folder, _, name = parts.path.rpartition("/")
-    return urlunsplit((parts.scheme, parts.netloc, folder, parts.query, "")), name
+    return _with_path(parts, folder), name
+
+
+def _with_path(parts: SplitResult, path: str) -> str:
+    """A URL with another path; `urlunsplit` takes away the slashes before an empty host."""
+    return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
 
 
 class Storage:
@@ -69,7 +89,7 @@ class Storage:
         self._unanswered: dict[str, threading.Event] = {}
         """Files that have been written to, and whether that request has ended."""
         self._parts = urlsplit(self.url)
-        if self._parts.username or self._parts.password:
+        if _has_credentials(self._parts):
             raise ValueError(
                 f"{self._parts.scheme}://{self._parts.hostname}: contains credentials, which would end up in records "
                 "and logs; give them in the environment, e.g. as AWS_PROFILE or AWS_ACCESS_KEY_ID"
@@ -80,8 +100,7 @@ class Storage:
 
     def url_of(self, name: str) -> str:
         """The URL of the file or folder `name` in this folder."""
-        parts = self._parts
-        return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{name}", parts.query, ""))
+        return _with_path(self._parts, f"{self._parts.path.rstrip('/')}/{name}")
 
     def read(self, name: str) -> bytes | None:
         """The content of the file `name`; None if it does not exist."""
@@ -112,7 +131,7 @@ class Storage:
         def write() -> None:
             try:
                 filesystem, path = self._opened
-                with filesystem.open_output_stream(f"{path}/{name}") as file:
+                with output_stream(filesystem, f"{path}/{name}") as file:
                     file.write(content)
             finally:
                 ended.set()
@@ -147,11 +166,10 @@ class Storage:
         """All entries of its folder `name`: the name, and whether it is a file."""
 
         def list_() -> list[tuple[str, bool]]:
-            from pyarrow.fs import FileSelector
-
             filesystem, path = self._opened
-            found = filesystem.get_file_info(FileSelector(f"{path}/{name}".rstrip("/"), allow_not_found=True))
-            return sorted((info.path.removeprefix(f"{path}/"), info.is_file) for info in found)
+            return [
+                (f"{name}/{inner}".lstrip("/"), is_file) for inner, is_file in entries(filesystem, f"{path}/{name}")
+            ]
 
         return self._guarded(list_)
 
@@ -178,10 +196,7 @@ class Storage:
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
-        from pyarrow.fs import FileSystem
-
-        filesystem, path = FileSystem.from_uri(self.url)
-        return with_timeouts(filesystem), path.rstrip("/")
+        return opened(self.url)
 
     def _guarded(self, call: Callable[[], T], *, size: int = 0) -> T:
         try:
@@ -189,6 +204,17 @@ class Storage:
         except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors derive from these
             reason = " ".join(str(error).split())[:300]
             raise StorageError(f"{self.url}: {reason}") from None
+
+
+def _has_credentials(parts: SplitResult) -> bool:
+    """Whether a URL holds a user's name or a secret.
+
+    Before the @ may stand `anonymous`, for buckets of Google's that ask for nothing, and a container of Azure's.
+    """
+    harmless = parts.scheme in ("abfs", "abfss") or (parts.scheme in ("gs", "gcs") and parts.username == "anonymous")
+    if parts.password or (parts.username and not harmless):
+        return True
+    return any(word in name.lower() for name, _ in parse_qsl(parts.query) for word in SECRETS)
 
 
 class StorageError(ValueError):

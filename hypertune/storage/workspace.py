@@ -27,7 +27,7 @@ from pathlib import Path
 from hypertune.storage.files import JOURNAL, LOCK, now
 from hypertune.storage.patience import storage_patience_s
 from hypertune.storage.printable import printable
-from hypertune.storage.storage import Place, Storage, StorageError, is_url, upload
+from hypertune.storage.storage import Place, Storage, StorageError, is_url, resume_command, upload
 
 LEASE = "sweeps/lease.json"
 LEASE_SECONDS = 60.0
@@ -205,7 +205,7 @@ class Mirror:
             if time.monotonic() > deadline:
                 raise ValueError(
                     f"{self.storage}: the last results could not be copied there; they are in {self.folder}, and "
-                    f"hypertune compare --resume {self.storage} on this machine continues from them"
+                    f"{resume_command(self.storage.url)} on this machine continues from them"
                 )
             self._tell_waiting(deadline)
             time.sleep(INTERVAL_SECONDS)

@@ -17,6 +17,7 @@ from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.patience import outputs_in
+from hypertune.storage.storage import resume_command
 from hypertune.storage.workspace import Workspace, tell_user
 from hypertune.strategies.checks import check_names, prior_note
 from hypertune.study.rules import changed, rules
@@ -209,7 +210,7 @@ def _run(
         tell_user(experiment.ray_died(reason))
         recorder.close()
         work.copied(time.monotonic())
-        tell_user(f"resume with: hypertune compare --resume {work.place}")
+        tell_user(f"resume with: {resume_command(work.place)}")
         end_process(INTERRUPTED)
 
     ending = experiment.Ending(interrupted=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.records.records import Event, handle, improves
+from hypertune.storage.filesystems import entries
 from hypertune.storage.storage import RUN
 from hypertune.study.study import Study
 
@@ -206,9 +207,7 @@ class Pruner:
             self._tidy(child, kept)
 
     def _children(self, folder: str) -> list[str]:
-        from pyarrow.fs import FileSelector
-
-        return [info.path for info in self._fs.get_file_info(FileSelector(folder, allow_not_found=True))]
+        return [f"{folder}/{name}" for name, _ in entries(self._fs, folder)]
 
     def _delete_once_told(self, path: str, decided: float) -> None:
         if self._journal_told(decided):

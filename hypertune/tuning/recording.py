@@ -17,7 +17,7 @@ from hypertune.records.records import FINAL_STATUSES, Book, Records
 from hypertune.records.sheets import to_csv
 from hypertune.storage.files import JOURNAL, write_atomically
 from hypertune.storage.patience import patiently
-from hypertune.storage.storage import RUN
+from hypertune.storage.storage import RUN, resume_command
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
 from hypertune.tuning.removed import same_file, write_anew
@@ -119,7 +119,7 @@ class Recorder:
         except OSError as error:
             self._lost = (
                 f"{self.folder}: can no longer be written ({error.strerror}); what was recorded is safe; fix it, then "
-                f"resume with: hypertune compare --resume {self._place}"
+                f"resume with: {resume_command(self._place)}"
             )
             raise StorageLost(self._lost) from None
 

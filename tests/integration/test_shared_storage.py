@@ -1,4 +1,4 @@
-"""A study whose output folder lies on a real S3 server: records, checkpoints and model go there, and it resumes."""
+"""A study whose output folder lies on shared storage: records, checkpoints and model go there, and it resumes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -42,17 +43,18 @@ def wait_for_epochs(storage: Storage, count: int, process: subprocess.Popen[str]
 
 
 @pytest.mark.slow
-def test_a_study_with_its_model_on_s3(bucket: str) -> None:
-    place = f"{bucket}/digits"
+def test_a_study_with_its_model_on_shared_storage(url_of: Callable[[str], str]) -> None:
+    place = url_of("digits")
     options = ["--strategies", "random", "--seeds", "1", "--budget", "epochs=2", "--out", place]
     command = [sys.executable, "-m", "hypertune", "compare", "digits_cnn", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"Report: {place}/report.html" in done.stdout
+    storage = Storage(place)
+    assert f"Report: {storage.url_of('report.html')}" in done.stdout
     assert records.read(place).trials["epochs"].sum() == 2
-    assert load_model(f"{place}/best/model.pt").classes == tuple("0123456789")
+    assert load_model(storage.url_of("best/model.pt")).classes == tuple("0123456789")
     # Checkpoints have gone there, and from there once nothing needed them.
-    assert Storage(place).folders("sweeps") == []
+    assert storage.folders("sweeps") == []
     assert list(Path(os.environ["HYPERTUNE_WORK_DIR"]).iterdir()) == []
 
 

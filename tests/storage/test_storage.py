@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,29 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(capsys: pytest.Captur
     assert "hunter2" not in told.err + told.out
 
 
-def test_files_are_written_read_listed_and_removed(bucket: str) -> None:
-    storage = Storage(f"{bucket}/study")
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("gs://anonymous@bucket/x", False),
+        ("gs://me@bucket/x", True),
+        ("abfs://container@account.dfs.core.windows.net/x", False),
+        ("abfs://container:key@account.dfs.core.windows.net/x", True),
+        ("abfs://container@account.dfs.core.windows.net/x?tenant_id=a&client_secret=b", True),
+        ("s3://bucket/x?region=eu-west-1&allow_bucket_creation=true", False),
+    ],
+)
+def test_what_counts_as_credentials(url: str, refused: bool) -> None:
+    with pytest.raises(ValueError, match="contains credentials") if refused else nullcontext():
+        Storage(url)
+
+
+def test_a_scheme_that_needs_another_package_names_it() -> None:
+    with pytest.raises(StorageError, match=r"^oss://bucket/x: Install ossfs"):
+        Storage("oss://bucket/x").read("study.toml")
+
+
+def test_files_are_written_read_listed_and_removed(url_of: Callable[[str], str]) -> None:
+    storage = Storage(url_of("study"))
     assert storage.read("study.toml") is None
     assert list(storage.files()) == []
     storage.write("study.toml", b"one")
@@ -98,7 +121,7 @@ def test_a_name_on_the_storage_cannot_lead_out_of_the_folder(tmp_path: Path) -> 
     ("place", "said"),
     [
         ("{bucket}/none", "{bucket}/none: not an output folder of hypertune (study.toml is missing)"),
-        ("ftp://host/x", "ftp://host/x: Unrecognized filesystem type"),
+        ("nobody://x", "nobody://x: Protocol not known: nobody"),
     ],
 )
 def test_wrong_places_get_one_line(bucket: str, place: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

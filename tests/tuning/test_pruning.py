@@ -150,6 +150,8 @@ def test_what_cannot_be_deleted_is_told_once_and_ends_nothing(tmp_path: Path) ->
     class Stuck:
         """A storage that lists what it has and lets nothing be removed."""
 
+        type_name = "stuck"
+
         def get_file_info(self, what: Any) -> Any:
             names = ("run_1", "run_2") if isinstance(what, FileSelector) else (what,)
             found = [FileInfo(name, FileType.Directory) for name in names]
