@@ -104,13 +104,25 @@ def _replace(staged: Path, target: Path) -> None:
     shutil.copytree(staged, target)
 
 
-def _through_log(client: Any, job_id: str, place: str) -> bytes:
-    """The packed folder, from the log of a small job on the head node, where the study's driver ran."""
+def read_file(client: Any, job: Any, name: str) -> bytes | None:
+    """The content of one file of a study's output folder; None if there is none of that name."""
+    place = job.metadata["out"]
+    if is_url(place):
+        return Storage(place).read(name)
+    with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
+        unpack(_through_log(client, job.submission_id, place, name), Path(folder))
+        path = Path(folder, name)
+        return path.read_bytes() if path.is_file() else None
+
+
+def _through_log(client: Any, job_id: str, place: str, *names: str) -> bytes:
+    """The packed folder, or these of its files, from the log of a small job on the head node, where the study's driver
+    ran."""
     helper = f"fetch-{job_id}-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
         shutil.copyfile(pack_results.__file__, Path(folder) / "pack_results.py")
         client.submit_job(
-            entrypoint="exec " + shlex.join(["python", "pack_results.py", place, str(MOST_BYTES)]),
+            entrypoint="exec " + shlex.join(["python", "pack_results.py", place, str(MOST_BYTES), *names]),
             submission_id=helper,
             runtime_env={"working_dir": folder},
             metadata={"hypertune_fetch": job_id},

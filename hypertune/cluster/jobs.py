@@ -1,4 +1,4 @@
-"""`hypertune jobs`, `logs` and `stop`: the studies submitted to a cluster as jobs."""
+"""`hypertune jobs` and `stop`: the studies submitted to a cluster as jobs."""
 
 from __future__ import annotations
 
@@ -123,16 +123,6 @@ def _took(job: Any) -> str:
         return "-"
     seconds = round((job.end_time or time.time() * 1000) / 1000 - job.start_time / 1000)
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
-
-
-def logs(arguments: argparse.Namespace) -> int:
-    """Prints the output of a study so far; with `--follow`, until the study ends."""
-    with jobs_client(arguments.address) as client:
-        job_id = require_job(client, arguments.id).submission_id
-        if arguments.follow:
-            return follow(client, job_id)
-        print(printable(client.get_job_logs(job_id)), end="")
-    return 0
 
 
 def follow(client: Any, job_id: str) -> int:

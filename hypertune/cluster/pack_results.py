@@ -1,6 +1,7 @@
 """Runs on the cluster without hypertune: prints an output folder as text, to be fetched from the job's log.
 
-Usage: `python pack_results.py FOLDER MOST_BYTES`. Ray Tune's checkpoints are left out.
+Usage: `python pack_results.py FOLDER MOST_BYTES [NAME ...]`. Ray Tune's checkpoints are left out, and all but the files
+NAME, if there are any.
 """
 
 import base64
@@ -14,13 +15,17 @@ BEGIN, END = "hypertune-results-begin", "hypertune-results-end"
 WIDTH = 76
 
 
-def main(folder: str, most_bytes: int) -> None:
+def main(folder: str, most_bytes: int, names: "list[str]") -> None:
     folder = os.path.expanduser(folder)
     if not os.path.isfile(os.path.join(folder, "study.toml")):
         sys.exit(f"{folder}: not an output folder of hypertune on this node")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add(folder, arcname=".", filter=_wanted)
+        if not names:
+            archive.add(folder, arcname=".", filter=_wanted)
+        for name in names:
+            if os.path.isfile(os.path.join(folder, name)):
+                archive.add(os.path.join(folder, name), arcname=name, filter=_wanted)
     if buffer.tell() > most_bytes:
         sys.exit(f"{folder}: packed {buffer.tell()} bytes, too many for the jobs API; copy the folder by other means")
     content = buffer.getvalue()
@@ -39,4 +44,4 @@ def _wanted(entry: tarfile.TarInfo) -> "tarfile.TarInfo | None":
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

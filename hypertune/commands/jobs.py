@@ -18,7 +18,7 @@ def add_commands(commands: Any, add: Add, add_overrides: Callable[[argparse.Argu
     submit = add(commands, "submit", _runs("commands.submit", "submit"), "run a study on a Ray cluster, as a job")
     _add_submit(submit, add_overrides)
     listed = add(commands, "jobs", _runs("cluster.jobs", "jobs"), "list the studies submitted to a Ray cluster")
-    logs = add(commands, "logs", _runs("cluster.jobs", "logs"), "print the output of a submitted study")
+    logs = add(commands, "logs", _runs("cluster.logs", "logs"), "print the output of a submitted study")
     stop = add(commands, "stop", _runs("cluster.jobs", "stop"), "stop a submitted study; it can be resumed")
     fetch = add(
         commands, "fetch", _runs("cluster.fetch", "fetch"), "copy a submitted study's output folder to this machine"
@@ -34,6 +34,7 @@ def add_commands(commands: Any, add: Add, add_overrides: Callable[[argparse.Argu
     logs.add_argument(
         "-f", "--follow", action="store_true", help="keep printing until the study ends; return its exit code"
     )
+    logs.add_argument("--trial", metavar="ID", help="what this trial has printed, as in trials.csv")
     fetch.add_argument("--out", metavar="DIR", type=Path, help="local folder (default: hypertune-out/ID)")
 
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LOGS = "logs"
+from hypertune.storage.files import LOGS, log_of
+
 MOST_BYTES = 64 * 1024
 """Bytes kept of each of a trial's two streams; of longer output, a quarter from the start, the rest from the end."""
 RAYS_OWN = (b":job_id:", b":actor_name:", b":task_name:")
@@ -87,7 +88,7 @@ def keep(storage: Any, trial_id: str, text: str) -> str:
     """
     if not text or storage is None:
         return ""
-    name = f"{LOGS}/{trial_id}.txt"
+    name = log_of(trial_id)
     folder = storage.storage_fs_path.rstrip("/").rpartition("/")[0]
     try:
         storage.storage_filesystem.create_dir(f"{folder}/{LOGS}", recursive=True)

@@ -18,9 +18,9 @@ from hypertune.records import records
 from tests.records.test_records import recorded
 
 
-def packed(folder: Path, most_bytes: int = 2**30) -> subprocess.CompletedProcess[str]:
+def packed(folder: Path, *names: str, most_bytes: int = 2**30) -> subprocess.CompletedProcess[str]:
     """As it runs on the cluster: by itself."""
-    command = [sys.executable, "-I", pack_results.__file__, str(folder), str(most_bytes)]
+    command = [sys.executable, "-I", pack_results.__file__, str(folder), str(most_bytes), *names]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -31,6 +31,13 @@ def archive(*entries: tarfile.TarInfo) -> bytes:
             entry.size = 4 if entry.isfile() else 0
             file.addfile(entry, io.BytesIO(b"evil"))
     return buffer.getvalue()
+
+
+def test_one_file_can_be_had_by_itself(tmp_path: Path) -> None:
+    folder = recorded(tmp_path / "there")
+    (tmp_path / "here").mkdir()
+    unpack(read_packed(packed(folder, "study.toml", "logs/nobody.txt").stdout), tmp_path / "here")
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["study.toml"]
 
 
 def test_a_folder_arrives_as_it_was_but_for_checkpoints(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from own_helper import score
 from ray import tune
 
 def train(config):
+    print("this is lr", config["lr"])
     assert not os.path.exists(".env") and os.environ["TOLD"] == "yes"
     for epoch in range(1, 5):
         time.sleep(0.1)
@@ -143,7 +144,11 @@ def test_what_a_cluster_refuses_is_told_in_one_line(run: Run, tmp_path: Path) ->
     listed = run("jobs").stdout
     assert "twice" in listed
     assert "done" in listed
+    told = run("logs", "twice", "--trial", "random_s0_0001")
+    assert re.fullmatch(r"this is lr 0\.\d+\n", told.stdout), told.stderr
     for changes, arguments, said in (
+        ({}, ("logs", "twice", "--trial", "nobody"), "--trial nobody: nothing is kept of it"),
+        ({}, ("logs", "twice", "--trial", "../x"), "--trial ../x: not the id of a trial"),
         ({"RAY_AUTH_TOKEN_PATH": ""}, ("jobs",), "the cluster asks for a token"),
         ({}, ("submit", "study.toml", "--name", "twice"), "already has a job of that name"),
         ({}, ("logs", "nobody"), "nobody: no study with that id at http://127.0.0.1"),
