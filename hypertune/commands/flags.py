@@ -18,6 +18,13 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("min", "max"), help="whether to minimise or maximise the metric")
 
 
+def add_warm_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--warm-start", metavar="DIR", type=place,
+        help="folder or URL of an earlier study of the same search space: strategies that can learn from its trials do",
+    )  # fmt: skip
+
+
 def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-workers", metavar="N", type=int, help="trials that may run at the same time (default: as many as fit)"

@@ -18,7 +18,7 @@ from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.workspace import Workspace, tell_user
-from hypertune.strategies.checks import check_names, prior_note
+from hypertune.strategies.checks import check_names, notes
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
 from hypertune.tuning import connect
@@ -166,7 +166,7 @@ def _run(
             "data_dir": str(circumstances.data_dir.resolve()) if circumstances.data_dir else None,
             "images": data.sizes() if data is not None else {},
             "notes": list(data.notes) if data is not None else [],
-            "prior": prior_note(study),
+            **notes(study),
             "rules": rules(study),
         },
     )
