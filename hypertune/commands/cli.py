@@ -158,14 +158,14 @@ def _add_simulate(commands: Any) -> None:
     simulate = _add(
         commands, "simulate", _simulate, "simulate a comparison in virtual time from recorded learning curves"
     )
-    add_virtual(simulate, workers="1")
+    add_virtual(simulate, workers="1", curves=True)
     flags.add_warm_start(simulate)
     add_planning(simulate)
     simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
     advise = _add(
-        commands, "advise", _advise, "recommend a strategy, a number of workers and a budget from recorded curves"
+        commands, "advise", _advise, "recommend a strategy, from recorded curves also a number of workers and a budget"
     )
-    add_virtual(advise, workers="1,2,4,8,16,32")
+    add_virtual(advise, workers=flags.ADVISED_WORKERS, curves=False)
     advise.set_defaults(seeds="20")  # a study usually has too few seeds for a recommendation
 
 
