@@ -57,6 +57,7 @@ def compare(
     resources: Mapping[str, float | str] | Resources | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     prior: Mapping[str, Mapping[str, Any]] | None = None,
+    warm_start: Place | None = None,
     name: str | None = None,
     out: Place | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -93,6 +94,7 @@ def compare(
             by `tune.with_resources` or `default_resource_request`.
         options: strategy name to its options; `hypertune strategies` lists them.
         prior: guesses, `{"lr": {"guess": 1e-3, "confidence": "high"}}`, for strategies that can use them.
+        warm_start: folder or URL of an earlier study of the same space; strategies that can learn from its trials do.
         name: of the study; by default that of the trainable.
         out: output folder, or its URL on shared storage (`s3://bucket/path`); by default below `hypertune-out`.
         data_dir: folder that already has the data sets.
@@ -124,6 +126,8 @@ def compare(
         }  # fmt: skip
         asked = _resumed(study, trainable, space, given, place) if resume else study_of(study, trainable, space, given)
         altered = space is not None or any(value is not None for value in given.values())
+        if warm_start is not None:
+            asked = _warm(asked, warm_start, resume)
         trained = _check(asked, trainable, changed=altered, own=study is None or options is not None)
         from hypertune.records import folder
 
@@ -227,6 +231,16 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     if different:
         raise ValueError(f"{different}; {place} holds that study: leave it out to resume")
     return asked
+
+
+def _warm(study: Study, place: Place, resume: bool) -> Study:
+    if resume:
+        raise ValueError("warm_start: a study that is resumed keeps what it began with; leave it out")
+    if not isinstance(place, str | os.PathLike):
+        raise ValueError(f"warm_start: the folder or URL of an earlier study, got {shortened(place)}")
+    from hypertune.records.earlier import warm_start
+
+    return study.replace(warm_start=warm_start(as_place(os.fspath(place)), study))
 
 
 def _stored_data_dir(place: Place) -> str | None:

@@ -100,7 +100,7 @@ def _reworded(words: Callable[[str], str]) -> Iterator[None]:
 def _options(message: str) -> str:
     options = (
         "out|data-dir|address|dashboard-host|strategies|seeds|budget|metric|mode|max-epochs|give-up-after|margin|"
-        "max-seeds|max-seconds"
+        "max-seeds|max-seconds|warm-start"
     )
     message = message.replace("--until-decided", "until_decided=True")
     message = re.sub(r"(?<!hypertune compare )--resume(?: [^\s;,]+)?", "resume=True", message)

@@ -1,4 +1,7 @@
-"""`hypertune advise`: recommends a strategy, a number of workers and a budget, with the evidence."""
+"""`hypertune advise`: recommends a strategy, a number of workers and a budget, with the evidence.
+
+Without curves it is `advise_public` that answers.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from hypertune.commands.advise_public import advise_public, favourite
+from hypertune.commands.flags import ADVISED_WORKERS
 from hypertune.commands.simulate import Plan, planned, simulated
 from hypertune.comparison.anytime import Axis, change_points, first_reached, on_points, steps_by_seed
 from hypertune.comparison.capacity import at_knees, capacity_table, default_target, rows_of, sentences
@@ -154,6 +159,10 @@ def advise(arguments: argparse.Namespace) -> int:
     """
     from hypertune.commands.exit_codes import DONE
 
+    if arguments.curves is None:
+        advise_public(arguments)
+        return DONE
+    arguments.workers = arguments.workers or ADVISED_WORKERS
     plan = planned(arguments)
     console = Terminal(quiet=arguments.quiet)
     console.print(plan.announcement, soft_wrap=True)
@@ -192,6 +201,9 @@ def tell(
     )
     say(sentences(advice.table[advice.table["strategy"] == best.strategy], study.metric, advice.target)[0] + ".")
     say(_rivals(advice))
+    favoured = favourite(study, [best.strategy, *_equals(advice)], best.workers, advice.epochs)
+    if favoured:
+        say(favoured)
     console.print(_table(advice))
     never = [name for name in study.strategies if name not in set(advice.table.loc[advice.table["knee"], "strategy"])]
     if never:
@@ -200,8 +212,12 @@ def tell(
     say(f"hypertune compare {arguments.study} --strategies {best.strategy} --budget epochs={advice.epochs}")
 
 
+def _equals(advice: Advice) -> list[str]:
+    return [other.strategy for other in advice.others if not other.worse(advice.best)]
+
+
 def _rivals(advice: Advice) -> str:
-    equals = [other.strategy for other in advice.others if not other.worse(advice.best)]
+    equals = _equals(advice)
     if not advice.others:
         return "No other strategy reaches the target."
     if not equals:

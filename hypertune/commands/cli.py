@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hypertune.commands import flags
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
-from hypertune.commands.flags import add_judge, add_overrides, add_planning, add_virtual, add_workers, place
+from hypertune.commands.flags import add_overrides, add_planning, add_virtual, place
 from hypertune.commands.jobs import add_commands
 from hypertune.installed import check_alone
 from hypertune.storage.printable import printable
@@ -93,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("dir", metavar="DIR", type=place, help="output folder of a study")
     export.add_argument("--format", choices=FORMATS, default="csv", help="default: csv")
     export.add_argument("--out", metavar="FILE", type=Path, help="write to FILE instead of the terminal")
-    add_judge(_add(commands, "judge", _judge, "say which strategy is best, from anybody's table of results"))
+    flags.add_judge(_add(commands, "judge", _judge, "say which strategy is best, from anybody's table of results"))
     add_commands(commands, _add, add_overrides)
     top = _add(commands, "top", _top, "watch a running study")
     top.add_argument("source", metavar="DIR|URL", help="its output folder, or a cluster's dashboard, http://HOST:8265")
@@ -125,7 +126,8 @@ def _add_compare(commands: Any) -> None:
         help="a study file, or the name of a shipped study (default: digits_cnn)",
     )
     add_overrides(compare)
-    add_workers(compare)
+    flags.add_warm_start(compare)
+    flags.add_workers(compare)
     compare.add_argument(
         "--npz", metavar="FILE", type=Path, help="train on these images instead of the study's data set"
     )
@@ -157,13 +159,14 @@ def _add_simulate(commands: Any) -> None:
     simulate = _add(
         commands, "simulate", _simulate, "simulate a comparison in virtual time from recorded learning curves"
     )
-    add_virtual(simulate, workers="1")
+    add_virtual(simulate, workers="1", curves=True)
+    flags.add_warm_start(simulate)
     add_planning(simulate)
     simulate.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: a new one in hypertune-out)")
     advise = _add(
-        commands, "advise", _advise, "recommend a strategy, a number of workers and a budget from recorded curves"
+        commands, "advise", _advise, "recommend a strategy, from recorded curves also a number of workers and a budget"
     )
-    add_virtual(advise, workers="1,2,4,8,16,32")
+    add_virtual(advise, workers=flags.ADVISED_WORKERS, curves=False)
     advise.set_defaults(seeds="20")  # a study usually has too few seeds for a recommendation
 
 

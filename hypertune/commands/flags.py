@@ -7,6 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+ADVISED_WORKERS = "1,2,4,8,16,32"
+"""The numbers of workers that `advise` simulates."""
+
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategies", metavar="a,b", help="strategies to compare instead of the study's")
@@ -16,6 +19,13 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps-per-epoch", metavar="N", type=int, help="batches per epoch (built-in models)")
     parser.add_argument("--metric", metavar="NAME", help="reported number to optimise")
     parser.add_argument("--mode", choices=("min", "max"), help="whether to minimise or maximise the metric")
+
+
+def add_warm_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--warm-start", metavar="DIR", type=place,
+        help="folder or URL of an earlier study of the same search space: strategies that can learn from its trials do",
+    )  # fmt: skip
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +53,15 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="start a very large study without asking")
 
 
-def add_virtual(parser: argparse.ArgumentParser, workers: str) -> None:
+def add_virtual(parser: argparse.ArgumentParser, workers: str, *, curves: bool) -> None:
+    """The options of simulations; `curves` says whether recorded curves have to be given."""
     add = parser.add_argument
     add("study", metavar="STUDY", help="a study file, or the name of a shipped study")
-    add("--curves", metavar="FILE", type=Path, required=True, help="recorded curves: a folder, Parquet, JSON or ONNX")
-    add("--workers", metavar="N,M", default=workers, help="how many workers to simulate (default: %(default)s)")
+    without = "" if curves else " (without: what simulations on public tables say)"
+    add("--curves", metavar="FILE", type=Path, required=curves,
+        help=f"recorded curves: a folder, Parquet, JSON or ONNX{without}")  # fmt: skip
+    add("--workers", metavar="N,M", default=workers if curves else None,
+        help=f"how many workers to simulate (default: {workers})")  # fmt: skip
     add_overrides(parser)
     add("--target", metavar="VALUE", type=finite, help="metric to reach (default: what random search ends with)")
     add("--lookup", choices=("auto", "nearest", "knn", "forest"), default="auto", help="how to estimate the curve of a "

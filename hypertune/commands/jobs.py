@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hypertune.commands.flags import add_workers
+from hypertune.commands.flags import add_warm_start, add_workers
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -42,6 +42,7 @@ def _add_submit(parser: argparse.ArgumentParser, add_overrides: Callable[[argpar
     add = parser.add_argument
     add("study", metavar="STUDY", nargs="?", help="a study file, or the name of a shipped study (default: digits_cnn)")
     add_overrides(parser)
+    add_warm_start(parser)
     add_workers(parser)
     add("--data-dir", metavar="DIR", help="folder on the cluster that already has the data set")
     add("--out", metavar="PLACE", help="output folder on the cluster, or its URL (default: ~/hypertune-out/ID)")

@@ -44,7 +44,12 @@ def overridden(study: Study, arguments: argparse.Namespace) -> Study:
         changes["metric"] = arguments.metric
     if arguments.mode is not None:
         changes["mode"] = arguments.mode
-    return study.replace(**changes) if changes else study
+    study = study.replace(**changes) if changes else study
+    if getattr(arguments, "warm_start", None) is None:
+        return study
+    from hypertune.records.earlier import warm_start
+
+    return study.replace(warm_start=warm_start(arguments.warm_start, study))
 
 
 def _asked_ending(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def announcement(study: Study, out: Place) -> str:
 
 def plan_lines(study: Study, way: Way) -> Iterator[str]:
     """The plan, line by line; each line begins with the name of its part."""
-    from hypertune.strategies.checks import prior_note
+    from hypertune.strategies.checks import notes
 
     size = extent(study)
     yield f"study: {study.name}, {study.metric} ({study.mode})"
@@ -64,7 +64,7 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     if size.retrainings:
         yield f"afterwards: {size.retrainings:,} retrainings of at most {study.training.max_epochs} epochs"
     yield f"search space: {_space(study)}"
-    if (note := prior_note(study)) is not None:
+    for note in filter(None, notes(study).values()):
         yield f"{note[0].lower()}{note[1:-1]}"
     yield from _data(study, way.data_dir)
     if way.asks_itself:

@@ -105,6 +105,7 @@ class Provenance(Struct, kw_only=True):
     images: dict[str, int] = {}
     notes: list[str] = []
     prior: str | None = None
+    warm_start: str | None = None
     seeds: list[int] = []
     started_at: str | None = None
     ended_at: str | None = None

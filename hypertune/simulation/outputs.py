@@ -13,7 +13,7 @@ from hypertune.records.sheets import to_csv
 from hypertune.simulation.recordings import Recordings
 from hypertune.simulation.runner import Setting
 from hypertune.storage.files import now, write_atomically
-from hypertune.strategies.checks import prior_note
+from hypertune.strategies.checks import notes
 
 
 def check_free(out: Path) -> None:
@@ -34,7 +34,7 @@ def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
         "seeds": list(setting.study.seeds),
         "started_at": now(),
         "ended_at": None,
-        "prior": prior_note(setting.study),
+        **notes(setting.study),
         "simulation": {
             "time": "virtual: seconds of the simulated cluster, which begins at 1970-01-01",
             "curves": recordings.source,

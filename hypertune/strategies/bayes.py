@@ -109,7 +109,7 @@ def _refit_size(n: int, finite: np.ndarray) -> int:
     return size
 
 
-@searcher(summary="Bayesian optimisation: Gaussian process, expected improvement", supports=FEATURES)
+@searcher(summary="Bayesian optimisation: Gaussian process, expected improvement", supports=FEATURES, warm_starts=True)
 def bayes(
     space: Space,
     *,

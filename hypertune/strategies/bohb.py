@@ -107,6 +107,7 @@ class BohbSearcher(HistorySearcher):
     summary="BOHB's searcher: densities of good and bad trials at the largest epoch reached by enough",
     supports=FEATURES,
     needs={FIDELITIES},
+    warm_starts=True,
 )
 def bohb(
     space: Space,

@@ -56,6 +56,26 @@ def prior_note(study: Study) -> str | None:
     return f"{words}, ignored by {', '.join(ignoring)}." if ignoring else f"{words}."
 
 
+def warm_start_note(study: Study) -> str | None:
+    """Which strategies know the trials of an earlier study, and what these have cost; None without a warm start."""
+    known = study.warm_start
+    if known is None:
+        return None
+    plugins = registry.searchers()
+    using = [name for name in study.strategies if plugins[strategy_of(study, name).searcher].warm_starts]
+    others = [name for name in study.strategies if name not in using]
+    words = (
+        f"Warm start: {', '.join(using) or 'no strategy'} knew the {len(known.trials):,} trials of {known.study} "
+        f"({known.place}) from the start. They have cost {known.epochs:,} epochs, in addition to the budget"
+    )
+    return f"{words}; {', '.join(others)} cannot use them and began without." if others else f"{words}."
+
+
+def notes(study: Study) -> dict[str, str | None]:
+    """What the provenance says of what strategies know besides their own trials."""
+    return {"prior": prior_note(study), "warm_start": warm_start_note(study)}
+
+
 def _check_strategy(study: Study, name: str) -> None:
     strategy = strategy_of(study, name)
     reason = registry.refusal(strategy, study.space)
@@ -77,7 +97,7 @@ def build(study: Study, strategy: str, seed: int) -> BuiltStrategy:
     """
     task = registry.Task(
         space=study.space, metric=study.metric, mode=study.mode, seed=seed, max_epochs=study.training.max_epochs,
-        prior=study.prior,
+        prior=study.prior, earlier=study.warm_start.trials if study.warm_start is not None else (),
     )  # fmt: skip
     searcher, scheduler = registry.build(strategy_of(study, strategy), task, study.options.get(strategy, {}))
     return BuiltStrategy(strategy, seed, searcher, scheduler)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,13 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from hypertune.space.space import Config, Space
+from hypertune.study.warm_start import EarlierTrial
 
 FAILED = math.inf
 """The loss of a trial that failed or diverged: worse than any other."""
+
+EARLIER = "earlier-"
+"""Begins the ids of an earlier study's trials, which are no trials of the sweep."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class HistorySearcher(Searcher, ABC):
         self.seed = seed
         self.history: dict[str, Suggestion] = {}
         self.finished: list[str] = []
+        self.known = 0
+        """How many suggestions at the beginning of the history are trials of an earlier study."""
         self._sign = 1.0 if mode == "min" else -1.0
 
     @abstractmethod
@@ -78,6 +84,23 @@ class HistorySearcher(Searcher, ABC):
     def adopt(self, trial_id: str, config: Config) -> None:
         """Adds the trial as if it had been suggested, without asking the model."""
         self.history[trial_id] = Suggestion(len(self.history), self.space.encode(config))
+
+    def know(self, trials: Sequence[EarlierTrial]) -> None:
+        """Begins the history with trials of an earlier study; called before the first suggestion, if at all.
+
+        A subclass whose library keeps its own history passes them on in `learn_earlier`, and says so by `warm_starts`.
+        """
+        for number, trial in enumerate(trials):
+            loss = FAILED if trial.value is None else self._sign * trial.value
+            curve = {trial.epochs: loss} if loss != FAILED else {}
+            suggestion = Suggestion(number, dict(trial.numbers), loss, asked_before=number + 1, curve=curve)
+            self.history[f"{EARLIER}{number}"] = suggestion
+            self.finished.append(f"{EARLIER}{number}")
+            self.learn_earlier(suggestion)
+        self.known = len(trials)
+
+    def learn_earlier(self, suggestion: Suggestion) -> None:
+        """Called once per trial of an earlier study, for searchers whose library keeps its own history."""
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Records the trial's best value; see the class for what counts as a failure."""

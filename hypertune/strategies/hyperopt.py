@@ -103,7 +103,7 @@ def _numeric(key: str, domain: Numeric) -> Any:
     return (hpo.hp.qloguniform if domain.log else hpo.hp.quniform)(key, low, high, domain.step)
 
 
-@searcher(summary="HyperOpt's TPE", supports=FEATURES)
+@searcher(summary="HyperOpt's TPE", supports=FEATURES, warm_starts=True)
 def hyperopt(
     space: Space,
     *,

@@ -58,14 +58,17 @@ def as_json(rows: list[Row]) -> str:
     """A JSON object for programs; keys may be added in later versions, never removed.
 
     - `searchers`: objects with `name`, `summary`, `supports` (of `plugin.FEATURES`), `needs`, `uses_prior` (whether it
-      uses the study's `[prior]`), `options` (name to default, or null) and `install` (the command to run before it can
-      be used, or null), sorted by name;
-    - `schedulers`: the same, but with `needs_checkpoints` and `asynchronous` instead of `supports`, `needs` and
-      `uses_prior`;
+      uses the study's `[prior]`), `warm_starts` (whether it learns from an earlier study's trials), `options` (name to
+      default, or null) and `install` (the command to run before it can be used, or null), sorted by name;
+    - `schedulers`: the same, but with `needs_checkpoints` and `asynchronous` instead of `supports`, `needs`,
+      `uses_prior` and `warm_starts`;
     - `short_names`: short name to the `searcher+scheduler` it stands for;
     - `refused`: objects with `strategy` and `reason`, for pairs that are invalid on every search space.
     """
-    own = {"searcher": ("supports", "needs", "uses_prior"), "scheduler": ("needs_checkpoints", "asynchronous")}
+    own = {
+        "searcher": ("supports", "needs", "uses_prior", "warm_starts"),
+        "scheduler": ("needs_checkpoints", "asynchronous"),
+    }
     facts = {
         f"{kind}s": [
             {
@@ -146,6 +149,8 @@ def _facts(row: Row, *, code: bool = False) -> Iterator[tuple[str, str]]:
         yield "needs", "a scheduler that trains trials for different numbers of epochs"
     if row.uses_prior:
         yield "prior", "used, the study's [prior]"
+    if row.warm_starts:
+        yield "warm start", "learns from the trials of an earlier study (--warm-start)"
     if row.asynchronous is not None:
         waiting = "asynchronously, without waiting", "synchronously: trials wait for each other"
         yield "decides", waiting[0 if row.asynchronous else 1]

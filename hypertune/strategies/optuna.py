@@ -43,11 +43,22 @@ class OptunaSearcher(HistorySearcher):
     def learn(self, suggestion: Suggestion) -> None:
         self._study.tell(suggestion.number, suggestion.loss)
 
+    def learn_earlier(self, suggestion: Suggestion) -> None:
+        fixed = library.trial.FixedTrial(
+            {p.key: _told(p, suggestion.numbers[p.key]) for p in self.space.parameters() if p.key in suggestion.numbers}
+        )
+        self.space.resolve(lambda parameter: _pick(fixed, parameter))
+        with _quiet():
+            made = library.create_trial(
+                params=fixed.params, distributions=fixed.distributions, value=suggestion.loss
+            )  # fmt: skip
+            self._study.add_trial(made)
+
     def restore(self, checkpoint_path: str) -> None:
         """Restores the history into a searcher made with the same arguments, and replays it to Optuna."""
         super().restore(checkpoint_path)
-        waiting = self.done()
-        for number in range(len(self.history) + 1):
+        waiting = self.done()[self.known :]
+        for number in range(self.known, len(self.history) + 1):
             while waiting and waiting[0].asked_before <= number:
                 self.learn(waiting.pop(0))
             if number < len(self.history):
@@ -68,7 +79,15 @@ def _quiet() -> Iterator[None]:
         library.logging.set_verbosity(level)
 
 
-def _pick(trial: library.Trial, parameter: Parameter) -> float | int:
+def _told(parameter: Parameter, number: float) -> float:
+    """The number as Optuna knows it: see `_pick`."""
+    domain = parameter.domain
+    if isinstance(domain, Categorical) or not domain.normal:
+        return number
+    return min(max(domain.to_unit(number), TAIL), 1 - TAIL)
+
+
+def _pick(trial: library.Trial | library.trial.FixedTrial, parameter: Parameter) -> float | int:
     key, domain = parameter.key, parameter.domain
     if isinstance(domain, Categorical):
         return trial.suggest_categorical(key, range(len(domain.options)))
@@ -82,7 +101,7 @@ def _pick(trial: library.Trial, parameter: Parameter) -> float | int:
     return trial.suggest_float(key, domain.low, domain.high, step=step, log=domain.log)
 
 
-@searcher(summary="Optuna's multivariate TPE", supports=FEATURES)
+@searcher(summary="Optuna's multivariate TPE", supports=FEATURES, warm_starts=True)
 def optuna(
     space: Space,
     *,
@@ -113,7 +132,7 @@ def optuna(
     return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
 
 
-@searcher(summary="Optuna's Gaussian process; conditional hyperparameters by TPE", supports=FEATURES)
+@searcher(summary="Optuna's Gaussian process; conditional hyperparameters by TPE", supports=FEATURES, warm_starts=True)
 def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """Log expected improvement on a Matern 5/2 process with ARD; q-log-EI over pending trials (Ament et al., 2023).
 

@@ -93,10 +93,12 @@ class SearcherPlugin(_Plugin):
         programs: optional programs it runs, which pip installs under the same name.
         supports: the `FEATURES` of a hyperparameter that it handles.
         needs: what it requires of its scheduler: nothing, or `FIDELITIES`.
+        warm_starts: whether what it makes has `know(trials)`, which tells it the trials of an earlier study.
     """
 
     supports: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
+    warm_starts: bool = False
 
     @property
     def uses_prior(self) -> bool:
@@ -140,11 +142,14 @@ def searcher(
     needs: Collection[str] = (),
     packages: Mapping[str, str] | None = None,
     programs: Collection[str] = (),
+    warm_starts: bool = False,
 ) -> Callable[[Callable[..., Any]], SearcherPlugin]:
     """Turns a factory `(space, *, metric, mode, seed, max_epochs, <options>) -> Searcher` into a plugin.
 
     Every option is a keyword with a type and a default; the type may be anything msgspec understands, and the names in
-    the factory's annotations must exist at run time. A factory with a keyword `prior` is given the study's prior.
+    the factory's annotations must exist at run time. A factory with a keyword `prior` is given the study's prior. With
+    `warm_starts`, what it makes has the method `know`, as `HistorySearcher` has, which is called before all others with
+    the trials of an earlier study.
 
     Raises:
         ValueError: for a feature or need that hypertune does not know.
@@ -154,7 +159,7 @@ def searcher(
 
     def wrap(make: Callable[..., Any]) -> SearcherPlugin:
         return SearcherPlugin(
-            make, summary, dict(packages or {}), tuple(programs), frozenset(supports), frozenset(needs)
+            make, summary, dict(packages or {}), tuple(programs), frozenset(supports), frozenset(needs), warm_starts
         )
 
     return wrap

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from hypertune.space.space import Space
 from hypertune.strategies.plugin import FIDELITIES, PRIOR, SAMPLED, SchedulerPlugin, SearcherPlugin, features
 from hypertune.study.prior import Prior
+from hypertune.study.warm_start import EarlierTrial
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -177,6 +178,7 @@ class Task:
     seed: int
     max_epochs: int
     prior: Prior = field(default_factory=dict)
+    earlier: Sequence[EarlierTrial] = ()
 
 
 def build(strategy: Strategy, task: Task, options: Mapping[str, Any]) -> tuple[Searcher, TrialScheduler]:
@@ -220,9 +222,12 @@ def _make(plugin: SearcherPlugin | SchedulerPlugin, where: str, options: Mapping
     if isinstance(plugin, SearcherPlugin) and plugin.uses_prior:
         chosen[PRIOR] = task.prior
     try:
-        return plugin(
+        made: Any = plugin(
             task.space, metric=task.metric, mode=task.mode, seed=task.seed, max_epochs=task.max_epochs, **chosen
         )
+        if task.earlier and isinstance(plugin, SearcherPlugin) and plugin.warm_starts:
+            made.know(task.earlier)
+        return made
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
@@ -237,6 +242,7 @@ class Row:
     supports: tuple[str, ...] | None
     needs: tuple[str, ...] | None
     uses_prior: bool | None
+    warm_starts: bool | None
     needs_checkpoints: bool | None
     asynchronous: bool | None
     options: Mapping[str, Any]
@@ -246,18 +252,20 @@ class Row:
 def describe() -> list[Row]:
     """All searchers, then all schedulers, with their options and defaults."""
     rows = [_searcher_row(name, plugin) for name, plugin in searchers().items()]
-    rows += [
-        Row(
-            name, "scheduler", p.summary, None, None, None, p.needs_checkpoints, p.asynchronous, _defaults(p), p.missing
-        )
-        for name, p in schedulers().items()
-    ]
+    rows += [_scheduler_row(name, plugin) for name, plugin in schedulers().items()]
     return rows
 
 
 def _searcher_row(name: str, p: SearcherPlugin) -> Row:
     supports, needs = _sorted(p.supports), _sorted(p.needs)
-    return Row(name, "searcher", p.summary, supports, needs, p.uses_prior, None, None, _defaults(p), p.missing)
+    return Row(
+        name, "searcher", p.summary, supports, needs, p.uses_prior, p.warm_starts, None, None, _defaults(p), p.missing
+    )  # fmt: skip
+
+
+def _scheduler_row(name: str, p: SchedulerPlugin) -> Row:
+    waits = p.needs_checkpoints, p.asynchronous
+    return Row(name, "scheduler", p.summary, None, None, None, None, *waits, _defaults(p), p.missing)
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from hypertune.space.values import from_toml, to_toml
 from hypertune.study.design import Design
+from hypertune.study.warm_start import WarmStart
 
 Positive = Annotated[int, Meta(ge=1)]
 Amount = Annotated[float, Meta(gt=0)]
@@ -150,6 +151,7 @@ class StudyFile(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=
     logging: Logging = Logging()
     strategies: dict[str, dict[str, Any]] = {}
     prior: dict[str, Any] = {}
+    warm_start: WarmStart | None = None
 
 
 def convert(tables: dict[str, Any]) -> StudyFile:
@@ -181,6 +183,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "design": Design.__struct_fields__,
     "resources": Resources.__struct_fields__,
     "logging": Logging.__struct_fields__,
+    "warm_start": WarmStart.__struct_fields__,
 }
 
 

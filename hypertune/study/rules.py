@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import to_builtins
+
 from hypertune.space.space import Space
 from hypertune.space.values import is_data, key_text, text_of, to_toml
 from hypertune.study.study import Study
@@ -27,6 +29,7 @@ def rules(study: Study) -> dict[str, str]:
         "space": _digest([_domains(space), space.sampled(), _constants(space)]),
         "training": _digest([others, to_toml(training.config)]),
         "prior": _digest([[name, guess.guess, guess.confidence] for name, guess in sorted(study.prior.items())]),
+        "warm_start": _digest(to_builtins(study.warm_start)),
     }
 
 
@@ -39,7 +42,7 @@ def changed(stored: Mapping[str, Any], asked: Mapping[str, str]) -> str | None:
     """The first thing that differs, `NAME: it is A, not B` where that can be shown; None if nothing differs."""
     for name, value in asked.items():
         if name in stored and stored[name] != value:
-            short = name not in ("space", "training", "prior")
+            short = name not in ("space", "training", "prior", "warm_start")
             return (
                 f"{name}: is {stored[name]} in the study, not {value}" if short else f"{name}: differs from the study"
             )

@@ -21,6 +21,7 @@ from hypertune.study.metrics import column
 from hypertune.study.planned import plan, planned
 from hypertune.study.prior import Prior, check_prior, read_prior
 from hypertune.study.shipped import find
+from hypertune.study.warm_start import WarmStart, check_warm_start
 
 UNTIL_DECIDED = "until decided"
 """In place of a number of seeds: as many as it takes, and at most `max_seeds`."""
@@ -73,6 +74,8 @@ class Study:
     """What is logged of every trial besides the records."""
     prior: Prior = field(default_factory=dict)
     """What is guessed for some hyperparameters, for searchers that can use it."""
+    warm_start: WarmStart | None = None
+    """Trials of an earlier study, for searchers that can learn from them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", column(self.metric))
@@ -100,6 +103,8 @@ class Study:
             if name in self.training.config:
                 raise ValueError(f"space.{name}: also a constant in training.config; keep one of them")
         check_prior(self.prior, self.space)
+        if self.warm_start is not None:
+            check_warm_start(self.warm_start, self.space)
         if self.until_decided and len(self.seeds) < FEWEST_TO_DECIDE:
             raise ValueError(f"study.max_seeds: nothing is decided with fewer than {FEWEST_TO_DECIDE} seeds")
         if self.max_seconds is not None and not self.until_decided:
@@ -201,6 +206,7 @@ class Study:
             resources=file.resources,
             logging=file.logging,
             prior=read_prior(file.prior),
+            warm_start=file.warm_start,
             **planned(file, space),
         )
 
@@ -222,6 +228,8 @@ class Study:
             tables["study"]["hypotheses"] = list(self.hypotheses)
         if self.prior:
             tables["prior"] = {name: spell_out(guess) for name, guess in self.prior.items()}
+        if self.warm_start is not None:
+            tables["warm_start"] = msgspec.to_builtins(self.warm_start)
         if self.design is not None:
             return {**tables, "design": spell_out(self.design)}
         return {**tables, "strategies": {name: to_toml(dict(options)) for name, options in self.options.items()}}
@@ -256,6 +264,8 @@ def _check_design(study: Study, design: Design) -> None:
         )
     if study.prior:
         raise ValueError("prior: a design runs fixed cells, for which nothing can be guessed; leave it out")
+    if study.warm_start is not None:
+        raise ValueError("warm_start: a design runs fixed cells, whatever is known of others; leave it out")
     if study.until_decided and not study.hypotheses:
         raise ValueError("study.hypotheses: a design runs until its hypotheses are decided, and it has none; add one")
     try:

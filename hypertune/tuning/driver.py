@@ -19,7 +19,7 @@ from hypertune.storage.files import MODEL, now
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import resume_command
 from hypertune.storage.workspace import Workspace, tell_user
-from hypertune.strategies.checks import check_names, prior_note
+from hypertune.strategies.checks import check_names, notes
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
 from hypertune.tuning import connect
@@ -167,7 +167,7 @@ def _run(
             "data_dir": str(circumstances.data_dir.resolve()) if circumstances.data_dir else None,
             "images": data.sizes() if data is not None else {},
             "notes": list(data.notes) if data is not None else [],
-            "prior": prior_note(study),
+            **notes(study),
             "rules": rules(study),
         },
     )

@@ -4,7 +4,9 @@ Each searcher minimises analytic functions with a fixed number of trials, once p
 compared with those of `random` on the same seeds by a one-sided paired Wilcoxon test. With `--epochs` above 1 they are
 strategies, trials may train for fewer epochs on another function, and the budget is that of the given number of full
 trainings. `--library` runs the library of a searcher in a process alone, too, and compares both by a two-sided
-Mann-Whitney test. Prints a table and, last, one line of JSON.
+Mann-Whitney test. With several searchers, each is also compared with the first one, by a two-sided paired Wilcoxon
+test. Prints a table and, last, one line of JSON. `--keep FILE` keeps what each seed has found, so that a run that was
+interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -83,6 +85,7 @@ def search(name: str, problem: str, seed: int, trials: int, workers: int) -> flo
             searcher.on_trial_result(trial_id, {"loss": loss, "epoch": 1})
             searcher.on_trial_complete(trial_id, {"loss": loss, "epoch": 1})
             best = min(best, loss)
+    getattr(searcher, "close", lambda: None)()  # ends the process of one that has its own
     return min([best, *(loss for _, loss in running)])
 
 
@@ -105,15 +108,47 @@ def sweep(name: str, problem: str, seed: int, trials: int, workers: int, *, epoc
     return min(at_the_end)
 
 
-def measure(name: str, problem: str, args: argparse.Namespace) -> Outcome:
+class Kept:
+    """What has been found, by searcher, function, seed and settings; in a file of JSON lines, if one is given."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file, self.found = file, dict[str, list[float]]()
+        if file is not None and file.exists():
+            for line in file.read_text().splitlines():
+                key, values = json.loads(line)
+                self.found[key] = values
+
+    def get(self, key: list[Any], make: Callable[[], list[float]]) -> list[float]:
+        """The numbers found for the key; made, and appended to the file, if they are not known."""
+        name = json.dumps(key)
+        if name not in self.found:
+            self.found[name] = make()
+            if self.file is not None:
+                with self.file.open("a") as file:
+                    file.write(json.dumps([name, self.found[name]]) + "\n")
+        return self.found[name]
+
+
+def measure(name: str, problem: str, args: argparse.Namespace, kept: Kept) -> Outcome:
     run = partial(sweep, epochs=args.epochs, prior=args.prior) if args.epochs > 1 else search
-    start = time.perf_counter()
-    best = np.array([run(name, problem, seed, args.trials, args.workers) for seed in range(args.seeds)])
-    return Outcome(best, (time.perf_counter() - start) / args.trials / args.seeds)
+
+    def one(seed: int) -> list[float]:
+        start = time.perf_counter()
+        best = run(name, problem, seed, args.trials, args.workers)
+        return [best, time.perf_counter() - start]
+
+    settings = [args.trials, args.workers, args.epochs, args.prior]
+    found = np.array([kept.get([name, problem, *settings, seed], partial(one, seed)) for seed in range(args.seeds)])
+    return Outcome(found[:, 0], float(found[:, 1].mean()) / args.trials)
 
 
-def alone(name: str, problem: str, args: argparse.Namespace) -> np.ndarray:
+def alone(name: str, problem: str, args: argparse.Namespace, kept: Kept) -> np.ndarray:
     """The best values that the searcher's library finds by itself, by seed."""
+    key = [name, "alone", problem, args.trials, args.epochs, args.prior, args.seeds]
+    return np.array(kept.get(key, partial(_alone, name, problem, args)))
+
+
+def _alone(name: str, problem: str, args: argparse.Namespace) -> list[float]:
     script = Path(__file__).parent / "libraries" / LIBRARIES[name]
     asked = {key: getattr(args, key) for key in ("seeds", "trials", "epochs", "prior")}
     task = json.dumps({"problem": problem, "searcher": name, **asked})
@@ -122,7 +157,8 @@ def alone(name: str, problem: str, args: argparse.Namespace) -> np.ndarray:
     done = subprocess.run(
         command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=one_thread
     )
-    return np.array(json.loads(done.stdout))
+    values: list[float] = json.loads(done.stdout)
+    return values
 
 
 def compare(outcome: Outcome, baseline: Outcome) -> dict[str, float]:
@@ -169,6 +205,13 @@ def _tell(searcher: Any, trial_id: str, config: Config, function: Callable[[Conf
     searcher.on_trial_complete(trial_id, {"loss": function(config), "epoch": 1})
 
 
+def between(outcome: Outcome, first: Outcome) -> dict[str, float]:
+    """The share of seeds on which a searcher beats the first one, and the p-value of a difference either way."""
+    difference = outcome.best - first.best
+    p = float(wilcoxon(difference).pvalue) if difference.any() else 1.0
+    return {"wins_over_first": float((difference < 0).mean()), "first_p": p}
+
+
 def beside(outcome: Outcome, library: np.ndarray) -> dict[str, float]:
     """The library's median, and the p-value of a difference from ours in either direction."""
     p = float(mannwhitneyu(outcome.best, library, alternative="two-sided").pvalue)
@@ -178,8 +221,9 @@ def beside(outcome: Outcome, library: np.ndarray) -> dict[str, float]:
 def shown(problem: str, name: str, row: dict[str, float]) -> str:
     figures = f"{row['median']:9.4f} {row['random_median']:9.4f} {row['wins']:5.0%} {row['p']:9.2g}"
     library = f" {row['library_median']:9.4f} {row['library_p']:9.2g}" if "library_p" in row else f"{'':20}"
+    first = f" {row['wins_over_first']:5.0%} {row['first_p']:9.2g}" if "first_p" in row else f"{'':16}"
     verdict = "" if row["p"] < SIGNIFICANT else "  not better than random"
-    return f"{problem:10} {name:13} {figures} {row['seconds_per_suggestion']:9.4f}{library}{verdict}"
+    return f"{problem:10} {name:13} {figures} {row['seconds_per_suggestion']:9.4f}{first}{library}{verdict}"
 
 
 def main() -> None:
@@ -192,20 +236,27 @@ def main() -> None:
     parser.add_argument("--prior", action="store_true", help="give guesses that are near the minimum")
     parser.add_argument("--workers", type=int, default=1, help="pending trials")
     parser.add_argument("--library", action="store_true", help="run the libraries of searchers in processes alone, too")
+    parser.add_argument("--keep", type=Path, help="file that keeps what each seed has found, to go on later")
     args = parser.parse_args()
     rows: dict[str, Any] = {}
-    titles = f"{'median':>9} {'random':>9} {'wins':>5} {'p':>9} {'s/suggest':>9} {'library':>9} {'p':>9}"
+    ours, others = ("median", "random", "wins", "p", "s/suggest"), ("first", "p", "library", "p")
+    titles = " ".join(f"{title:>{5 if title in ('wins', 'first') else 9}}" for title in (*ours, *others))
     print(f"{'function':10} {'searcher':13} {titles}")
+    kept, names = Kept(args.keep), args.searchers.split(",")
     for problem in args.problems.split(","):
-        baseline = measure("random", problem, args)
-        for name in args.searchers.split(","):
-            outcome = measure(name, problem, args)
+        baseline = measure("random", problem, args, kept)
+        first = None
+        for name in names:
+            outcome = measure(name, problem, args, kept)
             row = rows[f"{name} on {problem}"] = compare(outcome, baseline)
+            if first is not None:
+                row |= between(outcome, first)
+            first = first or outcome
             if args.library and name in LIBRARIES:
-                row |= beside(outcome, alone(name, problem, args))
+                row |= beside(outcome, alone(name, problem, args, kept))
             print(shown(problem, name, row), flush=True)
     settings = {key: getattr(args, key) for key in ("seeds", "trials", "epochs", "prior", "workers")}
-    if "bayes" not in args.searchers.split(","):
+    if "bayes" not in names:
         print(json.dumps({**settings, "rows": rows}))
         return
     times = suggestion_times([200, 1000])

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from hypertune.commands.advise import Arrivals, advice_of, arrivals
+from hypertune.commands.advise_public import sentences
 from hypertune.commands.cli import main
+from hypertune.comparison.public_tables import Advised, Tally, advised
+from hypertune.comparison.public_tables import Setting as Known
 from hypertune.simulation.costs import Costs
 from hypertune.simulation.lookup import Nearest
 from hypertune.simulation.runner import Setting, simulate_all
@@ -104,3 +107,46 @@ def test_wrong_input_is_one_line(tmp_path: Path, capsys: Any) -> None:
     assert "--workers" in capsys.readouterr().err
     assert run(tmp_path, "--workers", "1", "--target", "5", "--processes", "1") == 2
     assert "no strategy reaches" in capsys.readouterr().err
+
+
+def test_without_curves_public_tables_answer_with_how_often_they_are_right(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "study.toml").write_text(make_study(strategies=("random", "bohb", "pb2")).to_toml())
+    assert main(["advise", str(tmp_path / "study.toml")]) == 0
+    said = capsys.readouterr().out
+    names = ["random", "bohb"]
+    told = advised(Known((1, 1, 0), 1, 40 / 9), names)
+    assert said.startswith(f"{told.strategy}, from public tables\n")
+    assert "Leaving out each table in turn, the strategy advised by the others was within the margin" in said
+    right = told.table_out.advised if told.alike else told.table_out.same
+    assert f"on {right:.0f} of {told.table_out.tables} tables" in said
+    assert "Not known from the tables, with these options: pb2." in said
+    assert f"hypertune compare {tmp_path}/study.toml --strategies {told.strategy}" in said.replace("\n", "")
+
+
+def test_advice_that_is_no_better_than_chance_says_so() -> None:
+    study = make_study()
+    bad = Tally(tables=10, advised=4, same=3, chance=4)
+    told = Advised("asha", {"asha": 0.9, "random": 0.1}, True, bad, bad, 1, 4)
+    said = sentences(study, Known((1, 1, 0), 1, 4), told)
+    assert "on 4 of 10 tables (40 %); always the same one on 3, a random one on 4." in said[-1]
+    assert said[-1].endswith("no better than chance: for a study like none of the tables this is no advice.")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "0.9"], "--target: is for simulations; give --curves, too"),
+        (["--workers", "1,2"], "--workers: one whole number from 1 without --curves"),
+        (["--budget", "seconds=60"], "study.budget: 60 seconds is of no known number of full trainings"),
+        (["--strategies", "pb2"], "none of pb2 has been simulated on public tables"),
+        (["--strategies", "nobody"], "nobody"),
+    ],
+)
+def test_what_public_tables_cannot_answer_is_one_line(
+    options: list[str], message: str, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "study.toml").write_text(make_study().to_toml())
+    assert main(["advise", str(tmp_path / "study.toml"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

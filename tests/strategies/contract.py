@@ -27,6 +27,8 @@ import pytest
 
 from hypertune.space.space import Config, Space, flatten
 from hypertune.strategies.plugin import SchedulerPlugin, SearcherPlugin, features
+from hypertune.strategies.random import draw
+from hypertune.study.warm_start import EarlierTrial
 from tests.strategies.runner import Curve, VirtualRunner, crossing, failing, rising
 
 EVERY_DOMAIN = Space.parse(
@@ -97,11 +99,31 @@ def loss(config: Config) -> float:
     return sum(math.sin(value) + value**2 / (10 + abs(value) ** 3) for value in numbers)
 
 
+Score = Callable[[Config], float]
+BOWL = Space.parse({"x": {"uniform": [0.0, 1.0]}, "y": {"loguniform": [1e-4, 1.0]}})
+
+
+def bowl(config: Config) -> float:
+    """A smooth function of `BOWL` whose minimum, 0, is near a corner."""
+    return float((config["x"] - 0.9) ** 2 + (math.log10(config["y"]) / 4 + 0.1) ** 2)
+
+
+def earlier(space: Space, sign: float) -> list[EarlierTrial]:
+    """Forty random trials of an earlier study, of which every fifth failed and the odd ones were stopped early."""
+    rng = np.random.default_rng(1)
+    configs = [draw(space, rng) for _ in range(40)]
+    values = [sign * (bowl(config) if space == BOWL else loss(config)) for config in configs]
+    return [
+        EarlierTrial(numbers=space.encode(config), epochs=3 if i % 2 else 9, value=None if i == 4 else value)
+        for i, (config, value) in enumerate(zip(configs, values, strict=True))
+    ]
+
+
 class Session:
     """Drives a searcher as a sweep does, up to `workers` trials at a time, every fifth of which fails."""
 
-    def __init__(self, searcher: Any, workers: int = 3, sign: float = 1.0) -> None:
-        self.searcher, self.workers, self.sign = searcher, workers, sign
+    def __init__(self, searcher: Any, workers: int = 3, sign: float = 1.0, score: Score = loss) -> None:
+        self.searcher, self.workers, self.sign, self.score = searcher, workers, sign, score
         self.configs: list[Config] = []
         self.running: list[tuple[str, Config]] = []
 
@@ -122,7 +144,7 @@ class Session:
         if int(trial_id[1:]) % 5 == 4:
             self.searcher.on_trial_complete(trial_id, None, error=True)
             return
-        final = self.sign * loss(config)
+        final = self.sign * self.score(config)
         for epoch, value in ((1, final + self.sign), (2, final)):
             self.searcher.on_trial_result(trial_id, {"loss": value, "epoch": epoch})
         self.searcher.on_trial_complete(trial_id, {"loss": final, "epoch": 2}, error=False)
@@ -227,6 +249,42 @@ class SearcherContract:
         session, replayed = Session(make()), Session(make())
         assert session.run(7) == replayed.run(7)
         assert session.run(4) == replayed.run(4)
+
+    @pytest.fixture
+    def warm(self, plugin: SearcherPlugin, make: Callable[..., Any]) -> Callable[..., Any]:
+        """A fresh searcher that knows trials of an earlier study."""
+        if not plugin.warm_starts:
+            pytest.skip("learns nothing from an earlier study")
+
+        def warm(space: Space = BOWL, mode: str = "min") -> Any:
+            searcher = make(space, mode=mode)
+            searcher.know(earlier(supported(space, plugin), -1.0 if mode == "max" else 1.0))
+            return searcher
+
+        return warm
+
+    def test_an_earlier_study_s_trials_of_any_domain_are_known(
+        self, plugin: SearcherPlugin, warm: Callable[..., Any]
+    ) -> None:
+        space = supported(EVERY_DOMAIN, plugin)
+        for config in Session(warm(EVERY_DOMAIN)).run(4):
+            assert space.contains(config), config
+
+    def test_a_warm_start_begins_where_the_earlier_study_was_good(
+        self, make: Callable[..., Any], warm: Callable[..., Any]
+    ) -> None:
+        cold, warmed = ([bowl(c) for c in Session(s, score=bowl).run(8)] for s in (make(BOWL), warm()))
+        assert np.median(warmed) < np.median(cold)
+        assert Session(warm()).run(3) == Session(warm(mode="max"), sign=-1.0).run(3)
+
+    def test_a_restored_warm_start_goes_on_identically(self, warm: Callable[..., Any], tmp_path: Path) -> None:
+        session = Session(warm())
+        session.run(4)
+        session.searcher.save(str(tmp_path / "state"))
+        resumed = Session(warm())
+        resumed.searcher.restore(str(tmp_path / "state"))
+        resumed.configs, resumed.running = list(session.configs), list(session.running)
+        assert resumed.run(3) == session.run(3)
 
 
 class SchedulerContract:

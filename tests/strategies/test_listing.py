@@ -108,6 +108,7 @@ def test_json_is_what_its_docstring_says(needy: str) -> None:
             "supports": [],
             "needs": ["fidelities"],
             "uses_prior": False,
+            "warm_starts": False,
             "options": {"spread": None, "where": None, "quick": True},
             "install": registry.searchers()[needy].missing,
         }
