@@ -7,25 +7,17 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hypertune.commands import flags
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from hypertune.commands.flags import add_overrides, add_planning, add_virtual, place
 from hypertune.commands.jobs import add_commands
+from hypertune.commands.parsing import Parser, one_line
 from hypertune.installed import check_alone
 from hypertune.storage.printable import printable
 
-LONGEST_ERROR = 500
-"""Characters."""
 FORMATS = ("csv", "md", "json", "latex", "parquet")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports an error in one line; `--help` shows the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_INPUT, f"{_one_line(f'{self.prog}: {message}')}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_alone()
         return int(arguments.command(arguments))
     except ValueError as error:
-        print(f"hypertune: {_one_line(error)}", file=sys.stderr)
+        print(f"hypertune: {one_line(error)}", file=sys.stderr)
         return WRONG_INPUT
     except BrokenPipeError:
         # The reader of the pipe has exited, as in `hypertune export ... | head`.
@@ -52,15 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _one_line(error: object) -> str:
-    """What is wrong, on one line that fits a screen, whatever names it quotes."""
-    text = printable(" ".join(str(error).split()))
-    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR // 2]} ... {text[-LONGEST_ERROR // 2 + 5 :]}"
-
-
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="hypertune",
         description="Compares hyperparameter search strategies fairly on Ray Tune, with error bars.",
     )

@@ -37,6 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["compare", "--strategies", ","], "--strategies: none given"),
         (["compare", "--seeds", "0"], "--seeds: at least 1"),
         (["compare", "--seeds", "two"], "--seeds"),
+        (["simulate", "digits_cnn", "--steps-per-epoch=--"], "argument --steps-per-epoch: -- is not a value"),
         (["compare", "--budget", "epochs=-3"], "--budget: epochs=N"),
         (["compare", "--budget", "steps=3"], "--budget: epochs=N"),
         (["compare", "--max-epochs", "0"], "--max-epochs: at least 1"),
