@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hypertune.commands.cli import LONGEST_ERROR, main
+from hypertune.commands.cli import main
+from hypertune.commands.parsing import LONGEST_ERROR
 from hypertune.records import records
 from hypertune.records.provenance import write_provenance
 from tests.records.test_records import recorded

@@ -17,7 +17,7 @@ LONGEST_ERROR = 500
 class Parser(argparse.ArgumentParser):
     """Reports an error in one line; `--help` shows the usage."""
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As argparse does it, which would take `--option=--` for an option without a value."""
         for text in sys.argv[1:] if args is None else args:
             if text.startswith("--") and text.endswith("=--"):
