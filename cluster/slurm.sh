@@ -4,6 +4,7 @@
 #   sbatch cluster/slurm.sh fashion_mnist_cnn --data-dir "$HOME/data" --out "$SCRATCH/fashion"
 #   sbatch cluster/slurm.sh --resume "$SCRATCH/fashion"
 #
+# A job that is put into the queue again (`scontrol requeue ID`, or after a node has failed) resumes the study in its --out.
 # The arguments are those of `hypertune compare`. The environment with hypertune must be active when the job
 # is submitted, and with more than one node --out must be on a file system that all nodes share.
 #SBATCH --job-name=hypertune
@@ -37,7 +38,7 @@ common=(--block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --disable-usage-stats
 pids=()
 # shellcheck disable=SC2317 # called by the trap
 stop_ray() {
-    trap - USR1
+    trap - USR1 TERM
     # Ends each step's Ray only; `ray stop` would also end those of the user's other jobs on a shared machine.
     kill "${pids[@]}" 2>/dev/null || true
     wait || true
@@ -45,7 +46,8 @@ stop_ray() {
 }
 trap stop_ray EXIT
 study=
-trap 'if [[ -n $study ]]; then kill -INT "$study"; else exit 130; fi' USR1
+# TERM comes from scancel, 30 seconds before the end, to Ray's processes, too.
+trap 'if [[ -n $study ]]; then kill -INT "$study" || true; else exit 130; fi' USR1 TERM
 
 # The dashboard listens on its node only; from elsewhere use ssh -N -L 8265:127.0.0.1:PORT NODE
 echo "dashboard: port $dashboard on $head, token in $state/token"
@@ -82,6 +84,18 @@ if ! wait -n "${pids[@]}"; then # whichever ends first: the waiting, or a Ray th
     exit 1
 fi
 
+if ((${SLURM_RESTART_COUNT:-0} > 0)); then
+    out=
+    for ((i = 1; i <= $#; i++)); do
+        case ${!i} in
+        --out) ((++i <= $#)) && out=${!i} ;;
+        --out=*) out=${!i#--out=} ;;
+        esac
+    done
+    if [[ -n $out ]] && { [[ $out == *://* ]] || [[ -e $out/study.toml ]]; }; then
+        set -- --resume "$out"
+    fi
+fi
 # A shell's background job ignores interrupts by default.
 env --default-signal=INT hypertune compare "$@" --address "$address" &
 study=$!

@@ -194,7 +194,7 @@ def tell(
     study, best = setting.study, advice.best
     within = int((best.arrivals.epochs[best.arrivals.there] <= advice.epochs).sum())
     say = partial(console.print, soft_wrap=True)
-    say(f"\n{best.strategy} on {best.workers} worker(s), budget {advice.epochs} epochs", style="bold")
+    say(f"\n{best.strategy}, workers: {best.workers}, budget: {advice.epochs} epochs", style="bold")
     say(
         f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "
         f"that budget{'' if arguments.target is not None else ' (the final value of random search)'}."

@@ -98,8 +98,8 @@ def sentences(study: Study, setting: Setting, told: Advised) -> list[str]:
     margin = "the margin (0.005 of accuracy, or 1 % of the best loss)"
     return [
         f"{told.table_out.tables} public tables of learning curves: {named}; simulated with {told.budget} full "
-        f"trainings per sweep on {told.workers} worker(s). This study: {number(setting.budget, 3)} full trainings of "
-        f"{study.training.max_epochs} epochs, {number(setting.workers)} worker(s), {sum(setting.kinds)} "
+        f"trainings per sweep, {told.workers} at a time. This study: {number(setting.budget, 3)} full trainings of "
+        f"{study.training.max_epochs} epochs, {number(setting.workers)} at a time, {sum(setting.kinds)} "
         f"hyperparameters.",
         _how(told),
         f"Leaving out each table in turn, the strategy advised by the others was within {margin} of the best of these "

@@ -92,8 +92,8 @@ class Plan:
         study = self.setting.study
         return (
             f"{study.name}: {study.outline()}, "
-            f"{', '.join(map(str, self.workers))} worker(s) in virtual time; {len(self.recordings.configs)} recorded "
-            f"configurations"
+            f"with {', '.join(map(str, self.workers))} trials at a time, in virtual time; "
+            f"{len(self.recordings.configs)} recorded configurations"
         )
 
 
@@ -118,7 +118,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
 def simulated(setting: Setting, workers: int, pool: Executor | None, console: Console) -> Records:
     """Simulates all sweeps of the study on that many workers; shows progress and the time it took."""
     total = len(setting.study.strategies) * len(setting.study.seeds)
-    with _progress(console, f"{workers} worker(s): {total} sweeps", total) as done:
+    with _progress(console, f"workers: {workers}; sweeps: {total}", total) as done:
         return simulate_all(setting, workers, pool, done, ask)
 
 

@@ -170,10 +170,10 @@ def _speed(assessment: Assessment) -> str:
     name, row = str(table.index[0]), table.iloc[0]
     epochs = float(assessment.epochs.table["at"][name]) if assessment.epochs else math.nan
     spent = f" and {count(epochs)} epochs" if math.isfinite(epochs) else ""
-    goal = f"the mean {_metric(assessment)} that {target.reference} ends at ({number(target.value)})"
     return (
-        f"Soonest at {goal}: {name} after {duration(row['at'])}{spent}, {row['speedup']:.1f} times as fast as "
-        f"{target.reference} (seen on validation, not tested)."
+        f"Speed: {name} reached the final mean {_metric(assessment)} of {target.reference} ({number(target.value)}) "
+        f"first, after {duration(row['at'])}{spent}: {row['speedup']:.1f} times as fast as {target.reference} "
+        "(measured on validation; no significance test)."
     )
 
 

@@ -36,7 +36,7 @@ def refusal(records: Records) -> str | None:
         epochs = f"{stopped['epochs'].min()} to {stopped['epochs'].max()}"
         return (
             f"heatmap: refused, {len(stopped)} of {len(trials)} trials were stopped early, by their scheduler or the "
-            f"budget, after {epochs} of {study.training.max_epochs} epochs: a field's colour would compare trainings "
+            f"budget, after {epochs} of {study.training.max_epochs} epochs: a cell's colour would compare trainings "
             "of different length, and those stopped are not a random sample; give the study a [design], whose cells "
             "run in full"
         )

@@ -46,12 +46,12 @@ def test_nothing_is_said_of_the_same_workers_throughout(records: Records) -> Non
 
 
 def test_different_workers_are_told_and_nobody_is_called_the_fastest(records: Records) -> None:
-    assert any(sentence.startswith("Soonest at") for sentence in sentences(assess(records)))
+    assert any(sentence.startswith("Speed: ") for sentence in sentences(assess(records)))
     grown = of(records, random=1.5)
     (told,) = [sentence for sentence in sentences(assess(grown)) if "Wall-clock" in sentence]
     assert told == workers_sentence(grown)
     assert "random 1.5" in told
-    assert not any(sentence.startswith("Soonest at") for sentence in sentences(assess(grown)))
+    assert not any(sentence.startswith("Speed: ") for sentence in sentences(assess(grown)))
 
 
 def test_the_ledger_has_the_mean_and_what_was_idle() -> None:
