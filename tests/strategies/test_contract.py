@@ -13,12 +13,13 @@ from tests.strategies.contract import QUICK, SchedulerContract, SearcherContract
 
 
 class TestSearchers(SearcherContract):
-    # Those of the extras (smac, ax) where their packages are installed; those in processes are in `test_process.py`.
+    # Those of the extras (smac, ax) where their packages are installed; those in processes are in `test_process.py`,
+    # and that of a package which has to be named in `test_optunahub.py`.
     @pytest.fixture(
         params=[
             name
             for name, plugin in searchers().items()
-            if not plugin.missing and not plugin.programs and name != registry.COMMAND
+            if not plugin.missing and not plugin.programs and name not in (registry.COMMAND, "optunahub")
         ]
     )
     def plugin(self, request: pytest.FixtureRequest) -> SearcherPlugin:
