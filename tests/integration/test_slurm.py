@@ -95,7 +95,7 @@ def test_at_the_time_limit_it_is_saved_and_in_the_queue_again_it_resumes(cluster
     assert (out / "report.html").exists()
 
     cluster.run("scontrol", "requeuehold", number)
-    cluster.run("scontrol", "update", f"JobId={number}", "TimeLimit=20")
+    cluster.run("scontrol", "update", f"JobId={number}", "TimeLimit=20", "StartTime=now")
     cluster.run("scontrol", "release", number)
     wait_for_epochs(cluster, number, out, len(left.curves) + 1)
     again = records.read(out)
