@@ -94,7 +94,8 @@ def connect(
         if address:
             logging.getLogger(AUTHENTICATION).setLevel(logging.ERROR)  # it would warn of a token that is there
         try:
-            near = for_this_machine() if not address and dashboard_host in NEAR else nullcontext()
+            alone = _only_here(address) if address else dashboard_host in NEAR
+            near = for_this_machine() if alone else nullcontext()
             with as_it_asks(address), any_agent_port(), near, in_a_group_of_its_own(), our_sigterm():
                 ray.init(
                     address=address or "local",
@@ -182,6 +183,20 @@ def _check_reachable(address: str | None) -> None:
         raise ValueError(f"{named}: no machine is known by the name {host} ({error})") from None
     except (OSError, OverflowError) as error:
         raise ValueError(f"{named}: no Ray cluster answers there ({error})") from None
+
+
+def _only_here(address: str) -> bool:
+    """Whether it is a Ray of this machine that does not listen on the machine's own address, where Ray would look."""
+    import ray
+
+    host, _, port = address.rpartition(":")
+    if host not in NEAR or not port.isdigit():
+        return False
+    try:
+        socket.create_connection((ray.util.get_node_ip_address(), int(port)), timeout=REACHABLE_S).close()
+    except OSError:
+        return True
+    return False
 
 
 def _check_closed(address: str | None, dashboard_host: str | None) -> None:

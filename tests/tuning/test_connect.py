@@ -114,7 +114,8 @@ def test_an_address_that_cannot_be_used_is_told_in_seconds(monkeypatch: pytest.M
 
 
 LISTENING = """
-import psutil, time
+import subprocess, sys
+import psutil, ray, time
 from hypertune.tuning import connect
 connect.connect(None)
 processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -122,11 +123,15 @@ while not any("Agent" in process.name() and process.net_connections("inet") for 
     time.sleep(0.2)  # until the process that serves the metrics is up
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
 found = [one for process in processes for one in process.net_connections("inet") if one.status == "LISTEN"]
+joins = "import sys, ray; from hypertune.tuning import connect; connect.connect(sys.argv[1]); print(len(ray.nodes()))"
+address = ray.get_runtime_context().gcs_address
+joined = subprocess.run([sys.executable, "-c", joins, address], capture_output=True, text=True, check=True)
+assert joined.stdout == "1\\n", joined.stderr
 print(len(found), sorted({one.laddr.ip.removeprefix("::ffff:") for one in found}))
 """
 
 
-def test_nobody_elsewhere_reaches_a_ray_that_starts_here() -> None:
+def test_nobody_elsewhere_reaches_a_ray_that_starts_here_and_here_it_can_be_joined() -> None:
     done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, timeout=300, check=True)
     count, _, hosts = done.stdout.strip().partition(" ")
     assert int(count) >= 6  # the scheduler, the node's two, the dashboard, the agent's
