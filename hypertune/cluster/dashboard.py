@@ -35,8 +35,13 @@ def find_address(given: str | None) -> str:
     return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
+def is_dashboard(address: str) -> bool:
+    """Whether it is a dashboard's address, and no folder or other URL."""
+    return address.startswith(("http://", "https://"))
+
+
 def _http(address: str | None) -> str | None:
-    return address if address and address.startswith(("http://", "https://")) else None
+    return address if address and is_dashboard(address) else None
 
 
 @contextmanager

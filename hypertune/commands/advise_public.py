@@ -32,7 +32,7 @@ def advise_public(arguments: argparse.Namespace) -> None:
     study = overridden(Study.load(arguments.study), arguments)
     check_names(study)
     setting = setting_of(study, _workers(arguments.workers, study))
-    names = [name for name in study.strategies if name in known_strategies() and name not in study.options]
+    names = _known(study, study.strategies)
     if not names:
         raise ValueError(
             f"study.strategies: none of {', '.join(study.strategies)} has been simulated on public tables with its "
@@ -60,13 +60,18 @@ def setting_of(study: Study, workers: int) -> Setting:
 def favourite(study: Study, strategies: Sequence[str], workers: int, epochs: int) -> str | None:
     """A sentence on which of these strategies, that a study's own curves do not tell apart, the tables favour; None if
     they cannot say better than chance."""
-    names = [name for name in strategies if name in known_strategies() and name not in study.options]
+    names = _known(study, strategies)
     if len(names) < 2:
         return None
     told = advised(Setting(kinds(study.space), workers, epochs / study.training.max_epochs), names)
     if told.collection_out.advised <= told.collection_out.chance:
         return None
     return f"Of these, public tables favour {told.strategy}; your own curves count more."
+
+
+def _known(study: Study, strategies: Sequence[str]) -> list[str]:
+    """Those that have been simulated on the tables, with the options that they have in this study."""
+    return [name for name in strategies if name in known_strategies() and name not in study.options]
 
 
 def _workers(text: str | None, study: Study) -> int:

@@ -129,7 +129,7 @@ def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    fixed = [name for name in ("study", "out", *OVERRIDES, "warm_start", "npz", "log") if name not in EXTENDING]
+    fixed = [name for name in ("study", "out", *OVERRIDES, "npz", "log") if name not in EXTENDING]
     given = [name for name in fixed if getattr(arguments, name) is not None]
     if given:
         flag = given[0].replace("_", "-")

@@ -12,7 +12,7 @@ from hypertune.study.extension import ending, extended, numbered
 from hypertune.study.file import MOST_SEEDS, Budget, Logging
 from hypertune.study.study import FEWEST_TO_DECIDE, Study
 
-OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode")
+OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode", "warm_start")
 EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds", "max_workers")
 """Options that a study which has begun takes, too."""
 

@@ -103,7 +103,7 @@ def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bo
     """The study of an earlier job, or the one at a URL."""
     from hypertune.commands.options import OVERRIDES
 
-    for name in ("study", "out", *OVERRIDES, "warm_start", "max_workers"):
+    for name in ("study", "out", *OVERRIDES, "max_workers"):
         if getattr(arguments, name) is not None:
             flag = "STUDY" if name == "study" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume continues the study unchanged; leave out {flag}")

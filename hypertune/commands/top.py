@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hypertune.cluster.dashboard import is_dashboard
 from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
 from hypertune.records.records import read_provenance
@@ -36,7 +38,7 @@ def top(source: str, console: Console, *, once: bool = False) -> int:
         ValueError: if `source` is neither.
     """
     every_s = EVERY_S
-    if source.startswith(("http://", "https://")):
+    if is_dashboard(source):
         look = _cluster(source)
     elif is_url(source):
         look, every_s = _stored(as_place(source)), STORED_EVERY_S
@@ -74,11 +76,15 @@ def _stored(place: Place) -> Look:
         status = _from_records(place)
         if running:
             return [(status, "running")], True
-        if status.sweeps_done == status.sweeps:
-            return [(status, f"done; {inside(place, REPORT)} has the result")], False
-        return [(status, f"interrupted; resume with {resume_command(place)}")], False
+        return [(status, _ended(place, done=status.sweeps_done == status.sweeps))], False
 
     return look
+
+
+def _ended(place: Place, *, done: bool) -> str:
+    if done:
+        return f"done; {inside(place, REPORT)} has the result"
+    return f"interrupted; resume with {resume_command(place)}"
 
 
 class Folder:
@@ -99,17 +105,19 @@ class Folder:
         """Reads the new events and returns the status."""
         held = is_running(self._folder)  # asked before the journal is read, which is then complete if it has ended
         if not held and not (self._folder / JOURNAL).exists():
-            return [(_from_records(self._folder), self._done())], False
+            return [(_from_records(self._folder), _ended(self._folder, done=True))], False
         self._take_in()
-        self._live.sharing = read_provenance(self._folder / "provenance.json").get("sharing")
+        if self._read:
+            self._live.sharing = self._sharing
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        going_on = f"interrupted; resume with {resume_command(self._folder)}"
-        return [(status, self._done() if status.done else going_on)], False
+        return [(status, _ended(self._folder, done=status.done))], False
 
-    def _done(self) -> str:
-        return f"done; {self._folder}/report.html has the result"
+    @cached_property
+    def _sharing(self) -> str | None:
+        """How trials share GPUs; written before the journal's first event."""
+        return read_provenance(self._folder / "provenance.json").get("sharing")
 
     def _take_in(self) -> None:
         if not (self._folder / JOURNAL).exists():

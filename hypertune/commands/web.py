@@ -9,13 +9,14 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from hypertune.cluster.dashboard import is_dashboard
 from hypertune.comparison.numbers import duration
 from hypertune.records import records
 from hypertune.records.records import Records
@@ -45,16 +46,21 @@ class Source:
     resume: str
 
 
-@dataclass
 class Page:
-    """The newest page of a study."""
+    """The newest page of a study.
 
-    source: Source
-    version: str = ""
-    html: str = ""
-    _next: float = 0.0
-    _known: Records | None = None
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    Attributes:
+        version: changes with the page.
+
+    Raises:
+        ValueError: if there is no study.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._lock = source, asyncio.Lock()
+        self.html = self.version = ""
+        self._read_anew()
+        self._next = time.monotonic() + LEAST_S
 
     async def look(self) -> None:
         """Renders the page anew if it is time to and the records have changed."""
@@ -62,20 +68,23 @@ class Page:
             if time.monotonic() < self._next:
                 return
             began = time.monotonic()
-            await asyncio.to_thread(self._render)
+            await asyncio.to_thread(self._renew)
             took = time.monotonic() - began
             self._next = time.monotonic() + max(LEAST_S, took / SHARE)
 
-    def _render(self) -> None:
+    def _renew(self) -> None:
         try:
-            running = self.source.running()
-            self._known = records.read(self.source.place)
-            told = _moment(self._known, self.source, running=running)
+            self._read_anew()
         except ValueError as error:  # a cluster that does not answer, or a file that is being replaced
-            if self._known is None:
-                raise web.HTTPServiceUnavailable(text=f"{error}\n") from None
-            told = f"As it was when last heard of; {error}"
-        facts = self._known
+            self._show(f"As it was when last heard of; {error}")
+
+    def _read_anew(self) -> None:
+        running = self._source.running()
+        self._facts = records.read(self._source.place)
+        self._show(_moment(self._facts, self._source, running=running))
+
+    def _show(self, told: str) -> None:
+        facts = self._facts
         version = f"{told}|{len(facts.curves)}|{len(facts.trials)}|{len(facts.retrained)}"
         if version != self.version:
             self.html, self.version = render([facts], moment=Moment(told, version)), version
@@ -112,16 +121,13 @@ def serve(given: str, host: str, port: int, *, job: str | None = None) -> int:
         ValueError: if there is no such study, or the address to serve on is taken.
     """
     with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
-        source = _source(given, job, stack)
-        source.running()
-        records.read(source.place)
-        token = secrets.token_urlsafe(24)
-        asyncio.run(_run(build(source, token), host, port, token))
+        page, token = Page(_source(given, job, stack)), secrets.token_urlsafe(24)
+        asyncio.run(_run(build(page, token), host, port, token))
     return 0
 
 
 def _source(given: str, job: str | None, stack: contextlib.ExitStack) -> Source:
-    if not given.startswith(("http://", "https://")):
+    if not is_dashboard(given):
         if job is not None:
             raise ValueError("--job: belongs to a cluster's address, http://HOST:8265")
         return _stored(given, resume_command(given))
@@ -154,9 +160,8 @@ async def _run(application: web.Application, host: str, port: int, token: str) -
         await runner.cleanup()
 
 
-def build(source: Source, token: str) -> web.Application:
+def build(page: Page, token: str) -> web.Application:
     """The server's application."""
-    page = Page(source)
 
     @web.middleware
     async def checked(request: web.Request, handler: Any) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypertune.records.lineage import Schedule
 from hypertune.records.records import Records, improves
-from hypertune.space.cells import Outside, cells_of, missing
+from hypertune.space.cells import Outside, cells_of, columns
 from hypertune.space.space import Config
 from hypertune.storage.files import MODEL
 
@@ -62,9 +62,8 @@ def _config(facts: Records, row: dict[Any, Any]) -> Config:
     told, space = facts.configs.get(row["trial_id"]), facts.study.space
     if told is not None:
         return space.original(told)
-    cells = {str(name).removeprefix("config/"): row[name] for name in row if str(name).startswith("config/")}
     try:
-        config: Config = cells_of(space).config({name: cell for name, cell in cells.items() if not missing(cell)})
+        config: Config = cells_of(space).of_row(row)
     except Outside:
-        return cells
+        return columns(row)
     return config

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.records.records import Records
-from hypertune.space.cells import Outside, cells_of, missing, option_label
+from hypertune.space.cells import Outside, cells_of, option_label
 from hypertune.space.domains import Numeric
 from hypertune.space.space import Parameter
 
@@ -45,13 +45,8 @@ def _encode(row: dict[Any, Any], records: Records, parameters: tuple[Parameter, 
     if config is not None and space.contains(config):
         return space.encode(config)
     # Without a journal, tables hold the whole configuration of incumbents only.
-    cells = {
-        name.removeprefix("config/"): cell
-        for name, cell in row.items()
-        if str(name).startswith("config/") and not missing(cell)
-    }
     try:
-        return space.encode(cells_of(space).config(cells))
+        return space.encode(cells_of(space).of_row(row))
     except Outside:
         return {parameter.key: _number(parameter, row.get(f"config/{parameter.name}")) for parameter in parameters}
 

@@ -13,8 +13,6 @@ from hypertune.storage.storage import Place
 from hypertune.study.study import Study
 from hypertune.study.warm_start import EarlierTrial, WarmStart, differing
 
-CONFIG = "config/"
-
 
 def warm_start(place: Place, study: Study) -> WarmStart:
     """The trials of the study in a folder or at a URL, for a study of the same space.
@@ -56,9 +54,8 @@ def _check(theirs: Study, ours: Study, place: Place) -> None:
 
 def _trial(row: dict[Any, Any], facts: Records, space: Space) -> EarlierTrial | None:
     """The trial of one row of `trials.csv`; None for a configuration outside of the space, as functions may draw."""
-    flat = {name.removeprefix(CONFIG): value for name, value in row.items() if name.startswith(CONFIG)}
     try:
-        numbers = space.encode(cells_of(space).config({name: v for name, v in flat.items() if not missing(v)}))
+        numbers = space.encode(cells_of(space).of_row(row))
     except (Outside, ValueError):
         return None
     value = row[facts.study.metric]

@@ -73,6 +73,11 @@ class Records:
             return words
         return f"{words}, until decided" if count < len(self.study.seeds) else f"at most {words}, until decided"
 
+    @property
+    def told_beforehand(self) -> list[str]:
+        """What strategies knew besides their own trials: a prior, an earlier study's trials; a sentence or two each."""
+        return [note for name in ("prior", "warm_start") if (note := self.provenance.get(name))]
+
     def incumbent_configs(self) -> dict[str, dict[str, Any]]:
         """The configurations of the sweeps' incumbents."""
         return {name: self.configs[name] for name in self.sweeps["incumbent"].dropna()}

@@ -70,9 +70,8 @@ def _setup(records: Records) -> str:
 def _what(records: Records) -> str:
     study = records.study
     if study.design is None:
-        told = [note for name in ("prior", "warm_start") if (note := records.provenance.get(name))]
-        budget = f"{study.budget} per sweep."
-        return f"Strategies: {listing(study.strategies)}; {records.seeds_told}; {' '.join([budget, *told])}"
+        told = " ".join([f"{study.budget} per sweep.", *records.told_beforehand])
+        return f"Strategies: {listing(study.strategies)}; {records.seeds_told}; {told}"
     varied = listing([f"{f.name} ({', '.join(setting(level) for level in f.levels)})" for f in study.factors()])
     kind = "every combination" if study.design.kind == "grid" else "one at a time around a baseline"
     return f"Varied: {varied}; {kind}; {records.seeds_told}; {len(records.trials)} runs, none stopped early."

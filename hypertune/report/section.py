@@ -219,7 +219,7 @@ def _notes(assessment: Assessment) -> list[str]:
     study, target = assessment.records.study, assessment.seconds
     highest = "highest" if study.mode == "max" else "lowest"
     notes = [
-        *(note for name in ("prior", "warm_start") if (note := assessment.records.provenance.get(name))),
+        *assessment.records.told_beforehand,
         *([note] if (note := epoch_note(assessment.records)) else []),
         *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts are based on differences paired by "

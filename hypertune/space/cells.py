@@ -22,11 +22,18 @@ from hypertune.space.sampled import Sampled
 from hypertune.space.space import Space
 from hypertune.space.values import recorded
 
+CONFIG = "config/"
+"""Begins the columns of a configuration in a table that has others, too."""
 NUMBERS, BOOLEANS, TEXT, MIXED = "numbers", "booleans", "text", "mixed"
 
 
 class Outside(Exception):
     """A row of a table is not a configuration of the space."""
+
+
+def columns(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Path to cell of the columns `config/<path>` of a row."""
+    return {str(name).removeprefix(CONFIG): cell for name, cell in row.items() if str(name).startswith(CONFIG)}
 
 
 class Cells:
@@ -52,7 +59,7 @@ class Cells:
 
     def dtypes(self) -> dict[str, type]:
         """The columns that always hold text, for `pandas.read_csv`."""
-        return {f"config/{path}": str for path, kind in self.kinds.items() if kind in (TEXT, MIXED)}
+        return {f"{CONFIG}{path}": str for path, kind in self.kinds.items() if kind in (TEXT, MIXED)}
 
     def row(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The cells of a recorded configuration by their paths."""
@@ -82,6 +89,14 @@ class Cells:
             Outside: if the row is not a configuration.
         """
         return self._inside(self.space, {path: _python(cell) for path, cell in cells.items()}, "")
+
+    def of_row(self, row: Mapping[Any, Any]) -> Any:
+        """The configuration in a row of a table with other columns, too.
+
+        Raises:
+            Outside: if the row does not hold one.
+        """
+        return self.config({path: cell for path, cell in columns(row).items() if not missing(cell)})
 
     def _inside(self, space: Space, cells: Mapping[str, Any], path: str) -> Any:
         values = {name: self._entry(entry, cells, _at(space, path, name)) for name, entry in space.entries.items()}

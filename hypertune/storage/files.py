@@ -12,12 +12,11 @@ LOCK = JOURNAL.parent / ".lock"
 """Lock file, held by the process that writes the study."""
 MODEL = "best/model.pt"
 REPORT = "report.html"
-LOGS = "logs"
 
 
 def log_of(trial_id: str) -> str:
     """The file that holds what a trial has printed."""
-    return f"{LOGS}/{trial_id}.txt"
+    return f"logs/{trial_id}.txt"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

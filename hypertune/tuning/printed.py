@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hypertune.storage.files import LOGS, log_of
+from hypertune.storage.files import log_of
+from hypertune.storage.filesystems import output_stream
 
 MOST_BYTES = 64 * 1024
 """Bytes kept of each of a trial's two streams; of longer output, a quarter from the start, the rest from the end."""
@@ -91,8 +92,7 @@ def keep(storage: Any, trial_id: str, text: str) -> str:
     name = log_of(trial_id)
     folder = storage.storage_fs_path.rstrip("/").rpartition("/")[0]
     try:
-        storage.storage_filesystem.create_dir(f"{folder}/{LOGS}", recursive=True)
-        with storage.storage_filesystem.open_output_stream(f"{folder}/{name}") as stream:
+        with output_stream(storage.storage_filesystem, f"{folder}/{name}") as stream:
             stream.write(text.encode())
     except OSError as error:
         print(f"{name}: cannot be written ({error})", file=sys.stderr)  # must not fail the trial
