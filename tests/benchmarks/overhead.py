@@ -79,13 +79,13 @@ def ours(trials: int, seeds: int = 1, trainable: Any = trivial, **constants: Any
         return facts, time.monotonic() - began
 
 
-def plain(trials: int) -> float:
+def plain(trials: int, trainable: Any = trivial, **constants: Any) -> float:
     """Seconds of the same as one writes it with Ray Tune."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         tune.Tuner(
-            trivial,
-            param_space={"x": tune.uniform(0, 1)},
+            trainable,
+            param_space={"x": tune.uniform(0, 1), **constants},
             tune_config=tune.TuneConfig(num_samples=trials, metric="score", mode="max"),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         ).fit()

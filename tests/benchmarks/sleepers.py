@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from hypertune import compare
 from hypertune.tuning import controller
 from hypertune.tuning.connect import prepare_environment
+from tests.benchmarks.overhead import ours, plain
 
 
 def sleeper(config: dict[str, Any]) -> None:
@@ -29,29 +27,9 @@ def sleeper(config: dict[str, Any]) -> None:
     tune.report({"score": config["x"]})
 
 
-def ours(trials: int, seconds: float) -> float:
+def study(trials: int, trainable: Any, **constants: Any) -> float:
     """Seconds of a study of one random search, its report included."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        compare(
-            trainable=sleeper, space={"x": tune.uniform(0, 1), "seconds": seconds}, strategies=["random"], seeds=1,
-            budget={"trials": trials}, metric="score", mode="max", max_epochs=1, out=Path(folder, "out"),
-            progress=False,
-        )  # fmt: skip
-        return time.monotonic() - began
-
-
-def plain(trials: int, seconds: float) -> float:
-    """Seconds of the same with Ray Tune and its defaults."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        tune.Tuner(
-            sleeper,
-            param_space={"x": tune.uniform(0, 1), "seconds": seconds},
-            tune_config=tune.TuneConfig(num_samples=trials, metric="score", mode="max"),
-            run_config=tune.RunConfig(storage_path=folder, verbose=0),
-        ).fit()
-        return time.monotonic() - began
+    return ours(trials, trainable=trainable, epochs=1, **constants)[1]
 
 
 def main() -> None:
@@ -67,8 +45,8 @@ def main() -> None:
     ray.init(address="local", num_cpus=arguments.workers, include_dashboard=False, log_to_driver=False)
     shares = []
     line: dict[str, Any] = {"name": f"{arguments.workers} workers, trials of {arguments.seconds:g} s"}
-    for name, run, trials in (("ours", ours, arguments.trials), ("peer", plain, arguments.peer_trials)):
-        took = run(trials, arguments.seconds)
+    for name, run, trials in (("ours", study, arguments.trials), ("peer", plain, arguments.peer_trials)):
+        took = run(trials, sleeper, seconds=arguments.seconds)
         shares.append(trials * arguments.seconds / arguments.workers / took)
         line |= {f"{name}_trials": trials, f"{name}_s": round(took, 1), f"{name}_of_ideal": round(shares[-1], 3)}
     print(json.dumps({**line, "ratio": round(shares[0] / shares[1], 2)}), flush=True)

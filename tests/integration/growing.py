@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +204,10 @@ def joins(out: Path) -> Facts:
     return run(os.environ["CLUSTER"], out, resources={"max_workers": 1}, budget={"trials": 4})
 
 
-def from_zero_2(out: Path) -> Facts:
-    return from_zero(out, version=2)
-
-
-SCENARIOS = {
+SCENARIOS: dict[str, Callable[[Path], Facts]] = {
     "grows": grows,
     "from_zero": from_zero,
-    "from_zero_2": from_zero_2,
+    "from_zero_2": partial(from_zero, version=2),
     "unmet": unmet,
     "preempted": preempted,
     "shared": shared,

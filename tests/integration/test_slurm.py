@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hypertune.records import records
@@ -57,17 +57,10 @@ def wait_for_epochs(cluster: Slurm, number: str, out: Path, count: int) -> None:
         time.sleep(1)
 
 
-def leftovers(cluster: Slurm, number: str) -> list[str]:
-    """Ray's folder of the job's number in the command lines of processes that live."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if f"/tmp/ray-{number}/" in command and process.parent.name != str(os.getpid()):
-            found.append(command[:100])
-    return found
+def leftovers(number: str) -> list[str]:
+    """The living processes of the Ray of a job, by Ray's folder, which has the job's number."""
+    commands = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return [command[:100] for command in commands if f"/tmp/ray-{number}/" in command]
 
 
 def test_a_study_runs_on_all_nodes_of_its_job_to_the_end(cluster: Slurm, tmp_path: Path) -> None:
@@ -80,7 +73,7 @@ def test_a_study_runs_on_all_nodes_of_its_job_to_the_end(cluster: Slurm, tmp_pat
     assert facts.provenance["workers"] == 2
     assert (out / "report.html").exists()
     assert not list((cluster.folder / "tokens").iterdir())
-    assert leftovers(cluster, number) == []
+    assert leftovers(number) == []
 
 
 def test_at_the_time_limit_it_is_saved_and_in_the_queue_again_it_resumes(cluster: Slurm, tmp_path: Path) -> None:
@@ -115,7 +108,7 @@ def test_a_cancelled_study_loses_nothing(cluster: Slurm, tmp_path: Path) -> None
     left = records.read(out)
     assert len(left.curves) >= 4
     time.sleep(5)
-    assert leftovers(cluster, number) == []
+    assert leftovers(number) == []
 
     resumed = cluster.submit("--slurm:nodes=1", "--slurm:time=20", "--resume", str(out))
     wait_for_epochs(cluster, resumed, out, len(left.curves) + 1)

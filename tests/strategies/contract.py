@@ -109,7 +109,7 @@ def bowl(config: Config) -> float:
 
 
 def earlier(space: Space, sign: float) -> list[EarlierTrial]:
-    """Forty random trials of an earlier study, of which every fifth failed and the odd ones were stopped early."""
+    """Forty random trials of an earlier study, of which one failed and the odd ones were stopped early."""
     rng = np.random.default_rng(1)
     configs = [draw(space, rng) for _ in range(40)]
     values = [sign * (bowl(config) if space == BOWL else loss(config)) for config in configs]
