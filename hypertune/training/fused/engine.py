@@ -66,6 +66,8 @@ class Engine:
         if on_cuda:
             try:
                 self._graph = self._captured()
+            except torch.OutOfMemoryError:  # a RuntimeError, too
+                raise
             except RuntimeError as error:
                 warnings.warn(f"training without a CUDA graph, which is slower: {error}", RuntimeWarning, stacklevel=2)
 

@@ -104,14 +104,22 @@ def grouped(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
 
 
 def sliced(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
-    """The same as one batched product over nine shifted slices of the images."""
-    x = F.pad(x, (padding,) * 4)
-    height, width = x.shape[3] - 2, x.shape[4] - 2
-    slices = [x[..., i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    patches = torch.stack(slices, 3).permute(0, 1, 4, 5, 2, 3)  # models, batch, height, width, channels, slice
-    flat = patches.reshape(len(x), x.shape[1] * height * width, -1)
-    out = torch.baddbmm(bias[:, None], flat, weight.flatten(2).transpose(1, 2))
-    return out.view(len(x), x.shape[1], height, width, -1).permute(0, 1, 4, 2, 3)
+    """The same as one batched product over nine shifted slices of the images.
+
+    Channels come last in memory, so that slices are copied as they lie; the result has that layout, too.
+    """
+    x = F.pad(_as_computed(x).permute(0, 1, 3, 4, 2), (0, 0, *(padding,) * 4))
+    models, batch, height, width = len(x), x.shape[1], x.shape[2] - 2, x.shape[3] - 2
+    patches = torch.cat([x[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)], -1)
+    kernels = weight.permute(0, 3, 4, 2, 1).flatten(1, 3)  # models, slice and channel, filters
+    out = torch.baddbmm(bias[:, None], patches.view(models, batch * height * width, -1), kernels)
+    return out.view(models, batch, height, width, -1).permute(0, 1, 4, 2, 3)
+
+
+def _as_computed(x: Tensor) -> Tensor:
+    """In the type that the next product computes in; cast before the slices, of which there are nine times as many."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
 def batch_norm(x: Tensor, batch: Batch, mean: Tensor, variance: Tensor, layer: nn.Module) -> Tensor:
