@@ -44,19 +44,19 @@ def losses(results: list[dict[str, float]]) -> list[float]:
     return [result[name] for result in results for name in LOSSES]
 
 
-def trained(loops: list[TrainingLoop], epochs: int = EPOCHS, together: Together | None = None) -> list[list[float]]:
-    """Each epoch's losses of all loops, trained together."""
+def trained(loops: list[TrainingLoop], epochs: int = EPOCHS, together: Together | None = None) -> list[float]:
+    """The losses of all loops, trained together, epoch by epoch."""
     together = together or Together(compile_after_s=math.inf)
-    return [losses(together.train_epoch(loops)) for _ in range(epochs)]
+    return [loss for _ in range(epochs) for loss in losses(together.train_epoch(loops))]
 
 
 @pytest.fixture
 def exact() -> Iterator[None]:
     """Convolutions of a loop alone in all 24 bits of fp32, as those of a stack are."""
-    before = torch.backends.cudnn.conv.fp32_precision
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
     yield
-    torch.backends.cudnn.conv.fp32_precision = before
+    torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.mark.parametrize("kind", ["cnn", "mlp"])
@@ -66,9 +66,8 @@ def test_each_has_the_curve_that_it_has_alone_on_either_device(few_digits: Image
     fused = trained([make(few_digits, kind, config, seed) for seed, config in enumerate(configs)])
     for device in ("cpu", "cuda"):
         alone = [make(few_digits, kind, {**config, "device": device}, seed) for seed, config in enumerate(configs)]
-        expected = [losses([loop.train_epoch() for loop in alone]) for _ in range(EPOCHS)]
-        for ours, theirs in zip(fused, expected, strict=True):
-            assert ours == pytest.approx(theirs, rel=1e-3)
+        expected = [loss for _ in range(EPOCHS) for loss in losses([loop.train_epoch() for loop in alone])]
+        assert fused == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["cnn", "mlp"])
@@ -77,7 +76,7 @@ def test_the_captured_step_is_the_step(few_digits: ImageData, kind: str, monkeyp
     captured = trained([make(few_digits, kind, config) for config in configs])
     monkeypatch.setattr(Engine, "_captured", lambda engine: None)
     plain = trained([make(few_digits, kind, config) for config in configs])
-    assert sum(captured, []) == pytest.approx(sum(plain, []), rel=1e-3)
+    assert captured == pytest.approx(plain, rel=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -87,7 +86,7 @@ def test_the_compiled_step_is_the_step(few_digits: ImageData, precision: str) ->
     loops = [make(few_digits, "cnn", config) for config in configs]
     compiled = trained(loops, together=Together(compile_after_s=0))
     tolerance = 1e-3 if precision == "fp32" else 0.03
-    assert sum(compiled, []) == pytest.approx(sum(plain, []), rel=tolerance)
+    assert compiled == pytest.approx(plain, rel=tolerance)
 
 
 def test_bf16_learns_as_well(digits: ImageData) -> None:
@@ -127,7 +126,7 @@ def test_a_state_goes_on_where_it_is_taken(few_digits: ImageData) -> None:
 
 
 def test_dropout_keeps_the_part_that_it_should(few_digits: ImageData) -> None:
-    loops = [make(few_digits, "mlp", {"dropout": dropout, "batch_size": 64}) for dropout in (0.0, 0.25, 0.5)]
+    loops = [make(few_digits, "mlp", {"dropout": dropout, "batch_size": 64}) for dropout in (0.1, 0.25, 0.5)]
     rates, batches = zip(*(loop.begin_epoch() for loop in loops), strict=True)
     engine = Engine(loops, 4)
     engine.load(loops, rates)
@@ -136,7 +135,7 @@ def test_dropout_keeps_the_part_that_it_should(few_digits: ImageData) -> None:
     for number in range(len(batches[0])):
         engine.step(number, loops)
         seen.append(torch.stack([(mask > 0).double().mean((1, 2)) for mask in engine._masks]).mean(0))
-    assert torch.stack(seen).mean(0).tolist()[:3] == pytest.approx([1.0, 0.75, 0.5], abs=0.02)
+    assert torch.stack(seen).mean(0).tolist()[:3] == pytest.approx([0.9, 0.75, 0.5], abs=0.02)
 
 
 def test_divergence_harms_no_other(few_digits: ImageData) -> None:
@@ -161,7 +160,7 @@ def test_what_the_memory_has_no_room_for_is_trained_in_parts(few_digits: ImageDa
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
         torch.cuda.empty_cache()
-    assert ours[0][:4] == pytest.approx(expected[0], rel=1e-3)
+    assert ours[:4] == pytest.approx(expected, rel=1e-3)
 
 
 def test_one_trial_alone_is_captured_and_goes_on_from_its_checkpoint(few_digits: ImageData, tmp_path: Path) -> None:
