@@ -4,7 +4,8 @@
 #   sbatch cluster/slurm.sh fashion_mnist_cnn --data-dir "$HOME/data" --out "$SCRATCH/fashion"
 #   sbatch cluster/slurm.sh --resume "$SCRATCH/fashion"
 #
-# A job that is put into the queue again (`scontrol requeue ID`, or after a node has failed) resumes the study in its --out.
+# A job that is put into the queue again (`scontrol requeue ID`, or after a node has failed) resumes its study. Without
+# --out that is in hypertune-out/slurm-ID.
 # The arguments are those of `hypertune compare`. The environment with hypertune must be active when the job
 # is submitted, and with more than one node --out must be on a file system that all nodes share.
 #SBATCH --job-name=hypertune
@@ -42,6 +43,9 @@ stop_ray() {
     # Ends each step's Ray only; `ray stop` would also end those of the user's other jobs on a shared machine.
     kill "${pids[@]}" 2>/dev/null || true
     wait || true
+    if [[ ${code:-} == 0 ]]; then # else Ray's logs there may say why
+        timeout 60 srun --overlap --ntasks-per-node=1 rm -rf "/tmp/ray-$SLURM_JOB_ID" || true
+    fi
     rm -r "$state"
 }
 trap stop_ray EXIT
@@ -59,7 +63,7 @@ pids+=($!)
 if ((nodes > 1)); then
     # shellcheck disable=SC2016 # expanded on the other nodes
     srun --overlap --nodes=$((nodes - 1)) --ntasks=$((nodes - 1)) --exclude="$head" \
-        bash -c 'until ray health-check --address "$1"; do sleep 2; done; shift; exec ray start "$@"' \
+        bash -c 'until ray health-check --address "$1" >/dev/null 2>&1; do sleep 2; done; shift; exec ray start "$@"' \
         _ "$address" "--address=$address" "${common[@]}" >&2 &
     pids+=($!)
 fi
@@ -84,17 +88,10 @@ if ! wait -n "${pids[@]}"; then # whichever ends first: the waiting, or a Ray th
     exit 1
 fi
 
-if ((${SLURM_RESTART_COUNT:-0} > 0)); then
-    out=
-    for ((i = 1; i <= $#; i++)); do
-        case ${!i} in
-        --out) ((++i <= $#)) && out=${!i} ;;
-        --out=*) out=${!i#--out=} ;;
-        esac
-    done
-    if [[ -n $out ]] && { [[ $out == *://* ]] || [[ -e $out/study.toml ]]; }; then
-        set -- --resume "$out"
-    fi
+# A job that is put into the queue again goes on with the study in its --out.
+if [[ " $* " != *" --resume"[\ =]* ]]; then
+    [[ " $* " == *" --out"[\ =]* ]] || set -- "$@" --out "hypertune-out/slurm-$SLURM_JOB_ID"
+    ((${SLURM_RESTART_COUNT:-0} == 0)) || set -- "$@" --or-resume
 fi
 # A shell's background job ignores interrupts by default.
 env --default-signal=INT hypertune compare "$@" --address "$address" &

@@ -16,12 +16,12 @@ from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.shown import closing, display_of
 from hypertune.space.space import Space
-from hypertune.storage.files import MODEL
+from hypertune.storage.files import MODEL, STUDY
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
 from hypertune.study.file import Budget, Resources
-from hypertune.study.rules import changed, options_of, rules
+from hypertune.study.rules import difference
 from hypertune.study.study import Study
 from hypertune.tuning.driver import Circumstances
 
@@ -217,17 +217,17 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     """
     if place is None:
         raise ValueError('resume: of which study? Give its folder or URL, e.g. out="hypertune-out/first"')
-    with local_copy(place, "study.toml") as folder:
-        if not (folder / "study.toml").is_file():
+    with local_copy(place, STUDY) as folder:
+        if not (folder / STUDY).is_file():
             raise ValueError(f"resume: {place} holds no study to resume; leave resume out to start one there")
-        stored = Study.load(folder / "study.toml")
+        stored = Study.load(folder / STUDY)
     adding = {name: value for name, value in given.items() if name in EXTENDING and value is not None}
     stored = added_to(stored, adding) if adding else stored
     given = {name: None if name in EXTENDING else value for name, value in given.items()}
     asked = study_of(stored if study is None else study, trainable, space, given)
     if adding:
         asked = asked.replace(**{name: getattr(stored, name) for name in ENDING})
-    different = _difference(stored, asked) or _other_trainable(stored, trainable)
+    different = difference(stored, asked) or _other_trainable(stored, trainable)
     if different:
         raise ValueError(f"{different}; {place} holds that study: leave it out to resume")
     return asked
@@ -247,16 +247,6 @@ def _stored_data_dir(place: Place) -> str | None:
     """The data folder that the study has used so far."""
     with local_copy(place, "provenance.json") as folder:
         return read_provenance(folder / "provenance.json").get("data_dir")
-
-
-def _difference(stored: Study, asked: Study) -> str | None:
-    """What of the study is asked for otherwise than it is stored."""
-    for name in ("strategies", "seeds"):
-        if getattr(stored, name) != getattr(asked, name):
-            return f"{name}: is {list(getattr(stored, name))} in the study, not {list(getattr(asked, name))}"
-    if options_of(stored) != options_of(asked):
-        return "options: differ from the study"
-    return changed(rules(stored), rules(asked))
 
 
 def _other_trainable(stored: Study, trainable: Any) -> str | None:

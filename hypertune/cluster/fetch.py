@@ -18,6 +18,7 @@ from typing import Any
 from hypertune.cluster import pack_results
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import require_job, require_running, wait
+from hypertune.storage.files import STUDY
 from hypertune.storage.storage import Storage, is_url
 from hypertune.storage.workspace import LEASE
 
@@ -85,7 +86,7 @@ def _copy(client: Any, job: Any, target: Path) -> None:
             storage.download(staged, (name for name in storage.files() if name != LEASE))
         else:
             unpack(_through_log(client, job_id, place), staged)
-        if not (staged / "study.toml").is_file():
+        if not (staged / STUDY).is_file():
             raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
         (staged / MARK).write_text(job_id)
         _replace(staged, target)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from hypertune.cluster.secret_files import has_secret_name, holds_key
+from hypertune.storage.files import STUDY
 
 IGNORE_FILES = (".gitignore", ".rayignore")
 
@@ -117,7 +118,7 @@ class Ignored:
 def _folder_kind(path: Path, name: str) -> str | None:
     if (path / "pyvenv.cfg").is_file():
         return "tool"
-    if (path / "study.toml").is_file() and (path / "sweeps").is_dir():
+    if (path / STUDY).is_file() and (path / "sweeps").is_dir():
         return "results"
     return None if (path / "__init__.py").is_file() else FOLDERS.get(name.casefold())
 

@@ -137,6 +137,9 @@ def _add_compare(commands: Any) -> None:
         type=place,
         help="resume the study in this folder or URL, or add to it: --seeds N, --strategies +a,+b, --until-decided",
     )
+    compare.add_argument(
+        "--or-resume", action="store_true", help="resume the study if --out already holds it, for jobs that are retried"
+    )
     add_planning(compare)
     compare.add_argument("--quiet", action="store_true", help="no progress, only the result")
 

@@ -14,8 +14,9 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
-from hypertune.storage.files import REPORT
-from hypertune.storage.storage import Place, inside, resume_command
+from hypertune.storage.files import REPORT, STUDY
+from hypertune.storage.storage import Place, inside, local_copy, resume_command
+from hypertune.study.rules import difference
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
 from hypertune.tuning.terminal import Terminal
@@ -35,6 +36,8 @@ def compare(arguments: argparse.Namespace) -> int:
     console = Terminal()
     if not console.is_terminal:
         console = Terminal(width=WIDTH)
+    if arguments.or_resume:
+        arguments = _new_or_resumed(arguments)
     study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.dry_run:
         return _dry_run(study, Way(out, data_dir, arguments.address), resumes=bool(arguments.resume))
@@ -126,6 +129,24 @@ def _print_result(result: Any, out: Place, console: Console) -> None:
 def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
     study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
     return study, arguments.out or folder.default(study), arguments.data_dir
+
+
+def _new_or_resumed(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments of `--resume` if `--out` already holds the study that they describe, else as they are."""
+    if arguments.resume or arguments.out is None:
+        raise ValueError("--or-resume: goes with a study and its --out, not with --resume")
+    with local_copy(arguments.out, STUDY) as copied:
+        if not (copied / STUDY).is_file():
+            return arguments
+        stored = Study.load(copied / STUDY)
+    different = difference(stored, _new(arguments)[0])
+    if different:
+        raise ValueError(
+            f"--or-resume: {different}; {arguments.out} holds that study: choose another --out, or leave the study out "
+            f"and give --resume {arguments.out}"
+        )
+    said = dict.fromkeys(("study", "out", *OVERRIDES, *EXTENDING, "npz", "log"))
+    return argparse.Namespace(**{**vars(arguments), **said, "until_decided": False, "resume": arguments.out})
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:

@@ -17,7 +17,7 @@ from hypertune.cluster.dashboard import is_dashboard
 from hypertune.records.journal import Lines, take_in
 from hypertune.records.live import STATUSES, Live, Status, StrategyStatus
 from hypertune.records.records import read_provenance
-from hypertune.storage.files import JOURNAL, REPORT
+from hypertune.storage.files import JOURNAL, REPORT, STUDY
 from hypertune.storage.storage import Place, as_place, inside, is_url, resume_command
 from hypertune.storage.workspace import is_running
 from hypertune.study.study import Study
@@ -95,11 +95,11 @@ class Folder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "study.toml").is_file():
+        if not (folder / STUDY).is_file():
             what = "not an output folder of hypertune (study.toml is missing)" if folder.exists() else "no such folder"
             raise ValueError(f"{folder}: {what}; give a study's output folder, or http://HOST:8265 for a cluster")
         self._folder, self._read, self._lines = folder, 0, Lines(folder / JOURNAL)
-        self._live = Live(Study.load(folder / "study.toml"))
+        self._live = Live(Study.load(folder / STUDY))
 
     def look(self) -> tuple[list[tuple[Status, str]], bool]:
         """Reads the new events and returns the status."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hypertune.storage.files import JOURNAL, LOCK, write_atomically
+from hypertune.storage.files import JOURNAL, LOCK, STUDY, write_atomically
 from hypertune.study.study import Study
 
 
@@ -28,7 +28,7 @@ def claim(folder: Path, study: Study, *, resume: bool, extends: bool = False) ->
     except OSError as error:
         raise ValueError(f"--out {folder}: cannot be written ({error.strerror})") from None
     if not resume or extends:
-        write_atomically(folder / "study.toml", study.to_toml())
+        write_atomically(folder / STUDY, study.to_toml())
     return lock
 
 
@@ -60,7 +60,7 @@ def discard(folder: Path) -> None:
 
 
 def _what_it_holds(folder: Path) -> str:
-    return "another study" if (folder / "study.toml").exists() else "files that are not a study's"
+    return "another study" if (folder / STUDY).exists() else "files that are not a study's"
 
 
 def default(study: Study) -> Path:

@@ -24,11 +24,11 @@ from hypertune.records.offered import Offered
 from hypertune.records.schema import CURVES, check_provenance, check_tables
 from hypertune.records.sheets import from_csv
 from hypertune.space.cells import cells_of
-from hypertune.storage.files import JOURNAL
+from hypertune.storage.files import JOURNAL, STUDY
 from hypertune.storage.storage import Place, is_url, local_copy
 from hypertune.study.study import Study
 
-FILES = ("study.toml", "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
+FILES = (STUDY, "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
 """The files from which records are read."""
 FINAL_STATUSES = ("completed", "stopped", "failed", "diverged")
 
@@ -217,9 +217,9 @@ def read(place: Place) -> Records:
 
 
 def _read(folder: Path) -> Records:
-    if not (folder / "study.toml").is_file():
+    if not (folder / STUDY).is_file():
         raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")
-    study = Study.load(folder / "study.toml")
+    study = Study.load(folder / STUDY)
     provenance = read_provenance(folder / "provenance.json")
     if (folder / JOURNAL).is_file():
         book = Book(study)

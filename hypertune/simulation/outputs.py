@@ -12,7 +12,7 @@ from hypertune.records.records import Records
 from hypertune.records.sheets import to_csv
 from hypertune.simulation.recordings import Recordings
 from hypertune.simulation.runner import Setting
-from hypertune.storage.files import now, write_atomically
+from hypertune.storage.files import STUDY, now, write_atomically
 from hypertune.strategies.checks import notes
 
 
@@ -50,7 +50,7 @@ def provenance_of(setting: Setting, recordings: Recordings) -> dict[str, Any]:
 
 def write_folder(out: Path, facts: Records) -> None:
     """Writes all files that `hypertune report` and `hypertune export` read."""
-    write_atomically(out / "study.toml", facts.study.to_toml())
+    write_atomically(out / STUDY, facts.study.to_toml())
     write_atomically(out / "trials.csv", to_csv(facts.trials))
     buffer = io.BytesIO()
     facts.curves.to_parquet(buffer, index=False)

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+STUDY = "study.toml"
 JOURNAL = Path("sweeps") / "journal.jsonl"
 LOCK = JOURNAL.parent / ".lock"
 """Lock file, held by the process that writes the study."""

@@ -49,6 +49,16 @@ def changed(stored: Mapping[str, Any], asked: Mapping[str, str]) -> str | None:
     return None
 
 
+def difference(stored: Study, asked: Study) -> str | None:
+    """What of a study is asked for otherwise than it is stored; None if nothing is."""
+    for name in ("strategies", "seeds"):
+        if getattr(stored, name) != getattr(asked, name):
+            return f"{name}: is {list(getattr(stored, name))} in the study, not {list(getattr(asked, name))}"
+    if options_of(stored) != options_of(asked):
+        return "options: differ from the study"
+    return changed(rules(stored), rules(asked))
+
+
 def _digest(value: Any) -> str:
     return hashlib.sha256(text_of(value).encode()).hexdigest()[:16]
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from hypertune.storage.files import JOURNAL, write_atomically
+from hypertune.storage.files import JOURNAL, STUDY, write_atomically
 
 SETTLE_S = 1.0
 """Seconds to wait before writing anew, since whoever removes a folder may not be done yet."""
@@ -49,6 +49,6 @@ def write_anew(folder: Path, study: str, file: IO[bytes]) -> Path:
 
 
 def _write(folder: Path, study: str, journal: bytes) -> None:
-    if not (folder / "study.toml").exists():
-        write_atomically(folder / "study.toml", study)
+    if not (folder / STUDY).exists():
+        write_atomically(folder / STUDY, study)
     write_atomically(folder / JOURNAL, journal)

@@ -48,6 +48,7 @@ def test_help_imports_nothing_heavy() -> None:
             ["compare", "--resume", "/nowhere", "--metric", "loss"],
             "--resume continues the study unchanged; leave out --metric",
         ),
+        (["compare", "--or-resume"], "--or-resume: goes with a study and its --out, not with --resume"),
         (["report", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere", "--format", "xml"], "--format"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypertune.commands.cli import main
 from hypertune.commands.plan import Way, plan_lines
 from hypertune.space.space import Space
 from hypertune.storage.files import JOURNAL
+from hypertune.storage.storage import Storage
 from hypertune.study.extent import configurations, continuous, extent
 from hypertune.study.file import Budget
 from hypertune.study.prior import read_prior
@@ -88,8 +91,6 @@ def test_more_than_the_machine_has_is_refused(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_dry_run_of_a_resume_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import json
-
     study = make_study()
     (tmp_path / "study.toml").write_text(study.to_toml())
     (tmp_path / JOURNAL).parent.mkdir()
@@ -103,6 +104,23 @@ def test_a_dry_run_of_a_resume_tells_what_is_left(tmp_path: Path, capsys: pytest
     assert "would be continued: asha seed 0" in told
     assert "would be started: random seed 1, asha seed 1" in told
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_job_that_is_retried_begins_its_study_or_goes_on_with_it(
+    capsys: pytest.CaptureFixture[str], url_of: Callable[[str], str]
+) -> None:
+    stored = url_of("out")
+    command = ["compare", "digits_cnn", "--dry-run", "--out", stored, "--or-resume"]
+    assert main(command) == 0
+    assert "in all: " in capsys.readouterr().out
+    study = Study.load("digits_cnn")
+    begun = {"event": "sweep", "strategy": study.strategies[0], "seed": 0, "workers": 2, "at": ""}
+    Storage(stored).write("study.toml", study.to_toml().encode())
+    Storage(stored).write(JOURNAL.as_posix(), json.dumps(begun).encode() + b"\n")
+    assert main(command) == 0
+    assert f"would be continued: {study.strategies[0]} seed 0" in capsys.readouterr().out
+    assert main([*command, "--seeds", "1"]) == 2
+    assert "--or-resume: seeds: is [0, 1" in capsys.readouterr().err
 
 
 def answered(tmp_path: Path, answer: str) -> tuple[int, str]:
