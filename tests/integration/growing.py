@@ -22,9 +22,11 @@ from typing import Any
 import psutil
 import ray
 
+from hypertune.records import records
 from hypertune.records.records import Event
+from hypertune.storage.files import JOURNAL
 from hypertune.tuning import connect
-from tests.integration import clustered
+from tests.integration import clustered, trainables
 from tests.integration.clustered import After, Facts, free_port, kill_tree
 
 PROVIDER = "tests.integration.cloud.Cloud"
@@ -187,6 +189,44 @@ def preempted(out: Path) -> Facts:
         return run(address, out, After(40, kill), budget={"trials": 24})
 
 
+def driver_killed(out: Path) -> Facts:
+    """A driver is killed on a cluster that came up for it; its nodes are let go of, and others come for the next."""
+    with autoscaling(least=0, most=2, idle_s=5) as address:
+        command = [sys.executable, "-m", "tests.integration.growing", "joins", str(out)]
+        driver = subprocess.Popen(command, env={**os.environ, "CLUSTER": address}, stdout=subprocess.DEVNULL)
+        journal = out / JOURNAL
+        _wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"event": "epoch"') > 4, "no epochs")
+        driver.kill()
+        driver.wait()
+        known = len(records.read(out).curves)
+        connect.connect(address)
+        _wait_for(lambda: nodes() == 0, "the nodes have not been let go of", 120)
+        facts = run(address, out, resources={"max_workers": 1}, budget={"trials": 4}, resume=True)
+        return {**facts, "known": known}
+
+
+def stumbling(config: dict[str, Any]) -> None:
+    """Each trial's process is killed once, before its third step."""
+    marker = Path(config["marks"], f"{config['lr']:.9f}")
+
+    def stumble(step: int) -> None:
+        if step == 3 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    trainables.checkpointing(config, before=stumble, on_node=clustered.here())
+
+
+def workers_killed(out: Path) -> Facts:
+    """Every worker dies once, on nodes that came for the study."""
+    marks = out.with_name("marks")
+    marks.mkdir()
+    space = {"lr": clustered.tune.loguniform(1e-4, 1e-1), "width": clustered.tune.randint(1, 9), "marks": str(marks)}
+    with autoscaling(least=0, most=2) as address:
+        facts = run(address, out, trainable=stumbling, space=space, budget={"trials": 6})
+        return {**facts, "killed": len(list(marks.iterdir()))}
+
+
 def shared(out: Path) -> Facts:
     """Two studies at once on a cluster of at most two nodes, each with at most one worker."""
     with autoscaling(least=0, most=2) as address:
@@ -210,6 +250,8 @@ SCENARIOS: dict[str, Callable[[Path], Facts]] = {
     "from_zero_2": partial(from_zero, version=2),
     "unmet": unmet,
     "preempted": preempted,
+    "driver_killed": driver_killed,
+    "workers_killed": workers_killed,
     "shared": shared,
     "joins": joins,
 }

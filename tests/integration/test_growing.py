@@ -47,6 +47,20 @@ def test_a_node_that_is_reclaimed_is_replaced_and_nothing_is_lost(tmp_path: Path
     assert len(used(facts)) == 3
 
 
+def test_a_driver_that_is_killed_leaves_no_node_behind_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    facts = scenario("driver_killed", tmp_path / "out", "growing")
+    assert facts["known"] > 4
+    assert "waiting for one with 1 CPU" in facts["waited"]
+    assert (facts["status"], facts["epochs"]) == (["completed"], 4 * 9)
+
+
+def test_workers_that_die_on_nodes_that_came_for_the_study_lose_nothing(tmp_path: Path) -> None:
+    facts = scenario("workers_killed", tmp_path / "out", "growing")
+    assert facts["killed"] == 6
+    assert (facts["status"], facts["epochs"]) == (["completed"], 6 * 9)
+    assert len(used(facts)) == 2
+
+
 def test_two_studies_share_a_cluster(tmp_path: Path) -> None:
     facts = scenario("shared", tmp_path / "out", "growing")
     assert [study["status"] for study in facts["studies"]] == [["completed"]] * 2

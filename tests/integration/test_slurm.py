@@ -64,8 +64,8 @@ def leftovers(number: str) -> list[str]:
 
 
 def test_a_study_runs_on_all_nodes_of_its_job_to_the_end(cluster: Slurm, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    number = cluster.submit("--slurm:nodes=2", "--slurm:time=20", study(tmp_path, 0.2), "--out", str(out))
+    number = cluster.submit("--slurm:nodes=2", "--slurm:time=20", study(tmp_path, 0.2))
+    out = cluster.folder / "hypertune-out" / f"slurm-{number}"
     job = cluster.ended(number)
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), cluster.log(number)
     facts = records.read(out)
@@ -74,6 +74,8 @@ def test_a_study_runs_on_all_nodes_of_its_job_to_the_end(cluster: Slurm, tmp_pat
     assert (out / "report.html").exists()
     assert not list((cluster.folder / "tokens").iterdir())
     assert leftovers(number) == []
+    assert not Path(f"/tmp/ray-{number}").exists()
+    assert "Traceback" not in cluster.log(number)
 
 
 def test_at_the_time_limit_it_is_saved_and_in_the_queue_again_it_resumes(cluster: Slurm, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,19 @@ class LongEpochs(tune.Trainable):
         return {"score": self.settings["lr"] * self.steps}
 
 
-def checkpointing(config: dict[str, Any], **extra: float) -> None:
-    """A function trainable that saves every step and resumes from there; it counts the steps it really trained."""
+def checkpointing(config: dict[str, Any], *, before: Callable[[int], None] = lambda step: None, **extra: float) -> None:
+    """A function trainable that saves every step and resumes from there; it counts the steps it really trained.
+
+    Args:
+        before: called with the number of each step before it.
+    """
     start = 0
     checkpoint = tune.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
             start = json.loads(Path(folder, "state.json").read_text())["step"]
     for step in range(start + 1, 10):
+        before(step)
         time.sleep(config.get("sleep", 0.0))
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state.json").write_text(json.dumps({"step": step}))
