@@ -158,8 +158,11 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
     Raises:
         ValueError: as `driver.run`.
     """
+    from hypertune.comparison.assessment import assess
+    from hypertune.comparison.wording import sentences
     from hypertune.training import registry
     from hypertune.tuning import checks, driver
+    from hypertune.tuning.job_page import JobPage
 
     def prepare(reading: Reading) -> tuple[Trainable, Any]:
         found = trainable or registry.resolve(study.training.trainable)
@@ -175,6 +178,8 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         with outputs_in(work.place):
             collect(work, MODEL)
             write_outputs(outcome.records, work.folder)
+    if not outcome.interrupted:
+        JobPage().verdict(study.name, sentences(assess(outcome.records))[0])
     return Result(work.folder, outcome.records, outcome.interrupted, place=out)
 
 

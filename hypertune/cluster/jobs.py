@@ -7,15 +7,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import Any
 
 from hypertune.cluster import watch
 from hypertune.cluster.dashboard import jobs_client
-from hypertune.records.live import Status
+from hypertune.records.live import PROGRESS, VERDICT, Status
 from hypertune.storage.printable import printable
 from hypertune.tuning.time_left import rough
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
+LONGEST_VERDICT = 60
+"""Characters of an outcome in the table; all of it stands in the report."""
 ENDINGS = {
     0: "done",
     1: "something in it failed",
@@ -106,9 +109,11 @@ def ending(job: Any) -> str:
 
 
 def _progress(job: Any, status: Status | None) -> str:
-    """How far a running study is, and how long it will take."""
-    if job.status.value != "RUNNING" or status is None:
-        return "-"
+    """How far a running study is, and how long it will take; of one that has ended, what it found."""
+    if job.status.value != "RUNNING":
+        return shorten(job.metadata.get(VERDICT, "-"), LONGEST_VERDICT, placeholder="...")
+    if status is None:
+        return str(job.metadata.get(PROGRESS, "-"))
     return f"{status.progress:.0%}" + (f", about {rough(status.left_s)} left" if status.left_s is not None else "")
 
 

@@ -16,6 +16,7 @@ from hypertune.records.live import STATUS_FILE, STATUSES, Live, Status, Strategy
 from hypertune.records.records import Event
 from hypertune.storage.files import write_atomically
 from hypertune.study.study import Study
+from hypertune.tuning.job_page import JobPage
 from hypertune.tuning.time_left import TimeLeft
 
 EVERY_S = 1.0
@@ -76,7 +77,7 @@ class Publisher(Callback):
         super().__init__()
         self._live, self._left, self._gauges = Live(study), TimeLeft(study, time.monotonic), Gauges()
         self._file = logs / STATUS_FILE.format(study=study.name) if logs else None
-        self._due = 0.0
+        self._page, self._due = JobPage(), 0.0
         for event in ({"event": "connected", "workers": workers, "past": len(past)}, *past):
             self(event)
 
@@ -91,10 +92,11 @@ class Publisher(Callback):
             self.publish()
 
     def publish(self) -> None:
-        """Sets the gauges and rewrites the file; ignores a full disk, which must not end the study."""
+        """Sets the gauges, tells the page of jobs and rewrites the file; a full disk must not end the study."""
         status, left = self._live.status(), self._left.estimate()
         status.left_s = left.seconds if left else None
         self._gauges.set(status)
+        self._page.progress(status)
         if self._file is not None:
             try:
                 write_atomically(self._file, msgspec.json.encode(status))

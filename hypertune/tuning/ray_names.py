@@ -49,6 +49,7 @@ NAMES = (
     Name("ray._private.worker", "global_worker", "neither dashboard nor live status nor the death of Ray is seen"),
     Name("ray.experimental.internal_kv", "_internal_kv_get", "clusters are taken for ones that do not grow"),
     Name("ray.autoscaler.v2.sdk", "get_cluster_status", "clusters are taken for ones that do not grow"),
+    Name("ray._raylet", "GcsClient", "Ray's page of jobs shows neither progress nor outcome of a submitted study"),
     Name("ray.train._internal.session", "get_session", "reports of functions are not read"),
     Name("ray.train._internal.session", "_checked_resources", "nested tasks without room wait for ever"),
     Name("ray.air._internal.usage", "_count_callbacks", "mlflow and others are imported for Ray's statistics"),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from hypertune.records import records
 
@@ -108,6 +109,10 @@ def run(head: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
+def bearer(head: dict[str, str]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {Path(head['RAY_AUTH_TOKEN_PATH']).read_text()}"}
+
+
 def study(folder: Path, epochs: int) -> None:
     (folder / "study.toml").write_text(STUDY.format(epochs=epochs))
 
@@ -127,6 +132,14 @@ def test_a_study_is_sent_followed_and_fetched(run: Run, head: dict[str, str], tm
     assert fetched.stdout == "hypertune-out/first: fetched from ~/hypertune-out/first\n", fetched.stderr
     assert records.read(tmp_path / "hypertune-out" / "first").trials["epochs"].sum() == 8
     assert (tmp_path / "hypertune-out" / "first" / "report.html").exists()
+
+    jobs = requests.get(f"{head['RAY_API_SERVER_ADDRESS']}/api/jobs/", headers=bearer(head), timeout=60).json()
+    (facts,) = [job["metadata"] for job in jobs if job["submission_id"] == "first"]
+    assert facts["verdict"].startswith("Only random has finished sweeps, so there is nothing to compare it with; ")
+    assert facts["job_name"].startswith(f"sent: {facts['verdict'][:60]}")
+    assert re.search(
+        r"^first .* done .*" + re.escape("Only random has finished sweeps"), run("jobs").stdout, re.MULTILINE
+    )
 
     nothing_runs = run("top", head["RAY_API_SERVER_ADDRESS"], "--web")
     assert nothing_runs.returncode == 2
@@ -161,13 +174,16 @@ def test_what_a_cluster_refuses_is_told_in_one_line(run: Run, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, tmp_path: Path) -> None:
+def test_a_study_stopped_half_way_goes_on_as_another_job(run: Run, head: dict[str, str], tmp_path: Path) -> None:
     study(tmp_path, 600)
     assert run("submit", "study.toml", "--name", "halted", "--env", "TOLD=yes").returncode == 0
     deadline = time.monotonic() + 400
     while " of 600 epochs" not in run("logs", "halted").stdout:
         assert time.monotonic() < deadline, run("logs", "halted").stdout
         time.sleep(1)
+    jobs = requests.get(f"{head['RAY_API_SERVER_ADDRESS']}/api/jobs/", headers=bearer(head), timeout=60).json()
+    (message,) = [job["message"] for job in jobs if job["submission_id"] == "halted"]
+    assert re.fullmatch(r"\w+: \d+%.*", message)
     assert re.search(r"^halted +\w+ +running +\d+%, about .* left ", run("jobs").stdout, re.MULTILINE)
     stopped = run("stop", "halted")
     assert stopped.stdout.endswith("halted: stopped. Resume with: hypertune submit --resume halted\n")

@@ -1,0 +1,67 @@
+"""What Ray's page of jobs tells of a study that was submitted as a job: how far it is, and then what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from textwrap import shorten
+from typing import Any
+
+from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, VERDICT, Status
+from hypertune.storage.workspace import tell_user
+from hypertune.tuning.ray_internals import change_job
+from hypertune.tuning.time_left import rough
+
+EVERY_S = 10.0
+LONGEST_NAME = 100
+"""Characters of a job's name on the page."""
+
+
+class JobPage:
+    """The entry of the job that this process is the driver of; of no job, it does nothing."""
+
+    def __init__(self) -> None:
+        self._address, self._job_id = os.environ.get("RAY_ADDRESS", ""), _job_id()
+        self._due = 0.0
+
+    def progress(self, status: Status) -> None:
+        """Tells how far the study is, every ten seconds at most."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + EVERY_S
+        left = f", about {rough(status.left_s)} left" if status.left_s is not None else ""
+        told = f"{status.progress:.0%}{left}"
+
+        def change(job: dict[str, Any]) -> None:
+            job["message"] = f"{status.study}: {told}"
+            job["metadata"] = {**(job["metadata"] or {}), STUDY: status.study, PROGRESS: told}
+
+        self._change(change)
+
+    def verdict(self, study: str, sentence: str) -> None:
+        """Tells what can be concluded from the study, in the job's name as well, which stays."""
+        name = shorten(f"{study}: {sentence}", LONGEST_NAME, placeholder="...")
+
+        def change(job: dict[str, Any]) -> None:
+            job["metadata"] = {**(job["metadata"] or {}), STUDY: study, VERDICT: sentence, JOB_NAME: name}
+
+        self._change(change)
+
+    def _change(self, change: Any) -> None:
+        if not self._job_id:
+            return
+        try:
+            change_job(self._address, self._job_id, change)
+        except Exception as error:  # noqa: BLE001 -- whatever Ray raises; a page is not worth a study
+            self._job_id = None
+            tell_user(f"Ray's page of jobs no longer tells about this study: {type(error).__name__}: {error}")
+
+
+def _job_id() -> str | None:
+    """The submission id of the job whose driver this process is, which Ray tells it in its environment."""
+    try:
+        told = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+        return (told.get("metadata") or {}).get("job_submission_id")
+    except (ValueError, AttributeError):
+        return None
