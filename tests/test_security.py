@@ -24,7 +24,7 @@ from pandas import DataFrame
 from hypertune.api import write_outputs
 from hypertune.commands.cli import main
 from hypertune.commands.judge import write
-from hypertune.comparison.export import export
+from hypertune.comparison.export import export, write_tables
 from hypertune.comparison.terminal import rich_table
 from hypertune.judged import judge
 from hypertune.records import records
@@ -327,7 +327,7 @@ def test_a_finished_study_without_its_journal_has_the_same_configurations(tmp_pa
     for number, attack in enumerate([STEERING, *FORMULAS]):
         facts, folder = hostile_records(attack), tmp_path / str(number)
         write_atomically(folder / "study.toml", facts.study.to_toml())
-        write_outputs(facts, folder)
+        write_tables(facts, folder)
         write_provenance(folder, {"command": "x"}, facts)
         again = records.read(folder)
         assert list(again.trials[f"config/{attack}"]) == [attack] * 8

@@ -231,7 +231,7 @@ def generates(config: dict[str, Any]) -> Iterator[dict[str, float]]:
     [
         pytest.param(functools.partial(scaled, scale=2), 1, id="partial", marks=pytest.mark.slow),
         pytest.param(Experiment().train, 1, id="method", marks=pytest.mark.slow),
-        pytest.param(Experiment(), 1, id="object"),
+        pytest.param(Experiment(), 1, id="object", marks=pytest.mark.slow),
         pytest.param(lambda config: {"loss": 2}, 1, id="lambda", marks=pytest.mark.slow),
         pytest.param(generates, 3, id="generator"),
     ],
@@ -293,6 +293,7 @@ class Unmade(tune.Trainable):
         raise ValueError("no licence\nfor this machine")
 
 
+@pytest.mark.slow
 def test_a_class_whose_constructor_raises_says_why(tmp_path: Path) -> None:
     result = study(tmp_path / "out", Unmade, give_up_after=1)
     (failure,) = result.records.failures
@@ -372,6 +373,7 @@ def test_a_first_report_without_the_metric_is_one_line(tmp_path: Path) -> None:
         study(tmp_path / "out", train)
 
 
+@pytest.mark.slow
 def test_checkpoints_of_a_function_that_hyperband_pauses(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         first, checkpoint = 0, tune.get_checkpoint()

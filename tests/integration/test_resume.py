@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from hypertune.records import records
-from hypertune.storage.files import JOURNAL
+from hypertune.storage.files import JOURNAL, LOCK
 
 # Ray starts its own processes; two cores' worth are asked for whatever the machine has.
 ENVIRONMENT = {**os.environ, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}', "PYTHONUNBUFFERED": "1"}
@@ -44,11 +45,16 @@ def wait_for_epochs(out: Path, count: int, process: subprocess.Popen[str]) -> No
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     code, output = finish(out)
     assert code == 0, output
-    return records.read(out).trials[SAME]
+    return out
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ended: Path) -> pd.DataFrame:
+    return records.read(ended).trials[SAME]
 
 
 @pytest.mark.slow
@@ -119,12 +125,8 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_either(
     pd.testing.assert_frame_equal(records.read(out).trials[SAME], undisturbed)
 
 
-def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    first = start(out)
-    wait_for_epochs(out, 3, first)
-    code, output = finish(out, "resume")
+def test_two_runs_into_one_folder_are_refused(ended: Path) -> None:
+    with FileLock(ended / LOCK):
+        code, output = finish(ended, "resume")
     assert code != 0
     assert "another hypertune is writing to it" in output
-    first.kill()
-    first.wait()

@@ -110,6 +110,7 @@ def drawing(config: dict[str, Any]) -> None:
     tune.report({"loss": float(torch.rand(1)), "numpy": numpy.random.rand(), "python": random.random()})
 
 
+@pytest.mark.slow
 def test_a_configuration_draws_the_same_in_whichever_trial_of_a_process(tmp_path: Path) -> None:
     curves = study(tmp_path / "out", drawing).curves
     assert len(curves) == 4
@@ -134,22 +135,29 @@ class Placed(tune.Trainable):
         return {"loss": 1.0, "same": asked.required_resources["CPU"] == self.config["cpus"], "done": True}
 
 
-def test_trainables_get_the_resources_that_they_ask_for(tmp_path: Path) -> None:
+def asking() -> Any:
     def train(config: dict[str, Any]) -> None:
         placed(config)
 
-    asking = tune.with_resources(train, tune.PlacementGroupFactory([{"CPU": 1}, {"CPU": 0.5}]))
-    curves = study(tmp_path / "bundles", asking, budget={"trials": 2}).curves
+    return tune.with_resources(train, tune.PlacementGroupFactory([{"CPU": 1}, {"CPU": 0.5}]))
+
+
+@pytest.mark.slow
+def test_functions_get_the_resources_that_they_ask_for(tmp_path: Path) -> None:
+    curves = study(tmp_path / "bundles", asking(), budget={"trials": 2}).curves
     assert curves[["bundles", "cpus"]].to_numpy().tolist() == [[2, 1.5], [2, 1.5]]
+
+
+def test_classes_get_the_resources_that_they_ask_for(tmp_path: Path) -> None:
     space = {"cpus": tune.grid_search([1, 2])}
     curves = study(tmp_path / "class", Placed, space, strategies=["grid"]).curves
     assert curves["same"].tolist() == [1, 1]
     with pytest.raises(ValueError, match="^resources: the trainable asks for its own .*; leave one of the two out$"):
-        study(tmp_path / "both", asking, resources={"cpus_per_trial": 1})
+        study(tmp_path / "both", asking(), resources={"cpus_per_trial": 1})
     with pytest.raises(
         ValueError, match=r"^resources: a trial asks for \[\{'CPU': 64.*which the cluster does not have$"
     ):
-        study(tmp_path / "many", tune.with_resources(train, {"cpu": 64}))
+        study(tmp_path / "many", tune.with_resources(placed, {"cpu": 64}))
 
 
 class Unmade(tune.Trainable):

@@ -67,11 +67,11 @@ def test_columns_that_are_missing_or_of_another_type(whole: Path, tmp_path: Path
         changed.to_csv(folder / name, index=False) if csv else changed.to_parquet(folder / name)
         return told(folder)
 
-    for column in table:
+    for number, column in enumerate(table):
         said = write(table.drop(columns=column))
         if not str(column).startswith("config/") and column not in ("error", "loss"):
             assert f"{name}: lacks the column {column}; restore" in said
-        for values in other_columns(table[column]):
+        for values in list(other_columns(table[column]))[number % 3 :: 3]:  # two each, or it takes a minute
             write(table.assign(**{str(column): values}))
     assert "column epochs: should hold numbers" in write(table.assign(epochs="x")) or not csv
     assert write(table) == ""

@@ -17,7 +17,7 @@ class TestSearchers(SearcherContract):
     # and that of a package which has to be named in `test_optunahub.py`.
     @pytest.fixture(
         params=[
-            name
+            pytest.param(name, marks=pytest.mark.slow) if name == "optuna-gp" else name  # seconds for each suggestion
             for name, plugin in searchers().items()
             if not plugin.missing and not plugin.programs and name not in (registry.COMMAND, "optunahub")
         ]
