@@ -17,10 +17,11 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,9 @@ class Kept:
                 key, values = json.loads(line)
                 self.found[key] = values
 
+    def __contains__(self, key: list[Any]) -> bool:
+        return json.dumps(key) in self.found
+
     def get(self, key: list[Any], make: Callable[[], list[float]]) -> list[float]:
         """The numbers found for the key; made, and appended to the file, if they are not known."""
         name = json.dumps(key)
@@ -144,21 +148,25 @@ def measure(name: str, problem: str, args: argparse.Namespace, kept: Kept) -> Ou
 
 def alone(name: str, problem: str, args: argparse.Namespace, kept: Kept) -> np.ndarray:
     """The best values that the searcher's library finds by itself, by seed."""
-    key = [name, "alone", problem, args.trials, args.epochs, args.prior, args.seeds]
-    return np.array(kept.get(key, partial(_alone, name, problem, args)))
+    keys = {seed: [f"{name} alone", problem, args.trials, args.epochs, args.prior, seed] for seed in range(args.seeds)}
+    made = _alone(name, problem, args, [seed for seed, key in keys.items() if key not in kept])
+    return np.array([kept.get(key, lambda: [next(made)])[0] for key in keys.values()])
 
 
-def _alone(name: str, problem: str, args: argparse.Namespace) -> list[float]:
+def _alone(name: str, problem: str, args: argparse.Namespace, seeds: list[int]) -> Iterator[float]:
+    """The best value of each seed, as soon as the library's program has found it."""
     script = Path(__file__).parent / "libraries" / LIBRARIES[name]
-    asked = {key: getattr(args, key) for key in ("seeds", "trials", "epochs", "prior")}
-    task = json.dumps({"problem": problem, "searcher": name, **asked})
+    asked = {key: getattr(args, key) for key in ("trials", "epochs", "prior")}
+    task = json.dumps({"problem": problem, "searcher": name, "seeds": seeds, **asked})
     command = ["uv", "run", "--quiet", "--no-project", "--script", str(script), task]
     one_thread = {**os.environ, **dict.fromkeys(THREADS, "1")}  # as a searcher in a process has
-    done = subprocess.run(
-        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=one_thread
-    )
-    values: list[float] = json.loads(done.stdout)
-    return values
+    with TemporaryFile("w+") as log:
+        with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=log, env=one_thread) as program:
+            assert program.stdout is not None
+            yield from map(float, program.stdout)
+        log.seek(0)
+        if program.returncode:
+            raise RuntimeError(f"{script.name} has ended with exit code {program.returncode}:\n{log.read()}")
 
 
 def compare(outcome: Outcome, baseline: Outcome) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What each program in this folder does: it searches a function with a library alone, in the library's environment.
 
-It is given a JSON object and prints, as JSON, the best value of each of `seeds` searches.
+It is given a JSON object and prints the best value of the search with each of `seeds`, a line each, as soon as it is
+found.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from functions import DOMAINS, FUNCTIONS, GUESSES, rounded
 
 task = json.loads(sys.argv[1])
-problem, searcher, seeds = task["problem"], task["searcher"], task["seeds"]
+problem, searcher = task["problem"], task["searcher"]
 trials, epochs = task["trials"], task["epochs"]
 domains, guesses = DOMAINS[problem], GUESSES[problem] if task["prior"] else {}
 
@@ -27,4 +28,5 @@ def value(config, epoch=None):
 def run(search) -> None:
     """Prints the best values of all seeds."""
     out, sys.stdout = sys.stdout, sys.stderr
-    print(json.dumps([float(search(seed)) for seed in range(seeds)]), file=out)
+    for seed in task["seeds"]:
+        print(float(search(seed)), file=out, flush=True)
