@@ -15,5 +15,6 @@ def study(out: Path, trainable: Any, space: dict[str, Any] | None = None, **chan
     arguments: dict[str, Any] = {
         "trainable": trainable, "space": space or {"lr": tune.uniform(0, 1)}, "strategies": ["random"], "seeds": 1,
         "metric": "loss", "mode": "min", "max_epochs": 1, "budget": {"trials": 4}, "out": out, "progress": False,
+        "resources": {"max_workers": 1},  # starting another worker takes longer than the trials
     }  # fmt: skip
     return compare(**{**arguments, **changes})

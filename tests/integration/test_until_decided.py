@@ -22,7 +22,7 @@ def test_a_study_ends_once_decided_and_runs_only_what_is_added(tmp_path: Path) -
     told: list[str] = []
     result = compare(
         trainable=shallow, space={"x": tune.uniform(0, 1)}, metric="loss", mode="min", max_epochs=1,
-        strategies=["random", "hyperopt"], budget={"trials": 3}, until_decided=True, max_seeds=9, margin=0.5, out=out,
+        strategies=["random", "hyperopt"], budget={"trials": 3}, until_decided=True, max_seeds=6, margin=0.5, out=out,
         progress=False, observers=[lambda event: told.append(event.get("told", ""))],
     )  # fmt: skip
     ledger = result.records.sweeps
