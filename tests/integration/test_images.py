@@ -124,6 +124,7 @@ def one_epoch(name: str, data_dir: Path, folder: Path) -> records.Records:
     return records.read(folder / "out")
 
 
+@pytest.mark.slow
 def test_fashion_mnist_from_a_folder_that_has_it(data_dir: Path, tmp_path: Path) -> None:
     facts = one_epoch("fashion_mnist_cnn", data_dir, tmp_path)
     assert facts.trials["valid_accuracy"].iloc[0] > 0.3

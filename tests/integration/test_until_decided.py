@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ray import tune
 
 from hypertune import compare, load
@@ -17,6 +18,7 @@ def shallow(config: dict[str, Any]) -> None:
     tune.report({"loss": 0.001 * config["x"]})
 
 
+@pytest.mark.slow
 def test_a_study_ends_once_decided_and_runs_only_what_is_added(tmp_path: Path) -> None:
     out = tmp_path / "study"
     told: list[str] = []
