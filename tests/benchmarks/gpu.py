@@ -1,11 +1,15 @@
 """Training images per second of many small trials on one device: one by one, captured, in processes, and together.
 
     python -m tests.benchmarks.gpu [--device cuda] [--kind cnn] [--images 54000] [--counts 1,4,16,64] [--processes 4,12]
+    python -m tests.benchmarks.gpu --steps [--counts 1,16,64]
     python -m tests.benchmarks.gpu --studies [--trials 64] [--epochs 10] [--ways together,quarters]
 
 The built-in model at batch 64 with Adam on random images of Fashion-MNIST's size; validation is on few images. Needs
 torch and this package, not Ray. One line of JSON for each way, with its ratio to the tutorial's loop (a DataLoader over
 tensors, one configuration). Prints `no GPU` where there is none; `--device cpu` measures a processor instead.
+
+With `--steps`, one training step of as many models together, by how they are convolved: `grouped`, as one grouped
+convolution, and in `slices`, as one batched product. A line has the milliseconds of a step and its ratio to `grouped`.
 
 With `--studies`, whole studies on Ray, from the command to the report: random search and asha, with the epochs of so
 many full trainings; all trials on one GPU `together`, or in processes that have a quarter of it each (`quarters`). A
@@ -31,6 +35,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from hypertune.training.datasets import ImageData
+from hypertune.training.fused.engine import Engine
 from hypertune.training.fused.together import Together
 from hypertune.training.loop import TrainingLoop
 
@@ -91,6 +96,43 @@ def fused(kind: str, device: str, precision: str, count: int, data: ImageData, *
     together = Together(compile_after_s=0 if compiled else math.inf)
     trained = loops(kind, device, precision, count, data)
     return count * len(data.train) / seconds(lambda: together.train_epoch(trained), device)
+
+
+def step_ms(kind: str, device: str, precision: str, count: int, data: ImageData, *, slices: bool) -> float:
+    """Milliseconds of a training step of so many models, the median of five times ten."""
+    trained = loops(kind, device, precision, count, data)
+    rates, batches = zip(*(loop.begin_epoch() for loop in trained), strict=True)
+    engine = Engine(trained, count, slices=slices)
+    engine.load(trained, rates)
+    engine.begin([own[:50] for own in batches])
+
+    def ten(first: int) -> float:
+        start = time.perf_counter()
+        for number in range(first, first + 10):
+            engine.step(number, trained)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - start) * 100
+
+    return float(np.median([ten(first) for first in range(0, 50, 10)]))
+
+
+def steps(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One record for each count, precision and convolution."""
+    kind, device, data = arguments.kind, arguments.device, random_images(50 * BATCH)
+    for count in arguments.counts:
+        for precision in precisions(device):
+            both = {slices: step_ms(kind, device, precision, count, data, slices=slices) for slices in (False, True)}
+            for slices, taken in both.items():
+                yield {
+                    "name": f"{kind}: step of {count}, {precision}, {'slices' if slices else 'grouped'}",
+                    "step_ms": round(taken, 3), "images_per_s": round(count * BATCH / taken * 1000),
+                    "ratio": round(both[False] / taken, 2),
+                }  # fmt: skip
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    return ("fp32", "bf16") if device == "cuda" else ("fp32",)
 
 
 def processes(kind: str, device: str, count: int, images: int) -> float:
@@ -168,13 +210,12 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, float]]:
     """Each way, with its images per second."""
     kind, device, data = arguments.kind, arguments.device, random_images(arguments.images)
     yield "tutorial loop", tutorial(kind, device, data)
-    precisions = ("fp32", "bf16") if device == "cuda" else ("fp32",)
-    for precision in precisions:
+    for precision in precisions(device):
         yield f"one trial, {precision}", one(kind, device, precision, data)
     for count in arguments.processes:
         yield f"{count} processes, fp32", processes(kind, device, count, arguments.images)
     for count in arguments.counts:
-        for precision in precisions:
+        for precision in precisions(device):
             yield f"{count} together, {precision}", fused(kind, device, precision, count, data)
         if device == "cuda":
             yield f"{count} together, bf16, compiled", fused(kind, device, "bf16", count, data, compiled=True)
@@ -190,6 +231,7 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=54_000, help="training images of an epoch")
     parser.add_argument("--counts", type=numbers, default=[1, 4, 16, 64], help="configurations trained together")
     parser.add_argument("--processes", type=numbers, default=[4, 12], help="processes on the device; empty for none")
+    parser.add_argument("--steps", action="store_true", help="one step, by how it convolves")
     parser.add_argument("--studies", action="store_true", help="whole studies, on Ray")
     parser.add_argument("--trials", type=int, default=64, help="full trainings that a study's budget is worth")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of a full training")
@@ -200,6 +242,10 @@ def main(given: list[str] | None = None) -> None:
         return
     torch.set_num_threads(1)
     name = torch.cuda.get_device_name() if arguments.device == "cuda" else "one core"
+    if arguments.steps:
+        for record in steps(arguments):
+            print(json.dumps({**record, "device": name}), flush=True)
+        return
     if arguments.studies:
         records = list(studies(arguments))
         last = {record["name"].split(",")[0]: record["images_per_s"] for record in records}
