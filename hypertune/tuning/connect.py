@@ -7,7 +7,6 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -210,41 +209,6 @@ def _check_closed(address: str | None, dashboard_host: str | None) -> None:
         )
     if token and not address:
         make_token()
-
-
-def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
-    """Addresses of the nodes on which `folder` does not exist."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    @ray.remote(num_cpus=0)
-    def sees(path: str) -> bool:
-        import os
-
-        return os.path.isdir(path)
-
-    alive = [node for node in nodes if node["Alive"]]
-    answers = [
-        sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(str(folder))
-        for node in alive
-    ]
-    seen = ray.get(answers)
-    return [node["NodeManagerAddress"] for node, there in zip(alive, seen, strict=True) if not there]
-
-
-def check_shared(folder: Path) -> None:
-    """Checks that every node of the connected cluster sees the output folder, since all write checkpoints there.
-
-    Raises:
-        ValueError: naming a node that does not see it.
-    """
-    nodes = alive_nodes()
-    missing = unseen(folder.resolve(), nodes) if len(nodes) > 1 else []
-    if missing:
-        raise ValueError(
-            f"--out {folder}: {len(missing)} of {len(nodes)} nodes do not see it, e.g. {missing[0]}; give a folder "
-            "that all of them mount, or a URL such as s3://bucket/path"
-        )
 
 
 def check_room(resources: Resources) -> None:

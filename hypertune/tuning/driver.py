@@ -25,6 +25,7 @@ from hypertune.study.study import Study
 from hypertune.tuning import connect
 from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
+from hypertune.tuning.shared_folder import Newcomers, check_shared
 
 Observer = Callable[[Event], None]
 Prepare = Callable[[Reading], tuple[Any, Any]]
@@ -71,7 +72,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The connected cluster, and what is run on it; `sharing` says how trials share its GPUs, if they do."""
+    """What is run, where, how trials share GPUs, if they do, and the ids of the nodes that see the output folder."""
 
     dashboard: str | None
     workers: int
@@ -79,6 +80,7 @@ class Connected:
     data: Any
     placement: Any
     sharing: Any
+    nodes: set[str]
 
 
 def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumstances) -> Outcome:
@@ -132,22 +134,20 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
         preparing = pool.submit(prepare, reading)
         try:
             url = connect.connect(circumstances.address, circumstances.dashboard_host, metadata=_job_metadata(study))
-            if work.storage is None:
-                connect.check_shared(work.folder)
+            nodes = check_shared(work.folder) if work.storage is None else set()
             trainable, data = preparing.result()
             from hypertune.tuning.devices import LightPlacement, sharing_of
             from hypertune.tuning.growth import await_room
             from hypertune.tuning.placement import Placement
 
             if sharing := sharing_of(study, trainable):
-                return Connected(url, sharing.workers, trainable, data, LightPlacement(study, sharing), sharing)
+                return Connected(url, sharing.workers, trainable, data, LightPlacement(study, sharing), sharing, nodes)
             placement = Placement(study, trainable)
             if not placement.room():
                 tell = _to_all(*circumstances.observers)
                 await_room(placement, lambda told: tell({"event": "waiting", "told": told}))
-                if work.storage is None:
-                    connect.check_shared(work.folder)
-            return Connected(url, placement.workers(), trainable, data, placement, None)
+                nodes = check_shared(work.folder) if work.storage is None else set()
+            return Connected(url, placement.workers(), trainable, data, placement, None, nodes)
         except BaseException:
             reading.stop()  # otherwise leaving the block would wait for the last image
             raise
@@ -204,6 +204,8 @@ def _run(
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, WatchFolder(recorder.check, queue.abort)]
+    if storage is None:
+        callbacks.append(WatchFolder(Newcomers(out, connected.nodes).check, queue.abort))
 
     def stuck(reason: str) -> None:
         """Ends the process if it hangs in a call into a Ray that has died; the journal has everything."""

@@ -9,8 +9,10 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import socket
+import subprocess
 import sys
 import tomllib
 import zlib
@@ -205,6 +207,29 @@ def joined(out: Path) -> Facts:
     return {**seen(result), "workers": float(result.records.sweeps["workers"].iloc[0])}
 
 
+def blind(out: Path) -> Facts:
+    """A second node joins that does not see the output folder: another file system lies over it there."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    ray_ = shlex.quote(str(Path(sys.executable).with_name("ray")))
+    hidden = f"mount -t tmpfs tmpfs {shlex.quote(str(out.parent))}"
+    node = f"exec {ray_} start --address={cluster.address} --num-cpus=1 --block"
+    nodes: list[subprocess.Popen[bytes]] = []
+
+    def join() -> None:
+        command = ["unshare", "--mount", "sh", "-c", f"{hidden} && {node}"]
+        nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    try:
+        run(cluster, out, observers=(After(6, join),), budget={"trials": 400})
+    except ValueError as error:
+        return {"error": str(error)}
+    finally:
+        kill_tree(nodes[0].pid)
+    return {"error": None}
+
+
 def join(out: Path) -> Facts:
     """Joins the cluster at `$CLUSTER`, and resumes the study if there is one."""
     return seen(run(None, out, address=os.environ["CLUSTER"], resume=(out / "study.toml").exists()))
@@ -217,6 +242,7 @@ SCENARIOS: dict[str, Callable[[Path], Facts]] = {
     "busy": busy,
     "labelled": labelled,
     "joined": joined,
+    "blind": blind,
     "join": join,
 }
 

@@ -17,7 +17,7 @@ STRATEGIES = ("random", "hyperband", "hyperopt+asha")
 def main(out: Place, resume: bool) -> int:
     result = compare(
         trainable=trainables.checkpointing,
-        space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.1},
+        space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.05},
         strategies=STRATEGIES,
         seeds=1,
         budget={"epochs": 40},

@@ -1,6 +1,6 @@
 """Runs studies whose trials are trained together on a GPU that Ray only pretends to have, and does things to them.
 
-`python -m tests.integration.sharing OUT [GPUS]`; what was seen is written to OUT/seen.json.
+`python -m tests.integration.sharing OUT GPUS own|together|broken ...`; what was seen is written to OUT/seen.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,17 +162,16 @@ def killed(study: Study, out: Path) -> dict[str, Any]:
     }
 
 
-def main(out: Path, gpus: int = 1) -> None:
+def main(out: Path, gpus: int, *scenarios: str) -> None:
     connect.prepare_environment()
     ray.init(address="local", num_cpus=4, num_gpus=gpus, include_dashboard=False, log_to_driver=False)
     out.mkdir()
     (out / "digits.toml").write_text(DIGITS)
-    facts: dict[str, Any] = {"own": own(out / "own")}
-    if gpus == 1:
-        facts["together"] = killed(Study.load(out / "digits.toml"), out / "together")
-        facts["broken"] = broken(out / "broken")
+    digits = Study.load(out / "digits.toml")
+    run: dict[str, Callable[[Path], Any]] = {"own": own, "broken": broken, "together": partial(killed, digits)}
+    facts = {name: run[name](out / name) for name in scenarios}
     (out / "seen.json").write_text(json.dumps(facts))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -20,11 +20,11 @@ from hypertune.training.loop import TrainingLoop
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("sharing") / "out")
+    return run(tmp_path_factory.mktemp("sharing") / "out", 1, "own", "together")
 
 
-def run(out: Path, gpus: int = 1) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.integration.sharing", str(out), str(gpus)]
+def run(out: Path, gpus: int, *scenarios: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.integration.sharing", str(out), str(gpus), *scenarios]
     done = subprocess.run(command, capture_output=True, text=True, timeout=540)
     assert done.returncode == 0, done.stderr[-3000:]
     facts: dict[str, Any] = json.loads((out / "seen.json").read_text())
@@ -91,11 +91,12 @@ def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_trials_of_a_study_are_spread_over_all_gpus(tmp_path: Path) -> None:
-    own = run(tmp_path / "out", gpus=2)["own"]
+    own = run(tmp_path / "out", 2, "own")["own"]
     few, many = own["processes"]
     assert many <= 2 * few
     assert own["most_together"] == 4
 
 
-def test_a_population_that_cannot_be_made_says_why(seen: dict[str, Any]) -> None:
-    assert seen["broken"] == ["RuntimeError: no data here"]
+@pytest.mark.slow
+def test_a_population_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    assert run(tmp_path / "out", 1, "broken")["broken"] == ["RuntimeError: no data here"]

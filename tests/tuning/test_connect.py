@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hypertune.tuning import connect, token
-from hypertune.tuning.connect import check_shared, unseen
+from hypertune.tuning.shared_folder import check_shared, unseen
 
 
 class Started(BaseException):
