@@ -63,7 +63,8 @@ pids+=($!)
 if ((nodes > 1)); then
     # shellcheck disable=SC2016 # expanded on the other nodes
     srun --overlap --nodes=$((nodes - 1)) --ntasks=$((nodes - 1)) --exclude="$head" \
-        bash -c 'until ray health-check --address "$1" >/dev/null 2>&1; do sleep 2; done; shift; exec ray start "$@"' \
+        bash -c 'command -v ray >/dev/null || { echo "hypertune: no ray on $(hostname)" >&2; exit 1; }
+            until ray health-check --address "$1" >/dev/null 2>&1; do sleep 2; done; shift; exec ray start "$@"' \
         _ "$address" "--address=$address" "${common[@]}" >&2 &
     pids+=($!)
 fi
@@ -89,9 +90,21 @@ if ! wait -n "${pids[@]}"; then # whichever ends first: the waiting, or a Ray th
 fi
 
 # A job that is put into the queue again goes on with the study in its --out.
-if [[ " $* " != *" --resume"[\ =]* ]]; then
-    [[ " $* " == *" --out"[\ =]* ]] || set -- "$@" --out "hypertune-out/slurm-$SLURM_JOB_ID"
-    ((${SLURM_RESTART_COUNT:-0} == 0)) || set -- "$@" --or-resume
+out= resumes=
+for ((i = 1; i <= $#; i++)); do
+    case ${!i} in
+    --resume | --resume=*) resumes=yes ;;
+    --out) ((++i > $#)) || out=${!i} ;;
+    --out=*) out=${!i#--out=} ;;
+    esac
+done
+if [[ -z $resumes && -z $out ]]; then
+    out=hypertune-out/slurm-$SLURM_JOB_ID
+    set -- "$@" --out "$out"
+fi
+if [[ -z $resumes ]] && ((${SLURM_RESTART_COUNT:-0} > 0)); then
+    # The study file may be another one by now; only at a URL it is compared with what has been kept.
+    if [[ -e $out/study.toml ]]; then set -- --resume "$out"; else set -- "$@" --or-resume; fi
 fi
 # A shell's background job ignores interrupts by default.
 env --default-signal=INT hypertune compare "$@" --address "$address" &

@@ -178,8 +178,9 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
         with outputs_in(work.place):
             collect(work, MODEL)
             write_outputs(outcome.records, work.folder)
-    if not outcome.interrupted:
-        JobPage().verdict(study.name, sentences(assess(outcome.records))[0])
+    page = JobPage()
+    if page and not outcome.interrupted:
+        page.verdict(study.name, sentences(assess(outcome.records))[0])
     return Result(work.folder, outcome.records, outcome.interrupted, place=out)
 
 

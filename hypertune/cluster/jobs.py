@@ -12,7 +12,7 @@ from typing import Any
 
 from hypertune.cluster import watch
 from hypertune.cluster.dashboard import jobs_client
-from hypertune.records.live import PROGRESS, VERDICT, Status
+from hypertune.records.live import PROGRESS, STUDY_TEXT, VERDICT, Status
 from hypertune.storage.printable import printable
 from hypertune.tuning.time_left import rough
 
@@ -63,8 +63,8 @@ def jobs(arguments: argparse.Namespace) -> int:
 
 
 def studies(client: Any) -> list[Any]:
-    """The jobs that are studies, the newest first."""
-    found = [job for job in client.list_jobs() if job.submission_id and "study" in (job.metadata or {})]
+    """The jobs that `hypertune submit` has sent, the newest first; others may run studies, too, without telling how."""
+    found = [job for job in client.list_jobs() if job.submission_id and STUDY_TEXT in (job.metadata or {})]
     return sorted(found, key=lambda job: -(job.start_time or 0))
 
 

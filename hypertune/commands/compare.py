@@ -139,14 +139,26 @@ def _new_or_resumed(arguments: argparse.Namespace) -> argparse.Namespace:
         if not (copied / STUDY).is_file():
             return arguments
         stored = Study.load(copied / STUDY)
-    different = difference(stored, _new(arguments)[0])
+    different = _difference(stored, _new(arguments)[0])
     if different:
         raise ValueError(
             f"--or-resume: {different}; {arguments.out} holds that study: choose another --out, or leave the study out "
             f"and give --resume {arguments.out}"
         )
-    said = dict.fromkeys(("study", "out", *OVERRIDES, *EXTENDING, "npz", "log"))
+    said = dict.fromkeys(("study", "out", *OVERRIDES, "max_seeds", "npz", "log"))
     return argparse.Namespace(**{**vars(arguments), **said, "until_decided": False, "resume": arguments.out})
+
+
+def _difference(stored: Study, asked: Study) -> str | None:
+    """What of the study is asked for otherwise than it is stored; its resources may be others."""
+    for what, there, here in (
+        ("trainable", stored.training.trainable, asked.training.trainable),
+        ("until_decided", stored.until_decided, asked.until_decided),
+        ("logging", stored.logging, asked.logging),
+    ):
+        if there != here:
+            return f"{what}: is {there} in the study, not {here}"
+    return difference(stored, asked)
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:

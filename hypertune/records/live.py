@@ -22,6 +22,8 @@ STUDY = "study"
 """Key of a job's metadata that holds its study's name."""
 JOB_NAME = "job_name"
 """Key of a job's metadata that Ray's page of jobs shows as its name."""
+STUDY_TEXT = "study_file"
+"""Key of a submitted job's metadata that holds its study file."""
 PROGRESS, VERDICT = "progress", "verdict"
 """Keys of a submitted job's metadata: how far its study is, and what it has found."""
 

@@ -221,7 +221,10 @@ def _read(folder: Path) -> Records:
         raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")
     study = Study.load(folder / STUDY)
     provenance = read_provenance(folder / "provenance.json")
-    if (folder / JOURNAL).is_file():
+    found = [name for name in FILES if (folder / name).is_file()]
+    if found == [STUDY]:  # killed before anything was recorded
+        return Book(study).records(provenance)
+    if JOURNAL.as_posix() in found:
         book = Book(study)
         for _ in read_journal(folder / JOURNAL, book.apply):
             pass

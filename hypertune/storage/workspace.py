@@ -73,7 +73,8 @@ def workspace(out: Place, *, resume: bool) -> Iterator[Workspace]:
         yield Workspace(Path(out))
         return
     storage = Storage(str(out))
-    if not resume and next(storage.files(), None):
+    # A driver that was killed at once has left its lease only.
+    if not resume and any(name != LEASE for name in storage.files()):
         raise ValueError(f"--out {storage}: already holds files; choose another place, or --resume {storage}")
     take_lease(storage)
     folder = _folder_for(storage)

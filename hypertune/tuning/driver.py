@@ -134,7 +134,7 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
         preparing = pool.submit(prepare, reading)
         try:
             url = connect.connect(circumstances.address, circumstances.dashboard_host, metadata=_job_metadata(study))
-            nodes = check_shared(work.folder) if work.storage is None else set()
+            nodes = check_shared(work.folder, study.resources) if work.storage is None else set()
             trainable, data = preparing.result()
             from hypertune.tuning.devices import LightPlacement, sharing_of
             from hypertune.tuning.growth import await_room
@@ -146,7 +146,7 @@ def _connect(study: Study, work: Workspace, prepare: Prepare, circumstances: Cir
             if not placement.room():
                 tell = _to_all(*circumstances.observers)
                 await_room(placement, lambda told: tell({"event": "waiting", "told": told}))
-                nodes = check_shared(work.folder) if work.storage is None else set()
+                nodes = check_shared(work.folder, study.resources) if work.storage is None else set()
             return Connected(url, placement.workers(), trainable, data, placement, None, nodes)
         except BaseException:
             reading.stop()  # otherwise leaving the block would wait for the last image
@@ -205,7 +205,7 @@ def _run(
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, WatchFolder(recorder.check, queue.abort)]
     if storage is None:
-        callbacks.append(WatchFolder(Newcomers(out, connected.nodes).check, queue.abort))
+        callbacks.append(WatchFolder(Newcomers(out, study.resources, connected.nodes).check, queue.abort))
 
     def stuck(reason: str) -> None:
         """Ends the process if it hangs in a call into a Ray that has died; the journal has everything."""

@@ -14,8 +14,10 @@ from hypertune.tuning.ray_internals import change_job
 from hypertune.tuning.time_left import rough
 
 EVERY_S = 10.0
-LONGEST_NAME = 100
-"""Characters of a job's name on the page."""
+LONGEST = 100
+"""Characters of an outcome in a job's name."""
+PATIENCE = 3
+"""Failures in a row after which nothing more is told."""
 
 
 class JobPage:
@@ -23,7 +25,11 @@ class JobPage:
 
     def __init__(self) -> None:
         self._address, self._job_id = os.environ.get("RAY_ADDRESS", ""), _job_id()
-        self._due = 0.0
+        self._due, self._failures = 0.0, 0
+
+    def __bool__(self) -> bool:
+        """Whether this process is a job's driver."""
+        return self._job_id is not None
 
     def progress(self, status: Status) -> None:
         """Tells how far the study is, every ten seconds at most."""
@@ -35,16 +41,19 @@ class JobPage:
 
         def change(job: dict[str, Any]) -> None:
             job["message"] = f"{status.study}: {told}"
-            job["metadata"] = {**(job["metadata"] or {}), STUDY: status.study, PROGRESS: told}
+            kept = {name: value for name, value in (job["metadata"] or {}).items() if name != VERDICT}
+            job["metadata"] = {**kept, STUDY: status.study, PROGRESS: told}
 
         self._change(change)
 
     def verdict(self, study: str, sentence: str) -> None:
-        """Tells what can be concluded from the study, in the job's name as well, which stays."""
-        name = shorten(f"{study}: {sentence}", LONGEST_NAME, placeholder="...")
+        """Tells what can be concluded from the study; also in the job's name, unless somebody has given it another."""
 
         def change(job: dict[str, Any]) -> None:
-            job["metadata"] = {**(job["metadata"] or {}), STUDY: study, VERDICT: sentence, JOB_NAME: name}
+            facts = {**(job["metadata"] or {}), STUDY: study, VERDICT: sentence}
+            if facts.get(JOB_NAME, study) == study:
+                facts[JOB_NAME] = f"{study}: {shorten(sentence, LONGEST, placeholder='...')}"
+            job["metadata"] = facts
 
         self._change(change)
 
@@ -53,9 +62,12 @@ class JobPage:
             return
         try:
             change_job(self._address, self._job_id, change)
+            self._failures = 0
         except Exception as error:  # noqa: BLE001 -- whatever Ray raises; a page is not worth a study
-            self._job_id = None
-            tell_user(f"Ray's page of jobs no longer tells about this study: {type(error).__name__}: {error}")
+            self._failures += 1
+            if self._failures == PATIENCE:
+                self._job_id = None
+                tell_user(f"Ray's page of jobs no longer follows this study: {type(error).__name__}: {error}")
 
 
 def _job_id() -> str | None:

@@ -163,13 +163,13 @@ def autoscaled() -> bool:
 
 
 def change_job(address: str, job_id: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes what Ray keeps of a submitted job and shows on its page of jobs; raises what Ray raises.
-
-    Ray itself writes there only as the job begins and after its driver has ended."""
+    """Changes what Ray's page of jobs shows of a submitted job that runs; raises what Ray raises."""
     gcs: Any = import_module("ray._raylet").GcsClient(address=address)
     key, kept = f"_ray_internal_job_info_{job_id}".encode(), b"job"
-    change(told := json.loads(gcs.internal_kv_get(key, kept, 5)))
-    gcs.internal_kv_put(key, json.dumps(told).encode(), True, kept, 5)
+    told = json.loads(gcs.internal_kv_get(key, kept, 5) or "{}")
+    if told.get("status") == "RUNNING":  # Ray itself does not write before that has ended
+        change(told)
+        gcs.internal_kv_put(key, json.dumps(told).encode(), True, kept, 5)
 
 
 # Ray Tune's controller -----------------------------------------------------------------------------------------------

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hypertune.storage.storage import resume_command
+from hypertune.study.file import Resources
 from hypertune.sweep.trial import StudyError
-from hypertune.tuning.connect import alive_nodes
+from hypertune.tuning.connect import alive_nodes, nodes_for
 
 REMEDY = "give a folder that all of them mount, or a URL such as s3://bucket/path"
 
 
-def _asked(folder: Path, node: dict[str, Any]) -> Any:
-    """The reference of the answer of a node, whether `folder` exists there."""
+@functools.cache
+def _sees() -> Any:
+    """The remote function that is asked; made once, since Ray keeps each."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     @ray.remote(num_cpus=0, max_retries=0)
     def sees(path: str) -> bool:
@@ -24,8 +26,15 @@ def _asked(folder: Path, node: dict[str, Any]) -> Any:
 
         return os.path.isdir(path)
 
+    return sees
+
+
+def _asked(folder: Path, node: dict[str, Any]) -> Any:
+    """The reference of the answer of a node, whether `folder` exists there."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-    return sees.options(scheduling_strategy=there).remote(str(folder))
+    return _sees().options(scheduling_strategy=there).remote(str(folder))
 
 
 def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
@@ -37,14 +46,14 @@ def unseen(folder: Path, nodes: Iterable[dict[str, Any]]) -> list[str]:
     return [node["NodeManagerAddress"] for node, there in zip(alive, seen, strict=True) if not there]
 
 
-def check_shared(folder: Path) -> set[str]:
-    """Checks that every node of the connected cluster sees the output folder; returns the nodes' ids.
+def check_shared(folder: Path, resources: Resources) -> set[str]:
+    """Checks that every node that trials may run on sees the output folder; returns the nodes' ids.
 
     Raises:
         ValueError: naming a node that does not see it.
     """
-    nodes = alive_nodes()
-    missing = unseen(folder.resolve(), nodes) if len(nodes) > 1 else []
+    nodes = nodes_for(resources)
+    missing = unseen(folder.resolve(), nodes) if len(alive_nodes()) > 1 else []
     if missing:
         raise ValueError(
             f"--out {folder}: {len(missing)} of {len(nodes)} nodes do not see it, e.g. {missing[0]}; {REMEDY}"
@@ -56,11 +65,12 @@ class Newcomers:
     """The nodes that join while a study runs; on one that does not see the folder every trial would fail at once.
 
     Args:
-        known: ids of the nodes that see it.
+        resources: of the study, which say on which nodes trials may run.
+        known: ids of the nodes that see the folder.
     """
 
-    def __init__(self, folder: Path, known: set[str]) -> None:
-        self._folder, self._known = folder.resolve(), known
+    def __init__(self, folder: Path, resources: Resources, known: set[str]) -> None:
+        self._folder, self._resources, self._known = folder.resolve(), resources, set(known)
         self._asked: dict[Any, str] = {}
 
     def check(self) -> None:
@@ -72,7 +82,7 @@ class Newcomers:
         import ray
         from ray.exceptions import RayError
 
-        for node in alive_nodes():
+        for node in nodes_for(self._resources):
             if node["NodeID"] not in self._known:
                 self._known.add(node["NodeID"])
                 self._asked[_asked(self._folder, node)] = node["NodeManagerAddress"]

@@ -85,7 +85,7 @@ def test_the_job_and_the_cluster_run_on_the_same_nodes() -> None:
     assert cluster_spec("kuberay-job") == cluster_spec("kuberay-cluster")
 
 
-def test_the_job_of_the_manifest_begins_a_study_and_its_retry_resumes_it() -> None:
+def test_the_command_of_the_job_can_be_given_again_by_its_retry() -> None:
     from hypertune.commands.cli import parser
 
     name, *arguments = shlex.split(loaded("kuberay-job")["spec"]["entrypoint"])

@@ -119,8 +119,33 @@ def test_a_job_that_is_retried_begins_its_study_or_goes_on_with_it(
     Storage(stored).write(JOURNAL.as_posix(), json.dumps(begun).encode() + b"\n")
     assert main(command) == 0
     assert f"would be continued: {study.strategies[0]} seed 0" in capsys.readouterr().out
-    assert main([*command, "--seeds", "1"]) == 2
-    assert "--or-resume: seeds: is [0, 1" in capsys.readouterr().err
+    assert main([*command, "--budget", "epochs=7"]) == 2
+    assert "--or-resume: budget: is " in capsys.readouterr().err
+
+
+def test_another_study_in_the_folder_is_not_taken_for_this_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, file, out = Study.load("digits_cnn"), tmp_path / "study.toml", tmp_path / "out"
+    out.mkdir()
+    (out / "study.toml").write_text(study.to_toml())
+    command = ["compare", str(file), "--dry-run", "--out", str(out), "--or-resume"]
+    for text, said in (
+        (study.to_toml(), ""),
+        (
+            study.to_toml().replace('trainable = "cnn"', 'trainable = "mlp"'),
+            "--or-resume: trainable: is cnn in the study",
+        ),
+        (study.replace(until_decided=False).to_toml(), "--or-resume: until_decided: is True in the study"),
+        (study.replace(budget=Budget(epochs=7)).to_toml(), "--or-resume: budget: is "),
+    ):
+        file.write_text(text)
+        assert main(command) == (2 if said else 0)
+        assert said in capsys.readouterr().err
+    file.write_text(study.to_toml())
+    assert main([*command, "--max-workers", "3"]) == 0
+    assert main([*command, "--resume", str(out)]) == 2
+    assert "goes with a study and its --out, not with --resume" in capsys.readouterr().err
 
 
 def answered(tmp_path: Path, answer: str) -> tuple[int, str]:

@@ -226,7 +226,8 @@ def blind(out: Path) -> Facts:
     except ValueError as error:
         return {"error": str(error)}
     finally:
-        kill_tree(nodes[0].pid)
+        for one in nodes:
+            kill_tree(one.pid)
     return {"error": None}
 
 

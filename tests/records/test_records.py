@@ -29,6 +29,16 @@ def recorded(folder: Path, strategy: str = "asha") -> Path:
     return folder
 
 
+def test_a_study_that_was_killed_before_anything_was_recorded_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(make_study().to_toml())
+    facts = records.read(tmp_path)
+    assert facts.trials.empty
+    assert facts.sweeps.empty
+    (tmp_path / "provenance.json").write_text("{}")  # of a study that had begun: its records are lost
+    with pytest.raises(ValueError, match=r"trials\.csv or curves\.parquet cannot be read"):
+        records.read(tmp_path)
+
+
 def test_tables_have_the_columns_of_the_contract(tmp_path: Path) -> None:
     folder = recorded(tmp_path / "out")
     trials = pd.read_csv(folder / "trials.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -62,6 +63,15 @@ def test_a_study_that_never_began_leaves_nothing(bucket: str) -> None:
         (work.folder / "study.toml").unlink()
         work.folder.rmdir()
     assert list(storage.files()) == []
+
+
+def test_a_driver_that_was_killed_at_once_can_be_started_again(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    gone = {"host": socket.gethostname(), "pid": 2**22 + 1, "at": now()}
+    storage.write(LEASE, json.dumps(gone).encode())
+    with workspace(storage.url, resume=False) as work:
+        (work.folder / "study.toml").write_text("name")
+    assert storage.read("study.toml") == b"name"
 
 
 def test_a_place_that_holds_something_is_not_written_to(bucket: str) -> None:

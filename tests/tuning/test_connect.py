@@ -6,13 +6,16 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hypertune.study.file import Resources
+from hypertune.sweep.trial import StudyError
 from hypertune.tuning import connect, token
-from hypertune.tuning.shared_folder import check_shared, unseen
+from hypertune.tuning.shared_folder import Newcomers, check_shared, unseen
 
 
 class Started(BaseException):
@@ -96,10 +99,30 @@ def test_nodes_that_do_not_see_the_output_folder_are_named(tmp_path: Path, monke
     (node,) = ray.nodes()
     assert unseen(tmp_path, [node]) == []
     assert unseen(tmp_path / "elsewhere", [node, {"Alive": False}]) == [node["NodeManagerAddress"]]
-    check_shared(tmp_path / "elsewhere")  # one node alone has nobody to share with
+    check_shared(tmp_path / "elsewhere", Resources())  # one node alone has nobody to share with
     monkeypatch.setattr(ray, "nodes", lambda: [node, node])
     with pytest.raises(ValueError, match=r"2 of 2 nodes do not see it, .* or a URL such as s3://bucket/path"):
-        check_shared(tmp_path / "elsewhere")
+        check_shared(tmp_path / "elsewhere", Resources())
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_node_that_joins_is_asked_once_and_only_if_trials_may_run_there(tmp_path: Path) -> None:
+    import ray
+
+    (node,) = ray.nodes()
+    Newcomers(tmp_path / "elsewhere", Resources(), {node["NodeID"]}).check()
+    others = Newcomers(tmp_path / "elsewhere", Resources(node_labels={"team": "vision"}), set())
+    there, blind = (Newcomers(folder, Resources(), set()) for folder in (tmp_path, tmp_path / "elsewhere"))
+
+    def look_for_a_minute() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            others.check()
+            there.check()
+            blind.check()
+
+    with pytest.raises(StudyError, match="a node that has joined, .*, does not see it, .* compare --resume /"):
+        look_for_a_minute()
 
 
 def test_an_address_that_cannot_be_used_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,9 @@ class Engine:
         if on_cuda:
             try:
                 self._graph = self._captured()
-            except torch.OutOfMemoryError:  # a RuntimeError, too
-                raise
             except RuntimeError as error:
+                if any(isinstance(one, torch.OutOfMemoryError) for one in (error, error.__context__)):
+                    raise torch.OutOfMemoryError(str(error)) from error  # which the end of the capture may hide
                 warnings.warn(f"training without a CUDA graph, which is slower: {error}", RuntimeWarning, stacklevel=2)
 
     def compile(self, backend: str | Callable[..., Any] = "inductor") -> None:
