@@ -19,7 +19,7 @@ from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import follow, require_job
 from hypertune.cluster.shipping import STUDY_FILE, Shipment, pack
 from hypertune.installed import installed_version
-from hypertune.records.live import JOB_NAME, STUDY
+from hypertune.records.live import JOB_NAME, STUDY, STUDY_TEXT
 from hypertune.records.records import read
 from hypertune.storage.printable import printable
 from hypertune.storage.storage import as_place, is_url
@@ -110,7 +110,7 @@ def _resumed(arguments: argparse.Namespace, client: Any) -> tuple[Study, str, bo
     if is_url(arguments.resume):
         return read(arguments.resume).study, arguments.resume, True
     facts = require_job(client, arguments.resume).metadata
-    return Study.parse(_tables(facts["study_file"])), facts["out"], True
+    return Study.parse(_tables(facts[STUDY_TEXT])), facts["out"], True
 
 
 def _tables(text: str) -> Mapping[str, Any]:
@@ -197,7 +197,7 @@ def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
         "out": out,
         "user": getpass.getuser(),
         "name": job_id,
-        "study_file": study.to_toml(),
+        STUDY_TEXT: study.to_toml(),
     }
 
 
