@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hypertune.arguments import shortened
 from hypertune.asked import added_to, as_arguments, in_python, names_checked, study_of
-from hypertune.records.records import Event, read_provenance
+from hypertune.records.records import Event, read_provenance, stored_study
 from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.shown import closing, display_of
 from hypertune.space.space import Space
-from hypertune.storage.files import MODEL, STUDY
+from hypertune.storage.files import MODEL
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import Place, as_place, local_copy
 from hypertune.storage.workspace import collect, workspace
@@ -158,8 +158,6 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
     Raises:
         ValueError: as `driver.run`.
     """
-    from hypertune.comparison.assessment import assess
-    from hypertune.comparison.wording import sentences
     from hypertune.training import registry
     from hypertune.tuning import checks, driver
     from hypertune.tuning.job_page import JobPage
@@ -180,6 +178,9 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
             write_outputs(outcome.records, work.folder)
     page = JobPage()
     if page and not outcome.interrupted:
+        from hypertune.comparison.assessment import assess
+        from hypertune.comparison.wording import sentences
+
         page.verdict(study.name, sentences(assess(outcome.records))[0])
     return Result(work.folder, outcome.records, outcome.interrupted, place=out)
 
@@ -223,10 +224,9 @@ def _resumed(study: Any, trainable: Any, space: Any, given: Mapping[str, Any], p
     """
     if place is None:
         raise ValueError('resume: of which study? Give its folder or URL, e.g. out="hypertune-out/first"')
-    with local_copy(place, STUDY) as folder:
-        if not (folder / STUDY).is_file():
-            raise ValueError(f"resume: {place} holds no study to resume; leave resume out to start one there")
-        stored = Study.load(folder / STUDY)
+    stored = stored_study(place)
+    if stored is None:
+        raise ValueError(f"resume: {place} holds no study to resume; leave resume out to start one there")
     adding = {name: value for name, value in given.items() if name in EXTENDING and value is not None}
     stored = added_to(stored, adding) if adding else stored
     given = {name: None if name in EXTENDING else value for name, value in given.items()}

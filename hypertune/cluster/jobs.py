@@ -14,7 +14,7 @@ from hypertune.cluster import watch
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.records.live import PROGRESS, STUDY_TEXT, VERDICT, Status
 from hypertune.storage.printable import printable
-from hypertune.tuning.time_left import rough
+from hypertune.tuning.time_left import so_far
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 LONGEST_VERDICT = 60
@@ -114,7 +114,7 @@ def _progress(job: Any, status: Status | None) -> str:
         return shorten(job.metadata.get(VERDICT, "-"), LONGEST_VERDICT, placeholder="...")
     if status is None:
         return str(job.metadata.get(PROGRESS, "-"))
-    return f"{status.progress:.0%}" + (f", about {rough(status.left_s)} left" if status.left_s is not None else "")
+    return so_far(status)
 
 
 def _began(job: Any) -> str:

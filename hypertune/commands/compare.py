@@ -14,8 +14,8 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
-from hypertune.storage.files import REPORT, STUDY
-from hypertune.storage.storage import Place, inside, local_copy, resume_command
+from hypertune.storage.files import REPORT
+from hypertune.storage.storage import Place, inside, resume_command
 from hypertune.study.rules import difference
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
@@ -135,10 +135,9 @@ def _new_or_resumed(arguments: argparse.Namespace) -> argparse.Namespace:
     """The arguments of `--resume` if `--out` already holds the study that they describe, else as they are."""
     if arguments.resume or arguments.out is None:
         raise ValueError("--or-resume: goes with a study and its --out, not with --resume")
-    with local_copy(arguments.out, STUDY) as copied:
-        if not (copied / STUDY).is_file():
-            return arguments
-        stored = Study.load(copied / STUDY)
+    stored = records.stored_study(arguments.out)
+    if stored is None:
+        return arguments
     different = _difference(stored, _new(arguments)[0])
     if different:
         raise ValueError(

@@ -216,6 +216,16 @@ def read(place: Place) -> Records:
             raise ValueError(str(error).replace(str(folder), str(place))) from None
 
 
+def stored_study(place: Place) -> Study | None:
+    """The study whose output folder is at a path or URL; None if there is none.
+
+    Raises:
+        ValueError: if its file is damaged, or the storage does not answer.
+    """
+    with local_copy(place, STUDY) as folder:
+        return Study.load(folder / STUDY) if (folder / STUDY).is_file() else None
+
+
 def _read(folder: Path) -> Records:
     if not (folder / STUDY).is_file():
         raise ValueError(f"{folder}: not an output folder of hypertune (study.toml is missing)")

@@ -11,7 +11,7 @@ from typing import Any
 from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, VERDICT, Status
 from hypertune.storage.workspace import tell_user
 from hypertune.tuning.ray_internals import change_job
-from hypertune.tuning.time_left import rough
+from hypertune.tuning.time_left import so_far
 
 EVERY_S = 10.0
 LONGEST = 100
@@ -36,8 +36,7 @@ class JobPage:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_S
-        left = f", about {rough(status.left_s)} left" if status.left_s is not None else ""
-        told = f"{status.progress:.0%}{left}"
+        told = so_far(status)
 
         def change(job: dict[str, Any]) -> None:
             job["message"] = f"{status.study}: {told}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hypertune.records.live import Status
 from hypertune.records.records import Event, handle, improves
 from hypertune.study.study import Study
 
@@ -39,6 +40,12 @@ def rough(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def so_far(status: Status) -> str:
+    """How far a running study is, and about how long it will take if that is known: `25%, about 10 min left`."""
+    left = f", about {rough(status.left_s)} left" if status.left_s is not None else ""
+    return f"{status.progress:.0%}{left}"
 
 
 class Pace:
