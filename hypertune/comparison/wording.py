@@ -170,10 +170,12 @@ def _speed(assessment: Assessment) -> str:
     name, row = str(table.index[0]), table.iloc[0]
     epochs = float(assessment.epochs.table["at"][name]) if assessment.epochs else math.nan
     spent = f" and {count(epochs)} epochs" if math.isfinite(epochs) else ""
+    known = assessment.records.study.warm_start
+    uncharged = f"; the {count(known.epochs)} epochs of the warm start are not counted" if known else ""
     return (
         f"Speed: {name} reached the final mean {_metric(assessment)} of {target.reference} ({number(target.value)}) "
         f"first, after {duration(row['at'])}{spent}: {row['speedup']:.1f} times as fast as {target.reference} "
-        "(measured on validation; no significance test)."
+        f"(measured on validation; no significance test{uncharged})."
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hypertune.comparison.anytime import incumbents, on_grid, reached_between
+from hypertune.comparison.assessment import assess
 from hypertune.comparison.target import to_target
 from hypertune.comparison.timeline import busy_spans
+from hypertune.comparison.wording import sentences
 from hypertune.records.records import Book, Records
+from hypertune.study.warm_start import EarlierTrial, WarmStart
 from tests.comparison.synthetic import make_records, make_study
 
 
@@ -95,6 +99,18 @@ def test_speed_is_measured_against_what_random_search_ends_at() -> None:
     assert target.table["at"].to_dict() == {"random": 4, "bayes": 1}
     assert target.table["speedup"]["bayes"] == 4
     assert (target.table["low"]["bayes"], target.table["high"]["bayes"]) == (1, 1)
+
+
+def test_a_speed_says_what_a_warm_start_had_cost_before() -> None:
+    slow, fast = [0.1, 0.2, 0.3, 0.8], [0.8, 0.9, 0.9, 0.9]
+    records = made({("random", s): slow for s in range(7)} | {("bayes", s): fast for s in range(7)})
+    plain = next(sentence for sentence in sentences(assess(records)) if sentence.startswith("Speed: "))
+    numbers = records.study.space.encode({"filters": 4, "lr": 1e-3, "batch_size": 16, "norm": "none"})
+    known = WarmStart(study="first", place="first", trials=[EarlierTrial(numbers=numbers, epochs=40, value=0.8)])
+    warm = replace(records, study=records.study.replace(warm_start=known))
+    said = next(sentence for sentence in sentences(assess(warm)) if sentence.startswith("Speed: "))
+    assert said == plain.replace("test).", "test; the 40 epochs of the warm start are not counted).")
+    assert said != plain
 
 
 def test_who_never_reaches_the_target_has_no_time_but_a_verdict() -> None:
