@@ -42,6 +42,11 @@ class AxSearcher(ExternalSearcher):
         name = self._names.get(parameter.key)
         return decode(parameter, chosen[name] if name else 0)
 
+    def add(self, coordinates: Mapping[str, float | int]) -> None:
+        if self._client is not None:
+            chosen = {self._names[key]: value for key, value in coordinates.items() if key in self._names}
+            self._indices.append(self._client.attach_trial(chosen))
+
     def tell(self, number: int, loss: float) -> None:
         if self._client is not None:
             self._client.complete_trial(self._indices[number], raw_data={"loss": loss})
@@ -91,6 +96,7 @@ def _seeded_with_torch(seed: int) -> Iterator[None]:
     summary="Ax: Gaussian processes by BoTorch",
     supports=FEATURES - {"conditional"},
     packages={"ax": "hypertune-ray[ax]"},
+    warm_starts=True,
 )
 def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 5) -> Searcher:
     """Ax's default optimisation (method "fast").
@@ -98,7 +104,7 @@ def ax(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_in
     Needs the package `ax-platform`. `restore` replays all questions to Ax.
 
     Args:
-        n_initial: Sobol points before the model is used.
+        n_initial: Sobol points before the model is used; after an earlier study so many fewer as it has trials.
 
     Raises:
         ValueError: for `n_initial` below 1.

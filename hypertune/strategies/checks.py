@@ -62,7 +62,11 @@ def warm_start_note(study: Study) -> str | None:
     if known is None:
         return None
     plugins = registry.searchers()
-    using = [name for name in study.strategies if plugins[strategy_of(study, name).searcher].warm_starts]
+    using = [
+        name
+        for name in study.strategies
+        if plugins[strategy_of(study, name).searcher].knows_earlier(study.options.get(name, {}))
+    ]
     others = [name for name in study.strategies if name not in using]
     words = (
         f"Warm start: {', '.join(using) or 'no strategy'} knew the {len(known.trials):,} trials of {known.study} "

@@ -77,8 +77,6 @@ class Conversation:
             try:
                 if self._process is None:
                     self._begin()
-                    for earlier in self._said:
-                        self._ask(earlier, self.timeout_s)
                 answer = self._ask(request, self.timeout_s)
                 break
             except Unanswered as error:
@@ -98,6 +96,8 @@ class Conversation:
     def _begin(self) -> None:
         self._process = _Process(self.command)
         self.welcome = self._ask(self.hello, self.start_timeout_s)
+        for earlier in self._said:
+            self._ask(earlier, self.timeout_s)
 
     def _ask(self, request: Message, timeout_s: float) -> Message:
         assert self._process is not None

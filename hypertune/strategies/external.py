@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 
 from hypertune.space.space import Categorical, Parameter, Space
 from hypertune.strategies.history import FAILED, HistorySearcher, Suggestion
@@ -31,6 +32,17 @@ def decode(parameter: Parameter, coordinate: float) -> float | int:
     return domain.from_unit(min(max(coordinate, TAIL), 1 - TAIL) if domain.normal else coordinate)
 
 
+def encode(parameter: Parameter, number: float) -> float | int:
+    """The inverse of `decode`."""
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return int(number)
+    if sizes(parameter) is not None:
+        assert domain.step is not None
+        return round((number - domain.low) / domain.step)
+    return domain.to_unit(number)
+
+
 class ExternalSearcher(HistorySearcher):
     """A searcher that passes its finished trials to a library, failed ones with the worst loss seen so far.
 
@@ -46,6 +58,15 @@ class ExternalSearcher(HistorySearcher):
     @abstractmethod
     def tell(self, number: int, loss: float) -> None:
         """Passes the finite loss of suggestion `number` to the library."""
+
+    @abstractmethod
+    def add(self, coordinates: Mapping[str, float | int]) -> None:
+        """Passes a configuration of an earlier study to the library, as if it had been the next suggestion."""
+
+    def learn_earlier(self, suggestion: Suggestion) -> None:
+        numbers = suggestion.numbers
+        self.add({p.key: encode(p, numbers[p.key]) for p in self.space.parameters() if p.key in numbers})
+        self.learn(suggestion)
 
     def learn(self, suggestion: Suggestion) -> None:
         assert suggestion.loss is not None
@@ -63,8 +84,11 @@ class ExternalSearcher(HistorySearcher):
         """Restores the history into a fresh searcher made with the same arguments, and replays it to the library."""
         super().restore(checkpoint_path)
         history, events = self.history, list(self.in_order())
-        self.history, self.finished = {}, []
+        self.finished = self.finished[: self.known]
+        self.history = {trial_id: history[trial_id] for trial_id in self.finished}
         for trial_id, finished in events:
+            if history[trial_id].number < self.known:
+                continue
             if not finished:
                 self.suggest(trial_id)
                 continue

@@ -6,8 +6,9 @@ when it is active. Ray's adapter passes nested choices as raw objects, drops fai
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,11 +16,13 @@ import optuna as library
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, TPESampler
 from ray.tune.search import Searcher
 
+from hypertune.space.domains import Numeric
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.history import HistorySearcher, Suggestion
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread
 from hypertune.strategies.unit_cube import TAIL
+from hypertune.study.warm_start import EarlierTrial
 
 
 class OptunaSearcher(HistorySearcher):
@@ -44,15 +47,16 @@ class OptunaSearcher(HistorySearcher):
         self._study.tell(suggestion.number, suggestion.loss)
 
     def learn_earlier(self, suggestion: Suggestion) -> None:
+        with _quiet():
+            self._study.add_trial(self._earlier(suggestion))
+
+    def _earlier(self, suggestion: Suggestion) -> library.trial.FrozenTrial:
         fixed = library.trial.FixedTrial(
             {p.key: _told(p, suggestion.numbers[p.key]) for p in self.space.parameters() if p.key in suggestion.numbers}
         )
         self.space.resolve(lambda parameter: _pick(fixed, parameter))
         with _quiet():
-            made = library.create_trial(
-                params=fixed.params, distributions=fixed.distributions, value=suggestion.loss
-            )  # fmt: skip
-            self._study.add_trial(made)
+            return library.create_trial(params=fixed.params, distributions=fixed.distributions, value=suggestion.loss)
 
     def restore(self, checkpoint_path: str) -> None:
         """Restores the history into a searcher made with the same arguments, and replays it to Optuna."""
@@ -63,6 +67,36 @@ class OptunaSearcher(HistorySearcher):
                 self.learn(waiting.pop(0))
             if number < len(self.history):
                 self.propose(number, np.random.default_rng([self.seed, number]))
+
+
+class CmaEsSearcher(OptunaSearcher):
+    """After an earlier study its distribution begins where the best tenth of the trials were, by warm starting CMA-ES
+    (Nomura et al., 2021, AAAI), which Optuna has to know when the sampler is made.
+
+    Args:
+        make: makes the sampler, given these trials if there are any.
+    """
+
+    def __init__(
+        self, space: Space, *, metric: str, mode: str, seed: int,
+        make: Callable[[list[library.trial.FrozenTrial] | None], BaseSampler],
+    ) -> None:  # fmt: skip
+        super().__init__(space, metric=metric, mode=mode, seed=seed, sampler=make(None))
+        self._make = make
+
+    def know(self, trials: Sequence[EarlierTrial]) -> None:
+        super().know(trials)
+        earlier = [self._numbers(trial) for trial in self._study.get_trials() if math.isfinite(trial.values[0])]
+        if earlier:
+            self._study.sampler = self._make(earlier)
+
+    def _numbers(self, trial: library.trial.FrozenTrial) -> library.trial.FrozenTrial:
+        """The part of the trial that CMA-ES searches: Optuna takes no trial with more."""
+        keys = [p.key for p in self.space.parameters() if not p.parents and isinstance(p.domain, Numeric)]
+        kept = {key: trial.distributions[key] for key in keys if not trial.distributions[key].single()}
+        return library.create_trial(
+            params={key: trial.params[key] for key in kept}, distributions=kept, value=trial.value
+        )  # fmt: skip
 
 
 @contextmanager
@@ -153,7 +187,9 @@ def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: in
     return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
 
 
-@searcher(summary="Optuna's CMA-ES; choices and conditional hyperparameters by TPE", supports=FEATURES)
+@searcher(
+    summary="Optuna's CMA-ES; choices and conditional hyperparameters by TPE", supports=FEATURES, warm_starts=True
+)
 def optuna_cmaes(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 1) -> Searcher:
     """CMA-ES (Hansen and Ostermeier, 2001) over the numbers that every trial has; TPE draws the others.
 
@@ -163,10 +199,15 @@ def optuna_cmaes(space: Space, *, metric: str, mode: str, seed: int, max_epochs:
     Args:
         n_initial: random suggestions before CMA-ES starts.
     """
-    sampler = CmaEsSampler(
-        seed=seed,
-        n_startup_trials=n_initial,
-        independent_sampler=TPESampler(seed=seed, n_startup_trials=max(n_initial, 10)),
-        warn_independent_sampling=False,
-    )
-    return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
+
+    def make(earlier: list[library.trial.FrozenTrial] | None) -> BaseSampler:
+        with _quiet():
+            return CmaEsSampler(
+                seed=seed,
+                n_startup_trials=n_initial,
+                independent_sampler=TPESampler(seed=seed, n_startup_trials=max(n_initial, 10)),
+                warn_independent_sampling=False,
+                source_trials=earlier,
+            )
+
+    return CmaEsSearcher(space, metric=metric, mode=mode, seed=seed, make=make)

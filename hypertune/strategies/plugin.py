@@ -34,6 +34,9 @@ PRIOR = "prior"
 """The keyword of a searcher's factory that takes the study's prior, a `hypertune.study.prior.Prior`; without it the
 searcher ignores the prior."""
 
+WARM_STARTS = "warm_starts"
+"""The option, of a searcher whose factory has it, that says whether it learns from an earlier study's trials."""
+
 _GIVEN = ("metric", "mode", "seed", "max_epochs", PRIOR)
 
 
@@ -99,6 +102,11 @@ class SearcherPlugin(_Plugin):
     supports: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     warm_starts: bool = False
+
+    def knows_earlier(self, options: Mapping[str, Any]) -> bool:
+        """Whether what it makes with these options is told the trials of an earlier study."""
+        own = self.options.get(WARM_STARTS)
+        return self.warm_starts if own is None else bool(options.get(WARM_STARTS, own.default))
 
     @property
     def uses_prior(self) -> bool:

@@ -75,10 +75,11 @@ class ProcessSearcher(HistorySearcher):
         }  # fmt: skip
         self.who, self._max_epochs = who, max_epochs
         self._epochs: dict[int, int] = {}
+        self._untold: list[Message] = []
         self._process = Conversation(command, hello, timeout_s=timeout_s, start_timeout_s=start_timeout_s)
 
     def check(self) -> None:
-        """Starts the process, says hello, and ends it.
+        """Starts the process, says hello and tells it the trials of an earlier study, if any, and ends it.
 
         Raises:
             ValueError: one line, if it cannot be started, or cannot search the space.
@@ -96,6 +97,10 @@ class ProcessSearcher(HistorySearcher):
             raise ValueError(f"{self.who}: {answer.get('reason', 'cannot search this space')}")
         if answer["type"] != "ready":
             raise ValueError(f"{self.who}: answered hello with {answer['type']!r}; expected ready or refused")
+        while self._untold:
+            if self._process.say(self._untold[0])["type"] == "ignored":
+                raise ValueError(f"{self.who}: learns nothing from an earlier study's trials; leave out warm_starts")
+            del self._untold[0]
         return answer
 
     def propose(self, number: int, rng: np.random.Generator) -> Config | None:
@@ -155,6 +160,11 @@ class ProcessSearcher(HistorySearcher):
         if self.space.parameters():
             self._say(self._tell(suggestion))
 
+    def learn_earlier(self, suggestion: Suggestion) -> None:
+        """Keeps the trial until the process is there."""
+        about = {"values": suggestion.numbers, "epochs": max(suggestion.curve, default=None)}
+        self._untold.append({**self._tell(suggestion), "type": "earlier", **about})
+
     def restore(self, checkpoint_path: str) -> None:
         """Restores the history into a fresh searcher made with the same arguments, and repeats it to the process."""
         super().restore(checkpoint_path)
@@ -162,6 +172,8 @@ class ProcessSearcher(HistorySearcher):
             return
         for trial_id, finished in self.in_order():
             suggestion = self.history[trial_id]
+            if suggestion.number < self.known:
+                continue
             if not finished:
                 again = {"type": "config", "values": suggestion.numbers}
                 answer = self._say({"type": "ask", "number": suggestion.number, "pending": [], "again": again})
@@ -206,7 +218,7 @@ def _near(domain: Numeric, value: float) -> bool:
 def command(
     space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, prior: Prior | None = None,
     command: list[str] | None = None, settings: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S,
-    start_timeout_s: float = START_TIMEOUT_S,
+    start_timeout_s: float = START_TIMEOUT_S, warm_starts: bool = False,
 ) -> Searcher:  # fmt: skip
     """A searcher that speaks JSON lines on its standard input and output.
 
@@ -215,6 +227,7 @@ def command(
         settings: whatever the process needs besides.
         timeout_s: seconds within which it must answer.
         start_timeout_s: the same for the first answer, before which packages may have to be installed.
+        warm_starts: whether it learns from the trials of an earlier study.
 
     Raises:
         ValueError: if there is no such program, or a time is not positive.

@@ -225,7 +225,7 @@ def _make(plugin: SearcherPlugin | SchedulerPlugin, where: str, options: Mapping
         made: Any = plugin(
             task.space, metric=task.metric, mode=task.mode, seed=task.seed, max_epochs=task.max_epochs, **chosen
         )
-        if task.earlier and isinstance(plugin, SearcherPlugin) and plugin.warm_starts:
+        if task.earlier and isinstance(plugin, SearcherPlugin) and plugin.knows_earlier(chosen):
             made.know(task.earlier)
         return made
     except ValueError as error:

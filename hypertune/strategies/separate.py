@@ -39,7 +39,10 @@ def _flaml(
     return _separate(name, "flaml_searchers.py", space, task, settings, start_timeout_s)
 
 
-@searcher(summary="HEBO: Bayesian optimisation with input and output warping", supports=FEATURES, programs=("uv",))
+@searcher(
+    summary="HEBO: Bayesian optimisation with input and output warping", supports=FEATURES, programs=("uv",),
+    warm_starts=True,
+)  # fmt: skip
 def hebo(
     space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10,
     start_timeout_s: float = START_TIMEOUT_S,
@@ -59,7 +62,10 @@ def hebo(
     return _separate("hebo", "hebo_searcher.py", space, task, {"n_initial": n_initial}, start_timeout_s)
 
 
-@searcher(summary="CFO of flaml: local search from a cheap configuration", supports=FEATURES, programs=("uv",))
+@searcher(
+    summary="CFO of flaml: local search from a cheap configuration", supports=FEATURES, programs=("uv",),
+    warm_starts=True,
+)  # fmt: skip
 def cfo(
     space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, start: dict[str, Any] | None = None,
     start_timeout_s: float = START_TIMEOUT_S,

@@ -5,7 +5,7 @@ Ray Tune has no adapter for it. SMAC's model ignores pending trials; SMAC only a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,8 +18,11 @@ from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.strategies.external import ExternalSearcher, decode, sizes
 from hypertune.strategies.plugin import FEATURES, searcher
 from hypertune.strategies.threads import one_thread
+from hypertune.study.warm_start import EarlierTrial
 
 UNLIMITED = 1_000_000
+DETERMINISTIC = 0
+"""The seed of every trial of a deterministic function, to SMAC."""
 
 
 class SmacSearcher(ExternalSearcher):
@@ -30,7 +33,23 @@ class SmacSearcher(ExternalSearcher):
         self._asked: list[Any] = []
         # SMAC requires a folder even if nothing is kept; this one is deleted with the searcher.
         self._folder = TemporaryDirectory(prefix="hypertune-smac-")
-        self._facade = _facade(space, seed, n_initial, Path(self._folder.name)) if space.parameters() else None
+        self._n_initial = n_initial
+        self._facade = self._made(n_initial)
+
+    def _made(self, n_initial: int) -> Any:
+        return _facade(self.space, self.seed, n_initial, Path(self._folder.name)) if self.space.parameters() else None
+
+    def know(self, trials: Sequence[EarlierTrial]) -> None:
+        self._facade = self._made(max(self._n_initial - len(trials), 0))
+        super().know(trials)
+
+    def add(self, coordinates: Mapping[str, float | int]) -> None:
+        from ConfigSpace import Configuration
+        from smac.runhistory.dataclasses import TrialInfo
+
+        if self._facade is not None:
+            config = Configuration(self._facade.scenario.configspace, values=dict(coordinates))
+            self._asked.append(TrialInfo(config, seed=DETERMINISTIC))
 
     def propose(self, number: int, rng: np.random.Generator) -> Config | None:
         """The next configuration; None once SMAC finds no new one."""
@@ -104,6 +123,7 @@ def _hyperparameter(parameter: Parameter) -> Any:
     summary="SMAC3: Bayesian optimisation with a random forest",
     supports=FEATURES,
     packages={"smac": "hypertune-ray[smac]"},
+    warm_starts=True,
 )
 def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_initial: int = 10) -> Searcher:
     """SMAC3's hyperparameter optimisation facade; ends when a discrete space is exhausted.
@@ -113,7 +133,8 @@ def smac(space: Space, *, metric: str, mode: str, seed: int, max_epochs: int, n_
     (`tests/benchmarks/searchers.py`).
 
     Args:
-        n_initial: configurations of SMAC's Sobol design before the model is used.
+        n_initial: configurations of SMAC's Sobol design before the model is used; after an earlier study so many fewer
+            as it has trials.
 
     Raises:
         ValueError: for `n_initial` below 1.

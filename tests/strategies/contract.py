@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -251,9 +251,9 @@ class SearcherContract:
         assert session.run(4) == replayed.run(4)
 
     @pytest.fixture
-    def warm(self, plugin: SearcherPlugin, make: Callable[..., Any]) -> Callable[..., Any]:
+    def warm(self, plugin: SearcherPlugin, options: Mapping[str, Any], make: Callable[..., Any]) -> Callable[..., Any]:
         """A fresh searcher that knows trials of an earlier study."""
-        if not plugin.warm_starts:
+        if not plugin.knows_earlier(options):
             pytest.skip("learns nothing from an earlier study")
 
         def warm(space: Space = BOWL, mode: str = "min") -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hypertune.space.space import Config, Parameter, Space
-from hypertune.strategies.external import ExternalSearcher, decode, sizes
+from hypertune.strategies.external import ExternalSearcher, decode, encode, sizes
+from hypertune.study.warm_start import EarlierTrial
 from tests.strategies.contract import EVERY_DOMAIN
 
 SPACE = Space.parse({"x": {"uniform": [0.0, 1.0]}})
@@ -24,6 +26,9 @@ class Library(ExternalSearcher):
     def propose(self, number: int, rng: np.random.Generator) -> Config:
         self.log.append((number, None))
         return {"x": float(np.random.default_rng(abs(hash(tuple(self.log)))).random())}
+
+    def add(self, coordinates: Mapping[str, float | int]) -> None:
+        self.log.append((-1, coordinates["x"]))
 
     def tell(self, number: int, loss: float) -> None:
         self.log.append((number, loss))
@@ -62,10 +67,29 @@ def test_restoring_repeats_questions_and_answers_in_their_order(tmp_path: Path) 
     assert restored.suggest("f") == library.suggest("f")
 
 
+def test_an_earlier_study_s_trials_are_told_first_and_once(tmp_path: Path) -> None:
+    known = [EarlierTrial(numbers={"x": 0.25}, epochs=3, value=value) for value in (None, 0.5)]
+    library, restored = Library(), Library()
+    for one in (library, restored):
+        one.know(known)
+        assert one.log == [(-1, 0.25), (-1, 0.25), (1, -0.5), (0, -0.5)]
+    library.suggest("a")
+    library.on_trial_complete("a", {"acc": 0.4})
+    assert library.log[4:] == [(2, None), (2, -0.4)]
+    library.save(str(tmp_path / "state"))
+    restored.restore(str(tmp_path / "state"))
+    assert (restored.log, restored.history) == (library.log, library.history)
+
+
 @pytest.mark.parametrize("end", [0.0, 0.5, 1.0])
 def test_every_coordinate_means_a_value_of_its_domain(end: float) -> None:
     def pick(parameter: Parameter) -> float | int:
         size = sizes(parameter)
         return decode(parameter, end if size is None else round(end * (size - 1)))
 
-    assert EVERY_DOMAIN.contains(EVERY_DOMAIN.resolve(pick))
+    config = EVERY_DOMAIN.resolve(pick)
+    assert EVERY_DOMAIN.contains(config)
+    told = EVERY_DOMAIN.encode(config)
+    active = [parameter for parameter in EVERY_DOMAIN.parameters() if parameter.key in told]
+    again = {parameter.key: decode(parameter, encode(parameter, told[parameter.key])) for parameter in active}
+    assert again == pytest.approx(told)

@@ -20,7 +20,7 @@ from hypertune.strategies.registry import searchers
 from hypertune.study.prior import read_prior
 from hypertune.study.study import Budget
 from hypertune.sweep.trial import StudyError
-from tests.strategies.contract import EVERY_DOMAIN, QUICK, SMALL, UNUSUAL, SearcherContract, Session
+from tests.strategies.contract import EVERY_DOMAIN, QUICK, SMALL, UNUSUAL, SearcherContract, Session, earlier
 from tests.sweep.scripted import Runner, make_study
 
 HERE = Path(__file__).parent / "processes"
@@ -28,6 +28,7 @@ CLIMB = [sys.executable, str(HERE / "climb.py")]
 
 
 PERL = ["perl", str(HERE / "random_search.pl")]
+NEEDS_PERL = pytest.mark.skipif(not shutil.which("perl"), reason="needs Perl")
 
 
 class TestInAProcess(SearcherContract):
@@ -37,16 +38,17 @@ class TestInAProcess(SearcherContract):
 
     @pytest.fixture(
         params=[
-            pytest.param(CLIMB, id="Python"),
-            pytest.param(PERL, id="Perl", marks=pytest.mark.skipif(not shutil.which("perl"), reason="needs Perl")),
+            pytest.param({"command": CLIMB, "warm_starts": True}, id="Python"),
+            pytest.param({"command": PERL}, id="Perl", marks=NEEDS_PERL),
         ]
     )
     def options(self, request: pytest.FixtureRequest) -> dict[str, Any]:
-        return {"command": request.param}
+        options: dict[str, Any] = request.param
+        return options
 
 
-def climb(space: Space = SMALL, *, timeout_s: float = 60.0, **settings: Any) -> Any:
-    options = {"command": CLIMB, "settings": settings, "timeout_s": timeout_s}
+def climb(space: Space = SMALL, *, timeout_s: float = 60.0, warm_starts: bool = False, **settings: Any) -> Any:
+    options = {"command": CLIMB, "settings": settings, "timeout_s": timeout_s, "warm_starts": warm_starts}
     return searchers()["command"](space, metric="loss", mode="min", seed=0, max_epochs=9, **options)
 
 
@@ -71,6 +73,37 @@ def test_a_process_that_ends_is_started_again_and_told_everything(tmp_path: Path
     marker = tmp_path / "marker"
     assert Session(climb(quit_at=5, marker=str(marker))).run(9) == undisturbed
     assert marker.exists()
+
+
+def test_a_process_that_is_started_again_is_told_an_earlier_study_s_trials_again(tmp_path: Path) -> None:
+    def warm(**settings: Any) -> Any:
+        made = climb(warm_starts=True, **settings)
+        made.know(earlier(SMALL, 1.0))
+        return made
+
+    checked = warm()
+    checked.check()
+    undisturbed = Session(warm()).run(9)
+    assert Session(checked).run(9) == undisturbed != Session(climb()).run(9)
+    marker = tmp_path / "marker"
+    assert Session(warm(quit_at=len(earlier(SMALL, 1.0)) + 5, marker=str(marker))).run(9) == undisturbed
+    assert marker.exists()
+
+
+@NEEDS_PERL
+def test_a_program_that_ignores_an_earlier_study_s_trials_is_no_warm_start() -> None:
+    options = {"command": PERL, "warm_starts": True}
+    made: Any = searchers()["command"](SMALL, metric="loss", mode="min", seed=0, max_epochs=9, **options)
+    made.know(earlier(SMALL, 1.0))
+    with pytest.raises(ValueError, match="^command: learns nothing from an earlier study's trials; leave out warm_st"):
+        made.check()
+
+
+def test_who_is_told_of_an_earlier_study_depends_on_the_option() -> None:
+    assert not searchers()["command"].knows_earlier({})
+    assert searchers()["command"].knows_earlier({"warm_starts": True})
+    assert searchers()["hebo"].knows_earlier({})
+    assert not searchers()["dehb"].knows_earlier({})
 
 
 def test_what_a_library_prints_is_not_taken_for_an_answer() -> None:

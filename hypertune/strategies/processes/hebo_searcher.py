@@ -9,6 +9,7 @@
 import random
 
 import numpy as np
+import pandas as pd
 import torch
 from hebo.design_space.design_space import DesignSpace
 from hebo.optimizers.hebo import HEBO
@@ -37,6 +38,10 @@ class Hebo:
         values = row.iloc[0].to_dict()
         return {p.name: _value(p, values[str(i)]) for i, p in enumerate(self.space)}
 
+    def earlier(self, number: int, values: dict) -> None:
+        row = {str(i): _coordinate(p, values.get(p.name)) for i, p in enumerate(self.space)}
+        self.asked[number] = pd.DataFrame([row])
+
     def tell(self, number: int, loss: float) -> None:
         self.model.observe(self.asked[number], np.array([[loss]]))
 
@@ -59,6 +64,15 @@ def _value(parameter, value):
     if _few(parameter):
         return parameter.level(min(int(value), parameter.levels - 1))
     return parameter.from_unit(float(value))
+
+
+def _coordinate(parameter, value):
+    """The inverse of `_value`; the middle for a hyperparameter that was not active."""
+    if parameter.kind == "categorical":
+        return 0 if value is None else value
+    if _few(parameter):
+        return parameter.levels // 2 if value is None else round((value - parameter.low) / parameter.step)
+    return 0.5 if value is None else min(max(parameter.to_unit(value), 0.0), 1.0)
 
 
 serve(Hebo)

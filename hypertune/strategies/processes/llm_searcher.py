@@ -67,6 +67,9 @@ class LanguageModel:
     def again(self, number: int, values: Values) -> None:
         self.asked[number] = values
 
+    def earlier(self, number: int, values: Values) -> None:
+        self.asked[number] = values
+
     def tell(self, number: int, loss: float) -> None:
         self.losses[number] = loss
 

@@ -3,8 +3,10 @@
 It needs nothing but Python 3.9. A searcher is a class that is made from a `Hello` and has `ask(number, pending)`, which
 returns the value of each hyperparameter by name (an option's index for a choice), a pair of those and the epochs for
 which the trial is to train, or None when there are no more, and `tell(number, loss)`. It may have
-`epoch(number, epoch, loss)`, for which it then gets the result of each epoch. One that would not give the same answers
-when it is started again has `again(number, values)`, which is called instead of `ask` to repeat an earlier answer.
+`epoch(number, epoch, loss)`, for which it then gets the result of each epoch, and `earlier(number, values)`, for each
+trial of an earlier study, whose loss it is then told; suggestions are numbered from there. One that would not give the
+same answers when it is started again has `again(number, values)`, which is called instead of `ask` to repeat an earlier
+answer.
 
     from serve import Hello, serve
 
@@ -148,7 +150,9 @@ class Session:
 
     def answer(self, request: Message) -> Message:
         """The answer to a request."""
-        handler = {"hello": self._hello, "ask": self._ask, "tell": self._tell, "epoch": self._epoch}
+        handler = {
+            "hello": self._hello, "earlier": self._earlier, "ask": self._ask, "tell": self._tell, "epoch": self._epoch,
+        }  # fmt: skip
         known = handler.get(request["type"])
         return known(request) if known else {"type": "ignored"}
 
@@ -158,6 +162,12 @@ class Session:
         except Refused as error:
             return {"type": "refused", "reason": str(error)}
         return {"type": "ready", "epochs": hasattr(self.searcher, "epoch")}
+
+    def _earlier(self, request: Message) -> Message:
+        if not hasattr(self.searcher, "earlier"):
+            return {"type": "ignored"}
+        self.searcher.earlier(request["number"], request["values"])
+        return self._tell(request)
 
     def _ask(self, request: Message) -> Message:
         again = request.get("again")

@@ -58,6 +58,10 @@ class Climb:
         self.asked[number] = at
         return {parameter.name: parameter.from_unit(at[parameter.name]) for parameter in self.space}
 
+    def earlier(self, number: int, values: dict[str, float]) -> None:
+        known = {p.name: p.to_unit(values[p.name]) for p in self.space if p.name in values}
+        self.asked[number] = {p.name: known.get(p.name, 0.5) for p in self.space}
+
     def tell(self, number: int, loss: float) -> None:
         self.told[number] = loss
 

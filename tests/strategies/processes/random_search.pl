@@ -21,7 +21,7 @@ sub value {
 
 while (my $line = <STDIN>) {
     my $request = $json->decode($line);
-    my $answer = { type => 'ok' };
+    my $answer = { type => $request->{type} eq 'tell' ? 'ok' : 'ignored' };
     if ($request->{type} eq 'hello') {
         @space = @{ $request->{space} };
         $seed = $request->{seed};
