@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 import zlib
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from hypertune.tuning import connect
 from tests.integration import trainables
 
 Facts = dict[str, Any]
+SPACE = {"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9)}
 DIGITS = """
 [study]
 name = "digits"
@@ -60,6 +62,12 @@ def roaming(config: dict[str, Any]) -> None:
     trainables.checkpointing(config, on_node=here())
 
 
+def lingering(config: dict[str, Any]) -> None:
+    """As `roaming`, and takes its time until the file `config["both"]` is there."""
+    both = Path(config["both"])
+    trainables.checkpointing(config, before=lambda step: time.sleep(0 if both.exists() else 1), on_node=here())
+
+
 class Placed(MLP):
     """Says which node it is on, and which copy of the data it reads."""
 
@@ -82,7 +90,7 @@ def copy_of(array: np.ndarray[Any, Any]) -> int:
 def run(cluster: Cluster | None, out: Path, **changes: Any) -> Result:
     arguments: dict[str, Any] = {
         "trainable": roaming,
-        "space": {"lr": tune.loguniform(1e-4, 1e-1), "width": tune.randint(1, 9), "sleep": 0.2},
+        "space": {**SPACE, "sleep": 0.2},
         "strategies": ["random"],
         "seeds": 1,
         "budget": {"trials": 8},
@@ -144,6 +152,20 @@ class After:
             self.act()
 
 
+class BothUsed:
+    """An observer that creates a file once epochs from two nodes have been recorded."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.nodes: set[float] = set()
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] == "epoch" and len(self.nodes) < 2:
+            self.nodes.add(event["metrics"]["on_node"])
+            if len(self.nodes) == 2:
+                self.file.touch()
+
+
 def kill_tree(pid: int) -> None:
     """Ends a process and all that it has started, as when the power goes: left to themselves Ray's workers notice only
     seconds later that their node is gone."""
@@ -198,12 +220,16 @@ def labelled(out: Path) -> Facts:
 
 
 def joined(out: Path) -> Facts:
-    """A second node joins in the middle of the study, without an autoscaler."""
+    """A second node joins in the middle of the study, without an autoscaler. On a busy machine it takes its time, so
+    the study waits for it."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    joining = After(6, lambda: cluster.add_node(num_cpus=1, wait=False))
-    result = run(cluster, out, observers=(joining,), budget={"trials": 40})
+    joining, both = After(6, lambda: cluster.add_node(num_cpus=1, wait=False)), out.parent / "both"
+    result = run(
+        cluster, out, trainable=lingering, space={**SPACE, "both": str(both)}, observers=(joining, BothUsed(both)),
+        budget={"trials": 40},
+    )  # fmt: skip
     return {**seen(result), "workers": float(result.records.sweeps["workers"].iloc[0])}
 
 
