@@ -150,8 +150,9 @@ def _check(mode: object, margin: object, max_seeds: object) -> None:
 def _of_seeds(
     sheet: Sheet, mode: str, margin: float | None, metric: str, until_decided: bool, max_seeds: int | None
 ) -> Judgment:
-    values = next(iter(sheet.tasks.values())).iloc[:max_seeds]
-    options = {"margin": float(margin) if margin else None, "seconds": sheet.seconds}
+    (task, values), *_ = sheet.tasks.items()
+    values, found = values.iloc[:max_seeds], sheet.found[task].iloc[:max_seeds]
+    options = {"margin": float(margin) if margin else None, "seconds": sheet.seconds, "found": found}
     if until_decided:
         outcome = decide(values, mode, **options)  # type: ignore[arg-type]
         used = values.where(_mask(values, outcome.seeds_used))

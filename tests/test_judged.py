@@ -59,6 +59,21 @@ def test_a_failed_sweep_counts_as_the_worst() -> None:
     assert "12 sweeps have no finite value and count as the worst one." in judgment.conclusion
 
 
+def test_a_strategy_that_only_fails_is_not_the_one_to_take() -> None:
+    rows = [(name, seed, 0.9 + 0.001 * (seed % 3)) for name in ("works", "fails") for seed in range(8)]
+    table = pd.DataFrame(rows, columns=["strategy", "seed", "value"])
+    table["seconds"] = np.where(table["strategy"] == "fails", 1.0, 10.0)
+    table.loc[table["strategy"] == "fails", "value"] = np.nan
+    judgment = hypertune.judge(table, margin=0.01)
+    assert judgment.recommended == "works"
+    assert judgment.conclusion.startswith("Take works: ")
+    assert hypertune.judge(table, margin=0.01, until_decided=True).recommended == "works"
+
+
+def test_times_of_zero_are_no_obstacle() -> None:
+    assert hypertune.judge(clear().assign(seconds=0.0), margin=0.01).recommended == hypertune.judge(clear()).recommended
+
+
 def test_a_missing_row_is_no_sweep() -> None:
     table = clear()
     judgment = hypertune.judge(table[(table["strategy"] != "s0") | (table["seed"] < 5)])

@@ -105,7 +105,7 @@ def _row(strategy: str, left: Floats, right: Floats, sign: float) -> dict[str, o
     step = grid_step(np.stack([left, right], axis=1)) if seeds else 0.0
     p = better(sign * right, sign * left, 0.0, step=step)
     gain = sign * (right - left)
-    low, high = interval(gain, step=step) if seeds >= 2 else (np.nan, np.nan)
+    low, high = interval(gain, step=step, differences=True) if seeds >= 2 else (np.nan, np.nan)
     return {
         "strategy": strategy, "seeds": seeds, "before": left.mean(), "after": right.mean(),
         "better_by": gain.mean(), "low": low, "high": high,

@@ -60,7 +60,8 @@ def judge_outcomes(records: Records, facts: Outcomes, seconds: Mapping[str, floa
     """The verdicts on a study; None with fewer than two strategies or without any value."""
     if len(facts.strategies) < 2 or not bool(facts.judged.notna().any(axis=None)):
         return None
-    return judge_values(facts.judged, records.study.mode, margin=records.study.practical_margin, seconds=seconds)
+    study, found = records.study, facts.values.notna()
+    return judge_values(facts.judged, study.mode, margin=study.practical_margin, seconds=seconds, found=found)
 
 
 @lru_cache(maxsize=1)

@@ -43,9 +43,11 @@ class Judgement:
         evidence: each pair of strategies compared.
         verdicts: by strategy. `best`: significantly better than each of the others. `equal`: at most the margin worse
             than the best. `worse`: significantly worse than another one, and not known to be within the margin.
-            `undecided`: none of these is established.
+            `undecided`: none of these is established. A strategy whose sweeps have all failed is neither best nor
+            equal.
         leaders: the strategy with the best mean, and those with identical values; empty without any values.
-        recommended: the cheapest of the strategies that are best or equal; None if there is none.
+        recommended: the cheapest of the strategies that are best or equal, but not one that is cheaper because some of
+            its sweeps failed; None if there is none.
         margin: differences up to this do not matter, in the unit of the values; None if all do.
         seeds: how many seeds the leader has run with.
     """
@@ -74,8 +76,9 @@ class Judgement:
 
 
 def judge_values(
-    values: pd.DataFrame, mode: str, *, margin: float | None = None, seconds: Mapping[str, float] | None = None
-) -> Judgement:
+    values: pd.DataFrame, mode: str, *, margin: float | None = None, seconds: Mapping[str, float] | None = None,
+    found: pd.DataFrame | None = None,
+) -> Judgement:  # fmt: skip
     """Judges the strategies.
 
     Args:
@@ -84,35 +87,49 @@ def judge_values(
         mode: `max` or `min`.
         margin: see `Judgement`.
         seconds: mean time of a sweep by strategy, for the recommendation.
+        found: the same shape as `values`: False where a value stands for a failed sweep. None for all real ones.
     """
     table, names = oriented(values, mode)
-    return judge_table(table, names, step=grid_step(table), margin=margin, seconds=seconds)
+    real = None if found is None else found.to_numpy(dtype=bool)
+    return judge_table(table, names, step=grid_step(table), margin=margin, seconds=seconds, found=real)
 
 
 def judge_table(
     table: NDArray[np.float64], names: tuple[str, ...], *, step: float, margin: float | None,
-    seconds: Mapping[str, float] | None = None,
+    seconds: Mapping[str, float] | None = None, found: NDArray[np.bool_] | None = None,
 ) -> Judgement:  # fmt: skip
     """`judge_values` of an array, as `evidence_of` takes it."""
     facts = evidence_of(table, names, step=step)
     better = facts.better()
     beaten: NDArray[np.bool_] = np.asarray(better.any(axis=0))
-    leaders = _leaders(table, facts, beaten)
-    verdicts = _verdicts(facts, better, beaten, leaders, margin)
+    failing, empty = _failures(table, found)
+    leaders = _leaders(table, facts, beaten | empty)
+    verdicts = _verdicts(facts, better, beaten, leaders, margin, empty)
     return Judgement(
         evidence=facts,
         verdicts={name: verdicts[i] for i, name in enumerate(names)},
         leaders=tuple(names[i] for i in leaders),
-        recommended=_recommended(names, verdicts, leaders, seconds or {}),
+        recommended=_recommended(names, verdicts, leaders, seconds or {}, failing),
         margin=margin,
         seeds=int(np.isfinite(table[:, leaders[0]]).sum()) if leaders else 0,
         better=better,
     )
 
 
-def _leaders(table: NDArray[np.float64], facts: Evidence, beaten: NDArray[np.bool_]) -> list[int]:
-    """Positions of the strategy with the best mean and of its ties; strategies established as worse do not count."""
-    candidates = np.flatnonzero(~beaten) if not beaten.all() else np.arange(len(beaten))
+def _failures(
+    table: NDArray[np.float64], found: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which strategies have failed sweeps, and which have nothing else; none of them if nobody has anything else."""
+    ran = np.isfinite(table)
+    real = ran if found is None else ran & found
+    failing, empty = (ran & ~real).any(axis=0), ran.any(axis=0) & ~real.any(axis=0)
+    return failing, empty & real.any()
+
+
+def _leaders(table: NDArray[np.float64], facts: Evidence, out: NDArray[np.bool_]) -> list[int]:
+    """Positions of the strategy with the best mean and of its ties; those that are `out`, as established as worse or
+    without any value of their own, do not count."""
+    candidates = np.flatnonzero(~out) if not out.all() else np.arange(len(out))
     own = table[:, candidates]
     common = own[np.isfinite(own).all(axis=1)]
     ran = np.isfinite(own).any(axis=0)
@@ -121,15 +138,16 @@ def _leaders(table: NDArray[np.float64], facts: Evidence, beaten: NDArray[np.boo
     means = (
         common.mean(axis=0)
         if len(common)
-        else np.array([column[np.isfinite(column)].mean() if column.size else np.nan for column in own.T])
+        else np.array([column[there].mean() if (there := np.isfinite(column)).any() else np.nan for column in own.T])
     )
     first = int(candidates[int(np.nanargmax(means))])
     return [first, *(int(i) for i in candidates if i != first and facts.identical[first, i] and facts.seeds[first, i])]
 
 
 def _verdicts(
-    facts: Evidence, better: NDArray[np.bool_], beaten: NDArray[np.bool_], leaders: list[int], margin: float | None
-) -> list[Verdict]:
+    facts: Evidence, better: NDArray[np.bool_], beaten: NDArray[np.bool_], leaders: list[int], margin: float | None,
+    empty: NDArray[np.bool_],
+) -> list[Verdict]:  # fmt: skip
     close: NDArray[np.bool_] = (
         _within_margin(facts, beaten, leaders, margin) if margin else np.zeros(len(beaten), dtype=bool)
     )
@@ -138,7 +156,7 @@ def _verdicts(
         others = [j for j in range(len(beaten)) if j != i and not (i in leaders and j in leaders)]
         if others and all(better[i, j] for j in others):
             verdicts.append(BEST)
-        elif close[i]:
+        elif close[i] and not empty[i]:
             verdicts.append(EQUAL)
         else:
             verdicts.append(WORSE if beaten[i] else UNDECIDED)
@@ -161,12 +179,14 @@ def _within_margin(facts: Evidence, beaten: NDArray[np.bool_], leaders: list[int
 
 
 def _recommended(
-    names: tuple[str, ...], verdicts: list[Verdict], leaders: list[int], seconds: Mapping[str, float]
-) -> str | None:
+    names: tuple[str, ...], verdicts: list[Verdict], leaders: list[int], seconds: Mapping[str, float],
+    failing: NDArray[np.bool_],
+) -> str | None:  # fmt: skip
     candidates = [name for name, verdict in zip(names, verdicts, strict=True) if verdict in (BEST, EQUAL)]
     if not candidates:
         return None
     leader = next((names[i] for i in leaders if names[i] in candidates), candidates[0])
-    timed = [name for name in candidates if name in seconds and np.isfinite(seconds[name])]
-    cheapest = min(timed, key=lambda name: seconds[name], default=leader)
-    return cheapest if seconds.get(cheapest, 0.0) <= CHEAPER * seconds.get(leader, 0.0) else leader
+    reliable = [name for name, fails in zip(names, failing, strict=True) if name in candidates and not fails]
+    # A comparison with a time that is missing is False.
+    cheaper = [name for name in reliable if seconds.get(name, np.nan) < CHEAPER * seconds.get(leader, np.nan)]
+    return min(cheaper, key=lambda name: seconds[name], default=leader)

@@ -10,7 +10,7 @@ import pandas as pd
 from hypertune.comparison.coarseness import coarse
 from hypertune.comparison.failures import reasons
 from hypertune.comparison.findings import UNDECIDED, Finding, findings
-from hypertune.comparison.numbers import configuration, decimals, duration, interval_of, listing, number, setting
+from hypertune.comparison.numbers import configuration, duration, form_of, interval_of, listing, number, setting
 from hypertune.comparison.outcomes import finished
 from hypertune.comparison.statistics import FEWEST_SEEDS
 from hypertune.comparison.summary import experiment_summary, hyperparameters
@@ -68,7 +68,7 @@ def effect(finding: Finding) -> str:
         return f"{size.effect:+,.6g}{unit} [{low:,.6g}, {high:,.6g}]"
     if max(abs(low), abs(high)) >= 1e5:
         return f"{size.effect:+,.0f}{unit} [{low:,.0f}, {high:,.0f}]"
-    return f"{size.effect:+.{decimals(low, high)}f}{unit} {interval_of(low, high)}"
+    return f"{size.effect:+{form_of(low, high)}}{unit} {interval_of(low, high)}"
 
 
 def _p(p: float) -> str:

@@ -20,6 +20,19 @@ def decimals(low: float, high: float) -> int:
     return max(0, min(6, 1 - math.floor(math.log10(half))))
 
 
+def form_of(low: float, high: float, places: int | None = None) -> str:
+    """How to format a value and the ends of its interval, for `format`: with an exponent where they are very large, or
+    so small that nothing would be left of them.
+
+    Args:
+        places: decimals where there is no exponent; by default as many as the interval justifies.
+    """
+    largest, half = max(abs(low), abs(high)), (high - low) / 2
+    if largest >= 1e7 or (0 < largest < 1e-3 and half < 1e-5):
+        return ".3e"
+    return f".{decimals(low, high) if places is None else places}f"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """`value` to `digits` significant digits, thousands written out."""
     if value is None or not math.isfinite(value):
@@ -43,11 +56,10 @@ def with_interval(value: float, low: float, high: float, *, signed: bool = False
     if not math.isfinite(value):
         return MISSING
     if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{sign if value >= 0 else ''}{number(value) if places is None else f'{value:.{places}f}'}"
-    if max(abs(low), abs(high)) >= 1e7:
-        return f"{value:{sign}.3e} [{low:.3e}, {high:.3e}]"
-    places = decimals(low, high) if places is None else places
-    return f"{value:{sign}.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+        plain = places is None or 0 < abs(value) < 10.0**-places
+        return f"{sign if value >= 0 else ''}{number(value) if plain else f'{value:.{places}f}'}"
+    form = form_of(low, high, places)
+    return f"{value:{sign}{form}} [{low:{form}}, {high:{form}}]"
 
 
 def shared_decimals(intervals: Iterable[tuple[float, float]]) -> int | None:
@@ -59,8 +71,8 @@ def shared_decimals(intervals: Iterable[tuple[float, float]]) -> int | None:
 
 def interval_of(low: float, high: float) -> str:
     """E.g. `[0.8790, 0.8830]`."""
-    places = decimals(low, high)
-    return f"[{low:.{places}f}, {high:.{places}f}]"
+    form = form_of(low, high)
+    return f"[{low:{form}}, {high:{form}}]"
 
 
 def duration(seconds: float | None) -> str:

@@ -34,8 +34,9 @@ class Decided:
 
 
 def decide(
-    values: pd.DataFrame, mode: str, *, margin: float | None = None, seconds: Mapping[str, float] | None = None
-) -> Decided:
+    values: pd.DataFrame, mode: str, *, margin: float | None = None, seconds: Mapping[str, float] | None = None,
+    found: pd.DataFrame | None = None,
+) -> Decided:  # fmt: skip
     """Goes through the seeds in the order of the rows and stops as soon as the comparison is decided.
 
     It is decided when each strategy is best, practically equal to the best, or worse; or when one can be recommended
@@ -44,10 +45,11 @@ def decide(
 
     Args:
         values: as `judge_values` takes it.
-        margin, seconds: as `judge_values` takes them.
+        margin, seconds, found: as `judge_values` takes them.
     """
     table, names = oriented(values, mode)
-    return decide_table(table, names, margin=margin, seconds=seconds)
+    real = None if found is None else found.to_numpy(dtype=bool)
+    return decide_table(table, names, margin=margin, seconds=seconds, found=real)
 
 
 def decide_table(
@@ -56,6 +58,7 @@ def decide_table(
     *,
     margin: float | None = None,
     seconds: Mapping[str, float] | None = None,
+    found: NDArray[np.bool_] | None = None,
 ) -> Decided:
     """`decide` of an array, shape (seeds, strategies), in which larger values are better."""
     step, active = grid_step(table), np.ones(len(names), dtype=bool)
@@ -65,7 +68,8 @@ def decide_table(
         last = row + 1 == len(table)
         if row + 1 < FEWEST_SEEDS and not last:
             continue
-        judgement = judge_table(used[: row + 1], names, step=step, margin=margin, seconds=seconds)
+        real = None if found is None else found[: row + 1]
+        judgement = judge_table(used[: row + 1], names, step=step, margin=margin, seconds=seconds, found=real)
         ended = has_ended(judgement)
         if ended or last:
             break

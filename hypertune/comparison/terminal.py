@@ -14,8 +14,8 @@ from hypertune.comparison.narrative import cell_name
 from hypertune.comparison.numbers import (
     best_configuration,
     count,
-    decimals,
     duration,
+    form_of,
     interval_of,
     number,
     with_interval,
@@ -81,7 +81,7 @@ def _score(row: dict[Any, Any], name: str) -> str:
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if not math.isfinite(low) or not math.isfinite(value):
         return number(value)
-    return f"{value:.{decimals(low, high)}f}\n{interval_of(low, high)}"
+    return f"{value:{form_of(low, high)}}\n{interval_of(low, high)}"
 
 
 def against_table(facts: Against) -> Table:

@@ -193,7 +193,7 @@ def _optimism(assessment: Assessment) -> str:
     if not gaps.size:
         return ""
     sign = 1.0 if gaps.mean() >= 0 else -1.0
-    gap = with_interval(abs(float(gaps.mean())), *interval(sign * gaps))
+    gap = with_interval(abs(float(gaps.mean())), *interval(sign * gaps, differences=True))
     side = "below" if sign > 0 else "above"
     return f"On the test split the retrained incumbents score {gap} {side} their validation accuracy."
 

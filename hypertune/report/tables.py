@@ -12,7 +12,7 @@ from hypertune.comparison.effects import interactions, main_effects, variation
 from hypertune.comparison.findings import Finding, findings
 from hypertune.comparison.importance import importances
 from hypertune.comparison.narrative import cell_name, effect
-from hypertune.comparison.numbers import MISSING, decimals, duration, interval_of, number, setting, share, with_interval
+from hypertune.comparison.numbers import MISSING, duration, form_of, interval_of, number, setting, share, with_interval
 from hypertune.comparison.runs import Runs
 from hypertune.comparison.summary import experiment_summary
 from hypertune.records.records import Records
@@ -102,7 +102,7 @@ def _signed(row: dict[Any, Any]) -> str:
         return MISSING
     if row["low"] == row["high"] or not math.isfinite(row["low"]):
         return f"{row['effect']:+.4g}"
-    return f"{row['effect']:+.{decimals(row['low'], row['high'])}f} {interval_of(row['low'], row['high'])}"
+    return f"{row['effect']:+{form_of(row['low'], row['high'])}} {interval_of(row['low'], row['high'])}"
 
 
 def hyperparameters_table(records: Records, best: Mapping[str, Any] | None) -> Table | None:

@@ -162,7 +162,7 @@ class Parser:
         if within is not None and self.strategies:
             raise ValueError("strategies: trends are judged by the ranks of trials there; leave out within")
         what = self._outcome(outcome)
-        margin = _margin(within) if within is not None else self.margin if what == VALUE else None
+        margin = _amount("within", within) if within is not None else self.margin if what == VALUE else None
         return Trend(what, self._ordered(factor), way.lower() == "increases", None if self.strategies else margin)
 
     def _robust(self, left: str, factor: str, right: str) -> Robust:
@@ -199,7 +199,7 @@ class Parser:
         return Equal(self._cells(left), self._cells(right), self._margin(within))
 
     def _better(self, left: str, right: str, by: str | None) -> Better:
-        return Better(self._cells(left), self._cells(right), _number(by) if by else 0.0)
+        return Better(self._cells(left), self._cells(right), _amount("by", by) if by else 0.0)
 
     # Names ------------------------------------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class Parser:
 
     def _margin(self, within: str | None) -> float:
         if within is not None:
-            return _margin(within)
+            return _amount("within", within)
         if self.margin is None:
             raise ValueError(f"say which difference in {self.metric} counts as none, e.g. within 0.01")
         return self.margin
@@ -280,16 +280,20 @@ def _same_number(level: Any, text: str) -> bool:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{text!r}: must be a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r}: must be a number")
+    return number
 
 
-def _margin(text: str) -> float:
-    margin = _number(text)
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"within {text}: must be 0 or more")
-    return margin
+def _amount(word: str, text: str) -> float:
+    """The number after `by` or `within`."""
+    amount = _number(text)
+    if amount < 0:
+        raise ValueError(f"{word} {text}: must be 0 or more")
+    return amount
 
 
 def _quoted(texts: Sequence[str]) -> str:

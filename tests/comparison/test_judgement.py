@@ -68,6 +68,37 @@ def test_within_the_margin_the_cheapest_is_recommended() -> None:
     assert judge_values(values, "max").named(EQUAL) == []
 
 
+def test_a_time_that_is_missing_or_nothing_recommends_nobody() -> None:
+    values = table(np.random.default_rng(4).standard_normal((30, 2)) * 0.1 + np.array([1.1, 1.0]))
+    for seconds in ({"s1": 0.0}, {"s0": 0.0, "s1": 0.0}, {"s0": np.nan, "s1": 1.0}, {"s0": 1.0}):
+        assert judge_values(values, "max", margin=0.5, seconds=seconds).recommended == "s0"
+    assert judge_values(values, "max", margin=0.5, seconds={"s0": 1.0, "s1": 0.0}).recommended == "s1"
+
+
+@pytest.mark.parametrize("margin", [None, 0.5])
+@pytest.mark.parametrize("spread", [0.0, 0.001])
+def test_a_strategy_that_only_fails_is_never_recommended(margin: float | None, spread: float) -> None:
+    """A failed sweep counts as the worst value, which may lie within the margin of the others' values."""
+    values = table(np.random.default_rng(7).standard_normal((8, 2)) * spread + 0.9)
+    values["s1"] = values["s0"].min()
+    found = pd.DataFrame({"s0": [True] * 8, "s1": [False] * 8})
+    options = {"margin": margin, "seconds": {"s0": 10.0, "s1": 0.1}, "found": found}
+    for judgement in (judge_values(values, "max", **options), decide(values, "max", **options).judgement):
+        assert judgement.leaders == ("s0",)
+        assert judgement.recommended == ("s0" if margin else None)
+        assert judgement.verdicts["s1"] in (WORSE, UNDECIDED)
+    nobody = judge_values(values, "max", found=~found & False, margin=margin)
+    assert nobody.leaders
+
+
+def test_a_strategy_is_not_recommended_for_the_time_that_its_failures_save() -> None:
+    values = table(np.random.default_rng(4).standard_normal((30, 2)) * 0.1 + np.array([1.1, 1.0]))
+    found = pd.DataFrame(True, index=values.index, columns=values.columns)
+    found.loc[3, "s1"] = False
+    seconds = {"s0": 10.0, "s1": 3.0}
+    assert judge_values(values, "max", margin=0.5, seconds=seconds, found=found).recommended == "s0"
+
+
 def test_identical_results_share_the_lead() -> None:
     values = table(np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.1], [1.5, 1.5, 0.3], [1.2, 1.2, 0.2]]))
     judgement = judge_values(values, "max")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -92,3 +93,19 @@ def test_p_best_knows_how_few_seeds_there_are() -> None:
 def test_grid_step_ignores_the_last_bits() -> None:
     assert grid_step([0.1 + 0.2, 0.3, 0.5]) == pytest.approx(0.2)
     assert grid_step([0.5, 0.5]) == 0
+    assert grid_step([0.0, 1 - 0.9 - 0.1, 0.1, 0.2]) == pytest.approx(0.1)
+
+
+def test_one_huge_value_leaves_the_others_their_grid() -> None:
+    usual = [0.91, 0.92, 0.94, 0.97]
+    assert grid_step([*usual, 2e13]) == pytest.approx(0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        interval([*usual, 2e13], step=0.01)
+
+
+def test_gains_that_are_all_positive_are_no_proportions() -> None:
+    gains = np.array([0.001, 0.02, 0.03])
+    half = stats.t.ppf(0.975, 2) * gains.std(ddof=1) / np.sqrt(3)
+    assert interval(gains, differences=True) == pytest.approx((gains.mean() - half, gains.mean() + half))
+    assert interval(gains)[0] > 0

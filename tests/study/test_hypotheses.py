@@ -82,6 +82,8 @@ def test_the_examples_in_the_message_are_themselves_readable(text: str) -> None:
         ("2 > 1", "'2': is a level of both units1 and depth and filters"),
         ("units1 = 3 > units1 = 2", "units1 = 3: no such level; there are 2, 4, 512, 1024"),
         ("adam > sgd by much", "'much': must be a number"),
+        ("adam > sgd by nan", "'nan': must be a number"),
+        ("adam > sgd by -1", "by -1: must be 0 or more"),
         ("adam equals sgd within -0.1", "within -0.1: must be 0 or more"),
         ("lr = 0.01, lr = 0.001 > lr = 1e-5", "'lr = 0.01, lr = 0.001': names a factor twice"),
         ("flat beyond 512", "flat beyond 512: name the factor"),
