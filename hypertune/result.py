@@ -144,7 +144,7 @@ class Result:
     def _state(self) -> str:
         if self.state == "finished":
             return self.state
-        done, total = int(self.records.sweeps["finished"].sum()), _sweeps(self.study)
+        done, total = int(self.records.sweeps["finished"].sum()), len(self.records.sweeps_planned)
         return f"{self.state} with {done} of {total} sweeps done"
 
 
@@ -194,14 +194,11 @@ def _meant(folder: Path) -> str:
 def is_complete(facts: Records) -> bool:
     """Whether every sweep is finished and every incumbent has been retrained."""
     study = facts.study
-    if int(facts.sweeps["finished"].sum()) < _sweeps(study):
+    done = facts.sweeps[facts.sweeps["finished"].astype(bool)]
+    if not set(facts.sweeps_planned) <= set(zip(done["strategy"], done["seed"], strict=True)):
         return False
     if study.training.dataset is None or "simulation" in facts.provenance or not study.retrain:
         return True  # only the built-in models have a data set and are retrained
     columns = ["strategy", "seed", "retrain_seed"]
-    done = 0 if facts.retrained.empty else len(facts.retrained[columns].drop_duplicates())
-    return done >= study.retrain * int(facts.sweeps["incumbent"].notna().sum())
-
-
-def _sweeps(study: Study) -> int:
-    return len(study.strategies) * len(study.seeds)
+    retrained = 0 if facts.retrained.empty else len(facts.retrained[columns].drop_duplicates())
+    return retrained >= study.retrain * int(facts.sweeps["incumbent"].notna().sum())

@@ -73,10 +73,8 @@ def _stored(place: Place) -> Look:
 
     def look() -> tuple[list[tuple[Status, str]], bool]:
         running = is_running(place)  # asked first: if it has ended by now, the records hold all that it wrote
-        status = _from_records(place)
-        if running:
-            return [(status, "running")], True
-        return [(status, _ended(place, done=status.sweeps_done == status.sweeps))], False
+        status, done = _from_records(place)
+        return [(status, "running" if running else _ended(place, done=done))], running
 
     return look
 
@@ -105,7 +103,8 @@ class Folder:
         """Reads the new events and returns the status."""
         held = is_running(self._folder)  # asked before the journal is read, which is then complete if it has ended
         if not held and not (self._folder / JOURNAL).exists():
-            return [(_from_records(self._folder), _ended(self._folder, done=True))], False
+            status, done = _from_records(self._folder)
+            return [(status, _ended(self._folder, done=done))], False
         self._take_in()
         if self._read:
             self._live.sharing = self._sharing
@@ -133,13 +132,14 @@ class Folder:
                     take_in(self._lines, event, self._live)
 
 
-def _from_records(place: Place) -> Status:
-    """The status by the tables of a study, as long as no part of a sweep is looked at.
+def _from_records(place: Place) -> tuple[Status, bool]:
+    """The status by the tables of a study, as long as no part of a sweep is looked at, and whether it is complete.
 
     Raises:
         ValueError: if there is no study.
     """
     from hypertune.records import records
+    from hypertune.result import is_complete
 
     facts = records.read(place)
     status, metric = Live(facts.study).status(), facts.study.metric
@@ -151,8 +151,8 @@ def _from_records(place: Place) -> Status:
         row.best = getattr(trials[metric].dropna(), facts.study.mode)() if trials[metric].notna().any() else None
         row.utilisation = float(sweeps["busy_s"].sum()) / offered_s if offered_s > 0 else None
         row.trials = {str(name): int(count) for name, count in trials["status"].value_counts().items()}
-    status.sweeps_done = sum(row.sweeps for row in status.strategies)
-    return status
+    status.sweeps, status.sweeps_done = len(facts.sweeps_planned), sum(row.sweeps for row in status.strategies)
+    return status, is_complete(facts)
 
 
 def _page(seen: list[tuple[Status, str]]) -> RenderableType:

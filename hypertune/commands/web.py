@@ -92,7 +92,7 @@ class Page:
 
 def _moment(facts: Records, source: Source, *, running: bool) -> str:
     """What the study is doing, in one sentence."""
-    total = len(facts.study.strategies) * len(facts.study.seeds)
+    total = len(facts.sweeps_planned)
     done = facts.sweeps[facts.sweeps["finished"].astype(bool)]
     words = f"{len(done)} of {total} sweeps done"
     if not running:

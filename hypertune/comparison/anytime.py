@@ -38,7 +38,8 @@ def incumbents(records: Records) -> pd.DataFrame:
     curves = records.curves.sort_values(["strategy", "seed", "wall_s"], kind="stable", ignore_index=True)
     sweeps = [curves["strategy"], curves["seed"]]
     trained = curves.groupby("trial_id")["epoch"].diff().fillna(curves["epoch"] - _inherited(records, curves))
-    values = curves[records.study.metric].astype(float).replace([math.inf, -math.inf], math.nan).groupby(sweeps)
+    reported = curves[records.study.metric].astype(float).replace([math.inf, -math.inf], math.nan)
+    values = reported.mask(_diverged(records, curves)).groupby(sweeps)
     best = values.cummax() if records.study.mode == "max" else values.cummin()
     best = best.groupby(sweeps).ffill()
     frame = curves[["strategy", "seed", "wall_s"]].assign(epochs=trained.groupby(sweeps).cumsum(), value=best)
@@ -47,6 +48,12 @@ def incumbents(records: Records) -> pd.DataFrame:
     ends = done.merge(changed.groupby(["strategy", "seed"], as_index=False)["value"].last())
     together = pd.concat([changed[columns], ends[columns]], ignore_index=True)
     return together.sort_values(["strategy", "seed", "wall_s"], kind="stable", ignore_index=True)
+
+
+def _diverged(records: Records, curves: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each row is the epoch in which its trial diverged, whatever accuracy its broken weights have."""
+    diverged = records.trials.loc[records.trials["status"] == "diverged", "trial_id"]
+    return curves["trial_id"].isin(diverged) & (curves["epoch"] == curves.groupby("trial_id")["epoch"].transform("max"))
 
 
 def _inherited(records: Records, curves: pd.DataFrame) -> pd.Series[float]:

@@ -122,8 +122,9 @@ def _failures(
     """Which strategies have failed sweeps, and which have nothing else; none of them if nobody has anything else."""
     ran = np.isfinite(table)
     real = ran if found is None else ran & found
-    failing, empty = (ran & ~real).any(axis=0), ran.any(axis=0) & ~real.any(axis=0)
-    return failing, empty & real.any()
+    failing: NDArray[np.bool_] = np.asarray((ran & ~real).any(axis=0))
+    empty: NDArray[np.bool_] = np.asarray(ran.any(axis=0) & ~real.any(axis=0) & real.any())
+    return failing, empty
 
 
 def _leaders(table: NDArray[np.float64], facts: Evidence, out: NDArray[np.bool_]) -> list[int]:

@@ -48,15 +48,9 @@ class Outcomes:
 
 def outcomes(records: Records) -> Outcomes:
     """Reads the outcomes from the ledger; empty tables where no seed is finished by all strategies under comparison."""
-    study, done, dropped = records.study, finished(records), records.dropped
+    study, done, planned = records.study, finished(records), records.sweeps_planned
     pairs = set(zip(done["strategy"], done["seed"], strict=True))
     strategies = tuple(name for name in study.strategies if any((name, seed) in pairs for seed in study.seeds))
-    planned = [
-        (name, seed)
-        for name in study.strategies
-        for place, seed in enumerate(study.seeds[: records.seeds_planned])
-        if place < dropped.get(name, len(study.seeds))
-    ]
     lacking = {seed for name, seed in planned if name in strategies and (name, seed) not in pairs}
     seeds = tuple(
         seed for seed in study.seeds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ from hypertune.records.failures import Failure
 from hypertune.records.journal import Event
 from hypertune.records.lineage import Schedule
 from hypertune.study.study import Study
+
+Look = Mapping[str, Any]
+"""A look at a study that runs until decided, as `comparison.asking.ask` gives it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,21 +51,23 @@ class Records:
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
     failures: tuple[Failure, ...] = field(default=(), repr=False)
     gave_up: bool = False
-    looks: tuple[Mapping[str, Any], ...] = ()
+    looks: tuple[Look, ...] = ()
     extensions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def dropped(self) -> dict[str, int]:
         """Strategies that got no further seeds since they were established as worse, and how many they have had."""
-        if not self.study.until_decided:
-            return {}  # a fixed number of seeds, set when the study was extended, gives each strategy all of them
-        return {name: look["seeds"] for look in reversed(self.looks) for name in look["dropped"]}
+        return _dropped(self.study, self.looks)
 
     @property
     def seeds_planned(self) -> int:
         """How many of the study's seeds are to be run: fewer than there are where it was decided before."""
-        ended = bool(self.looks) and self.looks[-1]["ended"] and self.study.until_decided
-        return int(self.looks[-1]["seeds"]) if ended else len(self.study.seeds)
+        return _seeds_planned(self.study, self.looks)
+
+    @property
+    def sweeps_planned(self) -> list[tuple[str, int]]:
+        """See the function of this name."""
+        return sweeps_planned(self.study, self.looks)
 
     @property
     def seeds_told(self) -> str:
@@ -85,6 +90,31 @@ class Records:
     def incumbent_schedules(self) -> dict[str, Schedule]:
         """The schedules of the sweeps' incumbents that are forks."""
         return {name: self.schedules[name] for name in self.sweeps["incumbent"].dropna() if name in self.schedules}
+
+
+def sweeps_planned(study: Study, looks: Sequence[Look]) -> list[tuple[str, int]]:
+    """The strategy and the seed of every sweep that is to be run, after these looks at a study that runs until decided.
+
+    A strategy that was established as worse gets no further seeds, and none gets any once it is decided.
+    """
+    dropped, seeds = _dropped(study, looks), study.seeds[: _seeds_planned(study, looks)]
+    return [(name, seed) for name in study.strategies for seed in seeds[: dropped.get(name, len(seeds))]]
+
+
+def extended(looks: Sequence[Look]) -> list[Look]:
+    """The looks at a study that has been extended since: however it had ended, what was added has to be looked at."""
+    return [{**look, "ended": False, "before_extension": True} for look in looks]
+
+
+def _dropped(study: Study, looks: Sequence[Look]) -> dict[str, int]:
+    if not study.until_decided:
+        return {}  # a fixed number of seeds, set when the study was extended, gives each strategy all of them
+    return {name: look["seeds"] for look in reversed(looks) for name in look["dropped"]}
+
+
+def _seeds_planned(study: Study, looks: Sequence[Look]) -> int:
+    ended = bool(looks) and looks[-1]["ended"] and study.until_decided
+    return int(looks[-1]["seeds"]) if ended else len(study.seeds)
 
 
 Ask = Callable[[Records], Event]

@@ -6,8 +6,10 @@ from collections import Counter, deque
 
 import msgspec
 
+from hypertune.records.facts import Look, extended, sweeps_planned
 from hypertune.records.offered import Offered
 from hypertune.records.records import FINAL_STATUSES, Event, handle, improves
+from hypertune.study.divergence import value_of
 from hypertune.study.study import Study
 
 STATUSES = ("running", "paused", *FINAL_STATUSES)
@@ -51,7 +53,7 @@ class Status(msgspec.Struct, kw_only=True):
     mode: str
     budget: str
     sweeps: int
-    """Number of sweeps in the study."""
+    """Number of sweeps in the study, the most if it runs until decided."""
     sweeps_done: int = 0
     running: str | None = None
     """The current sweep, e.g. `asha seed 1`."""
@@ -124,6 +126,7 @@ class Live:
         """Live trials: strategy, status, and training seconds counted so far."""
         self._sweep: _Sweep | None = None
         self._retrained: list[int] | None = None
+        self._looks: list[Look] = []
         self.sharing: str | None = None
         """How the trials share GPUs, which the events of a journal do not tell."""
 
@@ -167,7 +170,7 @@ class Live:
 
     def _on_epoch(self, event: Event) -> None:
         name, status, seconds = self._trials[event["trial_id"]]
-        strategy, value = self._strategies[name], event["metrics"].get(self.study.metric)
+        strategy, value = self._strategies[name], value_of(self.study, event["metrics"])
         if improves(value, strategy.best, self.study.mode):
             strategy.best = value
         strategy.epochs += event["spent"]
@@ -190,6 +193,13 @@ class Live:
             strategy.busy_s += sweep.busy_s
             strategy.offered_s += sweep.offered_s(event["wall_s"])
 
+    def _on_look(self, event: Event) -> None:
+        self._looks.append(event)
+
+    def _on_planned(self, event: Event) -> None:
+        if event.get("before"):
+            self._looks = extended(self._looks)
+
     def _on_retraining(self, event: Event) -> None:
         self._retrained = [0, event["jobs"]]
 
@@ -205,7 +215,7 @@ class Live:
             metric=study.metric,
             mode=study.mode,
             budget=str(study.budget),
-            sweeps=len(study.strategies) * len(study.seeds),
+            sweeps=len(sweeps_planned(study, self._looks)),
             sweeps_done=sum(strategy.sweeps for strategy in self._strategies.values()),
             running=f"{sweep.strategy} seed {sweep.seed}" if sweep else None,
             share=self._share(sweep) if sweep else 0.0,

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.records.curves import Curves, config_columns
-from hypertune.records.facts import Records
+from hypertune.records.facts import Look, Records, extended
 from hypertune.records.failures import Failures, from_ledger
 from hypertune.records.journal import Event, read_journal
 from hypertune.records.lineage import Lineage
@@ -26,6 +26,7 @@ from hypertune.records.sheets import from_csv
 from hypertune.space.cells import cells_of
 from hypertune.storage.files import JOURNAL, STUDY
 from hypertune.storage.storage import Place, is_url, local_copy
+from hypertune.study.divergence import value_of
 from hypertune.study.study import Study
 
 FILES = (STUDY, "provenance.json", "trials.csv", "curves.parquet", JOURNAL.as_posix())
@@ -50,9 +51,11 @@ class Book:
         self.curves = Curves()
         self.sweeps: dict[tuple[str, int], dict[str, Any]] = {}
         self.retrained: list[dict[str, Any]] = []
+        self.model: Event | None = None
+        """The last retraining whose weights were to be kept."""
         self.failures = Failures()
         self.gave_up = False
-        self.looks: list[Event] = []
+        self.looks: list[Look] = []
         self.planned: dict[str, Any] | None = None
         self.extensions: list[Event] = []
         self._offered: dict[tuple[str, int], Offered] = {}
@@ -104,7 +107,7 @@ class Book:
 
     def _note_best(self, row: dict[str, Any], sweep: dict[str, Any], event: Event) -> None:
         metric, mode = self.study.metric, self.study.mode
-        value = event["metrics"][metric]
+        value = value_of(self.study, event["metrics"])
         if improves(value, row.get(metric), mode):
             valid = {k: v for k, v in event["metrics"].items() if k == metric or k.startswith("valid_")}
             row.update(best_epoch=event["epoch"], **valid)
@@ -139,13 +142,15 @@ class Book:
         self.planned = event["plan"]
         if event.get("before"):
             self.extensions.append({name: value for name, value in event.items() if name != "event"})
-            # What was added has to be looked at, however the study had ended before.
-            self.looks = [{**look, "ended": False, "before_extension": True} for look in self.looks]
+            self.looks = extended(self.looks)
 
     def _on_retrained(self, event: Event) -> None:
         if event.get("status") == "failed":
             self.failures.note(event)
-        self.retrained.append({k: v for k, v in event.items() if k != "event"})
+        elif event.get("for_model"):
+            self.model = event
+        if not event.get("repeated"):
+            self.retrained.append({k: v for k, v in event.items() if k not in ("event", "for_model", "repeated")})
 
     def trials_table(self) -> pd.DataFrame:
         """The rows of `trials.csv`, with the documented order of columns."""

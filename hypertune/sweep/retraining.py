@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from hypertune.records.lineage import Schedule
 from hypertune.records.records import Event
 from hypertune.space.space import Config
+from hypertune.study.divergence import finite_ones
+from hypertune.study.study import Study
 from hypertune.sweep.sweep import CONTINUE, STOP
 from hypertune.sweep.trial import Report, Trial, View
 
@@ -34,12 +37,19 @@ class Incumbent:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One retraining."""
+    """One retraining.
+
+    Attributes:
+        model_path: where the weights are kept; None if they are not.
+        test: whether it is scored on the test split.
+        repeated: whether it has been recorded before, and is done once more for the weights alone.
+    """
 
     incumbent: Incumbent
     retrain_seed: int
     model_path: str | None = None
     test: bool = True
+    repeated: bool = False
 
     @property
     def trial_id(self) -> str:
@@ -49,8 +59,8 @@ class Job:
 class Retraining:
     """A stage of the queue like a sweep, but with a fixed list of jobs instead of a strategy."""
 
-    def __init__(self, jobs: list[Job], *, workers: int, emit: Callable[[Event], None]) -> None:
-        self._waiting = list(jobs)
+    def __init__(self, study: Study, jobs: list[Job], *, workers: int, emit: Callable[[Event], None]) -> None:
+        self._study, self._waiting = study, list(jobs)
         self._jobs = {job.trial_id: job for job in jobs}
         self._last: dict[str, Report] = {}
         self.workers, self.emit = workers, emit
@@ -99,11 +109,16 @@ class Retraining:
 
     def report(self, trial: Trial, report: Report, view: View) -> str:
         self._last[trial.trial_id] = report
-        return STOP if report.epoch >= self._jobs[trial.trial_id].incumbent.epochs else CONTINUE
+        done = report.epoch >= self._jobs[trial.trial_id].incumbent.epochs
+        return STOP if done or self._diverged(report) else CONTINUE
+
+    def _diverged(self, report: Report) -> bool:
+        names = finite_ones(self._study, report.metrics)
+        return not all(math.isfinite(report.metrics[name]) for name in names if name in report.metrics)
 
     def ended(self, trial: Trial, view: View) -> None:
-        if trial.trial_id in self._last:
-            self._tell(trial.trial_id, "completed")
+        if (last := self._last.get(trial.trial_id)) is not None:
+            self._tell(trial.trial_id, "diverged" if self._diverged(last) else "completed")
         else:
             self.failed(trial, "reported nothing", view)
 
@@ -125,6 +140,8 @@ class Retraining:
                 "epochs": last.epoch if last else 0,
                 **(last.metrics if last else {}),
                 **facts,
+                "for_model": job.model_path is not None,
+                "repeated": job.repeated,
             }
         )
 

@@ -183,8 +183,9 @@ class Sweep:
         if report.epoch > most:  # its own count jumps beyond what it may train: it is charged up to there
             self.ended(trial, view, status="stopped", spent=max(int(most) - state.epochs, 0))
             return STOP
-        self._take_in(trial.trial_id, state, report)
-        if report.diverged(self.study.metric, built_in=self.study.training.dataset is not None):
+        value = report.value(self.study)
+        self._take_in(trial.trial_id, state, report, value)
+        if value is None:
             return self._end(trial, "diverged", view)
         told = {"epoch": report.epoch, "training_iteration": report.epoch, "trial_id": trial.trial_id}
         state.last = result = {**report.metrics, **told}
@@ -193,12 +194,12 @@ class Sweep:
             self._timed(self.searcher.on_trial_result, trial.trial_id, result)
         return self._decide(trial, state, str(decision), view)
 
-    def _take_in(self, trial_id: str, state: TrialState, report: Report) -> None:
+    def _take_in(self, trial_id: str, state: TrialState, report: Report, value: float | None) -> None:
         spent = report.epoch - state.epochs
         self.spent_epochs += spent
         self.batches.reported(trial_id, spent)
         state.epochs, state.train_s = report.epoch, report.elapsed_s
-        if improves(value := report.value(self.study.metric), state.best, self.study.mode):
+        if improves(value, state.best, self.study.mode):
             state.best = value
         self._tell(
             "epoch", trial_id=trial_id, epoch=report.epoch, metrics=dict(report.metrics), spent=spent,

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from hypertune.records.failures import one_line
 from hypertune.space.space import Config
+from hypertune.study.divergence import value_of
+from hypertune.study.study import Study
 
 
 class Trial(Protocol):
@@ -112,12 +114,13 @@ class Report:
     node: str | None = None
     device: str | None = None
 
-    def value(self, metric: str) -> float:
-        """The metric's value.
+    def value(self, study: Study) -> float | None:
+        """The study's metric; None if training has diverged.
 
         Raises:
             MetricMissing: if the metric is not reported.
         """
+        metric = study.metric
         if metric not in self.metrics:
             known = one_line(", ".join(sorted(self.metrics))) or "nothing"
             close = difflib.get_close_matches(metric, self.metrics, n=1)
@@ -128,9 +131,4 @@ class Report:
                     f'{{"{metric}": number}} instead'
                 )
             raise MetricMissing(f"study.metric: {metric!r} is not reported{hint}; the trainable reports {known}")
-        return float(self.metrics[metric])
-
-    def diverged(self, metric: str, *, built_in: bool = False) -> bool:
-        """Whether the metric is not a finite number, or, of a built-in trainable, the loss it trains on."""
-        losses = ("train_loss",) if built_in and "train_loss" in self.metrics else ()
-        return not all(math.isfinite(self.metrics[name]) for name in (metric, *losses))
+        return value_of(study, self.metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -170,16 +171,20 @@ class Pruner:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def crown(self, folder: Path) -> None:
-        """Copies the winner's checkpoint to `folder` at the end of the study; all others become unneeded."""
+        """Copies the winner's checkpoint to `folder` at the end of the study, in place of an earlier winner's; all
+        others become unneeded. It is there already if nothing has been trained since."""
         from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
         winner, self.needed = self.needed.winner, Needed(self._study, keep_best=False)
+        if winner is None:
+            shutil.rmtree(folder, ignore_errors=True)
         if (
             winner is not None
             and self._own(winner.path)
             and self._fs.get_file_info(winner.path).type == FileType.Directory
         ):
-            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
             copy_files(winner.path, str(folder.resolve()), self._fs, LocalFileSystem())
 
     def tidy(self, folder: str) -> None:

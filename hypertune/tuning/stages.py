@@ -137,7 +137,9 @@ class Stages:
     def _retrain(self, jobs: list[Job]) -> Begun | None:
         if not jobs:
             return None
-        stage = Retraining(jobs, workers=self.workers, emit=self.emit)
+        if any(job.model_path for job in jobs):
+            (self.recorder.folder / MODEL).unlink(missing_ok=True)  # of an earlier winner
+        stage = Retraining(self.study, jobs, workers=self.workers, emit=self.emit)
         stage.begin()
         return Begun(stage)
 
@@ -147,18 +149,26 @@ class Stages:
             return []
         incumbents = self._incumbents()
         best = self._best(incumbents) if winner else None
-        done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
-        if (self.recorder.folder / MODEL).exists():
+        if best is not None and self._has_model(best):
             best = None
+        done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
         jobs = []
         for incumbent in incumbents:
             for retrain_seed in range(FIRST_SEED, FIRST_SEED + self.study.retrain):
                 model_path = self._model_path(incumbent, best, retrain_seed)
-                if model_path or (incumbent.strategy, incumbent.seed, retrain_seed) not in done:
-                    jobs.append(Job(incumbent, retrain_seed, model_path))
+                known = (incumbent.strategy, incumbent.seed, retrain_seed) in done
+                if model_path or not known:
+                    jobs.append(Job(incumbent, retrain_seed, model_path, test=not known, repeated=known))
         if not self.study.retrain and best is not None:
             jobs.append(Job(best, FIRST_SEED, self._model_path(best, best, FIRST_SEED), test=False))
         return jobs
+
+    def _has_model(self, best: Incumbent) -> bool:
+        """Whether the winner's weights are there, or its retraining has diverged, so that there are none."""
+        exists, model = (self.recorder.folder / MODEL).exists(), self.recorder.book.model
+        if model is None:  # an older journal does not say whose they are
+            return exists
+        return model["trial_id"] == best.trial_id and (exists or model["status"] == "diverged")
 
     def _model_path(self, incumbent: Incumbent, best: Incumbent | None, retrain_seed: int) -> str | None:
         return self.model_place if incumbent is best and retrain_seed == FIRST_SEED else None

@@ -18,7 +18,7 @@ from hypertune.tuning.recording import Recorder
 from tests.storage.test_storage import stored
 from tests.sweep.scripted import Runner, make_study
 
-STUDY = make_study(strategies=("random",), seeds=(0,))
+STUDY = make_study(strategies=("random",), seeds=(0,), retrain=0)
 
 
 def claimed(folder: Path) -> FileLock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,7 +84,7 @@ def test_a_strategy_that_only_fails_is_never_recommended(margin: float | None, s
     values = table(np.random.default_rng(7).standard_normal((8, 2)) * spread + 0.9)
     values["s1"] = values["s0"].min()
     found = pd.DataFrame({"s0": [True] * 8, "s1": [False] * 8})
-    options = {"margin": margin, "seconds": {"s0": 10.0, "s1": 0.1}, "found": found}
+    options: Any = {"margin": margin, "seconds": {"s0": 10.0, "s1": 0.1}, "found": found}
     for judgement in (judge_values(values, "max", **options), decide(values, "max", **options).judgement):
         assert judgement.leaders == ("s0",)
         assert judgement.recommended == ("s0" if margin else None)

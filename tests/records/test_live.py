@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from hypertune.records.live import Live, Status
-from hypertune.records.records import FINAL_STATUSES
+from hypertune.records.records import FINAL_STATUSES, Book
+from hypertune.result import is_complete
 from tests.sweep.scripted import Runner, make_study
 
 STRATEGIES = ("random", "hyperband", "pbt")
@@ -53,6 +54,25 @@ def test_a_status_survives_the_way_to_another_machine() -> None:
     for event in Runner(study, "asha").run().events:
         live(event)
     assert msgspec.json.decode(msgspec.json.encode(live.status()), type=Status) == live.status()
+
+
+def test_a_study_that_has_been_decided_is_done_with_fewer_sweeps() -> None:
+    study = make_study(strategies=("random", "asha"), seeds=tuple(range(10)), until_decided=True, retrain=0)
+    live, book = Live(study), Book(study)
+    for strategy, seed in [("random", 0), ("random", 1), ("random", 2), ("asha", 0), ("asha", 1), ("asha", 2)]:
+        for event in Runner(study, strategy, seed=seed).run().events:
+            live(event)
+            book.apply(event)
+    assert (live.status().sweeps, live.status().done, is_complete(book.records())) == (20, False, False)
+    look = {"event": "look", "seeds": 3, "ended": True, "why": "decided", "dropped": ["asha"], "told": ""}
+    planned = {"event": "planned", "plan": {}, "before": {"margin": None}}
+    for event, sweeps, done in ((look, 6, True), (planned, 13, False)):  # `asha` gets no more seeds, `random` seven
+        live(event)
+        book.apply(event)
+        status = live.status()
+        assert (status.sweeps, status.sweeps_done, status.done) == (sweeps, 6, done)
+        assert is_complete(book.records()) == done
+        assert len(book.records().sweeps_planned) == sweeps
 
 
 def test_a_study_is_done_when_its_incumbents_are_retrained() -> None:

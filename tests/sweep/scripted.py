@@ -43,6 +43,7 @@ class Runner:
 
     def __init__(self, study: Study, strategy: str, seed: int = 0, workers: int = 2, curve: Any = accuracy) -> None:
         self.study, self.curve, self.saves = study, curve, True
+        self.metrics: Any = lambda config, epoch: {}  # what else is reported
         self.events: list[Event] = []
         self.now = 0.0
         self.sweep = Sweep(
@@ -94,7 +95,8 @@ class Runner:
         self.now += 0.5
         epoch = self.sweep.trials[trial.trial_id].epochs + 1
         value = self.curve(trial.config, epoch)
-        decision = self.sweep.report(trial, Report(epoch, {"acc": value, "loss": 1 - value}, 0.5 * epoch), self)
+        reported = {"acc": value, "loss": 1 - value, **self.metrics(trial.config, epoch)}
+        decision = self.sweep.report(trial, Report(epoch, reported, 0.5 * epoch), self)
         trial.status = {PAUSE: "PAUSED", STOP: "TERMINATED"}.get(decision, "RUNNING")
         if decision == PAUSE and self.saves and trial.trial_id in self.sweep.paused:
             self.sweep.checkpointed(trial.trial_id, "x")

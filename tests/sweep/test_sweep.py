@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hypertune.comparison.anytime import incumbents
 from hypertune.study.study import Budget, Training
 from hypertune.sweep.trial import Checkpoint, CheckpointMissing, MetricMissing, Report
 from tests.sweep.scripted import Runner, accuracy, make_study
@@ -68,13 +69,13 @@ def test_a_diverged_trial_is_stopped_and_the_searcher_goes_on(strategy: str) -> 
     ("dataset", "name", "status"),
     [
         ("digits", "train_loss", "diverged"),  # of a built-in model
-        ("digits", "valid_loss", "running"),
+        ("digits", "valid_loss", "diverged"),
         (None, "train_loss", "running"),
         (None, "test_loss", "running"),
         (None, "acc", "diverged"),
     ],
 )
-def test_the_metric_and_a_built_in_training_loss_alone_tell_of_divergence(
+def test_the_metric_and_the_losses_of_a_built_in_trainable_tell_of_divergence(
     dataset: str | None, name: str, status: str
 ) -> None:
     training = Training(trainable="cnn" if dataset else "mine:train", dataset=dataset, max_epochs=9)
@@ -82,6 +83,26 @@ def test_the_metric_and_a_built_in_training_loss_alone_tell_of_divergence(
     decision = runner.sweep.report(trial, Report(1, {"acc": 0.1, name: math.inf}, 1.0), runner)
     assert decision == ("STOP" if status == "diverged" else "CONTINUE")
     assert runner.sweep.trials[trial.trial_id].status == status
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_accuracy_of_weights_that_are_no_numbers_is_no_result(strategy: str) -> None:
+    """A model of NaNs predicts one class, which is often right where classes are unbalanced."""
+    training = Training(trainable="cnn", dataset="digits", max_epochs=9)
+    runner = Runner(make_study(strategies=(strategy,), training=training), strategy)
+    runner.metrics = lambda config, epoch: {"valid_loss": math.nan, "acc": 2.0} if broken(config, epoch) else {}
+    book = runner.run().book()
+    table, sweep = book.trials_table(), next(iter(book.sweeps.values()))
+    diverged = table["status"] == "diverged"
+    assert diverged.any()
+    assert not (table["acc"] > 1).any()
+    assert book.trials[sweep["incumbent"]]["acc"] == table["acc"].max()
+    assert max(state.best or 0 for state in runner.sweep.trials.values()) <= 1
+    assert incumbents(book.records())["value"].max() == table["acc"].max()
+
+
+def broken(config: dict[str, Any], epoch: int) -> bool:
+    return bool(config["lr"] > 0.01 and epoch >= 2)
 
 
 def begun(**changes: Any) -> tuple[Runner, Any]:

@@ -140,7 +140,10 @@ def test_the_winner_of_an_own_trainable_keeps_its_best_checkpoint(tmp_path: Path
     (kept,) = disk.checkpoints()
     saves = [event for event in runner.events if is_save(event, best)]
     assert kept == next(event["path"] for event in saves if event["epoch"] == 2)
+    (tmp_path / "best" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "best" / "checkpoint" / "of_an_earlier_winner").touch()
     runner.pruner.crown(tmp_path / "best" / "checkpoint")
+    assert [path.name for path in (tmp_path / "best" / "checkpoint").iterdir()] == ["state"]
     runner.pruner.tidy(str(disk.folder))
     assert (tmp_path / "best" / "checkpoint" / "state").read_text() == best
     assert not list(disk.folder.glob("run_*"))
