@@ -100,7 +100,8 @@ def judge(
 ) -> Judgment:
     """Judges which strategy is best, from a table of results.
 
-    At most 5 % of tables lead to any false claim, even if they are judged again after each seed.
+    At most 5 % of tables lead to any false claim, even if they are judged again after each seed; those of several tasks
+    if they are judged once, and if no strategy is much noisier than the others (up to 8 % where one is).
 
     Args:
         frame: columns `strategy`, `seed` and `value`; optionally `epoch` or `budget` (a row per point of a sweep's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -49,7 +50,10 @@ def importance(table: pd.DataFrame) -> go.Figure | None:
 
 
 def critical_difference(several: Several, styles: Mapping[str, Style]) -> go.Figure:
-    """Mean ranks over studies on one line; a bar joins those without significant difference (Demšar 2006, figure 1)."""
+    """Mean ranks over studies on one line; a bar joins those without significant difference (Demšar 2006, figure 1).
+
+    Where no difference is significant, one bar joins all, and there is no critical difference to draw.
+    """
     ranks = several.mean_ranks.sort_values(kind="stable")
     groups, half = several.groups(), (len(ranks) + 1) // 2
     chart = figure(170 + 30 * half + 16 * len(groups), showlegend=False)
@@ -62,8 +66,9 @@ def critical_difference(several: Several, styles: Mapping[str, Style]) -> go.Fig
     for place, group in enumerate(groups):
         _bar(chart, [ranks[group[0]], ranks[group[-1]]], -0.5 - 0.6 * place, 6, "")
     width = several.critical_difference
-    _bar(chart, [1, 1 + width], 0.8, 2, f"critical difference {width:.2f}")
-    chart.update_xaxes(range=[0.4, max(len(ranks), 1 + width) + 0.6], side="top", dtick=1, title="mean rank, 1 is best")
+    if math.isfinite(width):
+        _bar(chart, [1, 1 + width], 0.8, 2, f"critical difference {width:.2f}")
+    chart.update_xaxes(range=[0.4, len(ranks) + 0.6], side="top", dtick=1, title="mean rank, 1 is best")
     chart.update_yaxes(visible=False, range=[-1.5 - half - len(groups), 1.9])
     return chart
 

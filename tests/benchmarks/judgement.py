@@ -1,7 +1,8 @@
 """How often the judgement claims something false, how soon it decides, and how well the intervals cover.
 
-`python -m tests.benchmarks.judgement [error|power|coverage]` prints one JSON line per setting. The peer in the same run
-is the habit that it replaces: paired t-tests with Holm's correction, looked at after each seed.
+`python -m tests.benchmarks.judgement [error|ranks|power|coverage]` prints one JSON line per setting. The peer in the
+same run is the habit that it replaces: paired t-tests with Holm's correction, looked at after each seed; for the ranks
+over several tasks, Iman and Davenport's F.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
 from hypertune.comparison.judgement import BEST, EQUAL, WORSE, judge_table
 from hypertune.comparison.sequence import decide_table
+from hypertune.comparison.several import Several, compare_tasks
 from hypertune.comparison.statistics import FEWEST_SEEDS, grid_step, holm, interval
 
 Floats = NDArray[np.float64]
@@ -82,6 +85,34 @@ def errors(repeats: int, seed: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
+def ranks(repeats: int, seed: int) -> Iterator[dict[str, object]]:
+    """Tables of several tasks and equal strategies: how many get any claim."""
+    sizes = [(2, 2), (2, 3), (2, 5), (2, 6), (2, 30), (3, 2), (3, 3), (3, 4), (3, 10), (4, 2), (4, 3), (5, 2), (5, 5),
+             (6, 2), (6, 10), (10, 2), (10, 5), (10, 30)]  # fmt: skip
+    for (k, tasks), kind in itertools.product(sizes, ("normal", "rounded to one", "one four times as noisy")):
+        generator = np.random.default_rng(seed)
+        ours = peers = 0
+        for _ in range(repeats):
+            values = noise(kind, generator, (tasks, k))
+            values[:, 0] *= 4 if kind.startswith("one") else 1
+            facts = compare_tasks(pd.DataFrame(values).add_prefix("s"), "max")
+            ours += facts.friedman.significant or any(verdict in (BEST, WORSE) for verdict in facts.verdicts().values())
+            peers += by_iman_davenport(facts)
+        yield {
+            "benchmark": "ranks", "strategies": k, "tasks": tasks, "values": kind, "repeats": repeats,
+            "false": ours / repeats, "false_iman_davenport": peers / repeats,
+        }  # fmt: skip
+
+
+def by_iman_davenport(facts: Several) -> bool:
+    """Whether Iman and Davenport's F (Demšar 2006, 3.2.2) finds that strategies differ."""
+    n, k = facts.ranks.shape
+    chi_square = facts.friedman.chi_square
+    rest = n * (k - 1) - chi_square
+    f = np.inf if rest <= 1e-9 else (n - 1) * chi_square / rest
+    return bool(stats.f.sf(f, k - 1, (k - 1) * (n - 1)) < 0.05)
+
+
 def power(repeats: int, seed: int) -> Iterator[dict[str, object]]:
     """Sweeps until decided, as a share of those of a fixed twenty-seed study; the margin is the noise's deviation."""
     for k, case in itertools.product((2, 4, 6), ("one ahead by two", "all equal", "spread over the margin")):
@@ -123,7 +154,7 @@ def coverage(repeats: int, seed: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-PARTS = {"error": errors, "power": power, "coverage": coverage}
+PARTS = {"error": errors, "ranks": ranks, "power": power, "coverage": coverage}
 
 
 def main() -> None:
