@@ -112,10 +112,10 @@ def judge(
         mode: which values are better, `max` or `min`; by default what the results of another tool say themselves, else
             `max`.
         margin: strategies whose values differ by no more than this are practically equal, in the unit of the values.
-            Without it nothing is called equal.
+            Without it nothing is called equal. For one task only.
         until_decided: goes through the seeds in the order of the table and stops once it is decided; strategies that
-            are established as worse get no further seeds.
-        max_seeds: at most this many of the seeds, in the order of the table.
+            are established as worse get no further seeds. For one task only.
+        max_seeds: at most this many of the seeds, in the order of the table. For one task only.
         metric: what the values are, for sentences and figures.
 
     Raises:
@@ -133,8 +133,10 @@ def judge(
     _check(mode, margin, max_seeds)
     sheet = sheet_of(table, mode, name=name)
     if len(sheet.tasks) > 1:
-        if until_decided or max_seeds is not None:
-            raise ValueError(f"{name}: has several tasks; until_decided and max_seeds work with one task only")
+        given = {"margin": margin is not None, "until_decided": until_decided, "max_seeds": max_seeds is not None}
+        if any(given.values()):
+            wrong = " and ".join(option for option, is_given in given.items() if is_given)
+            raise ValueError(f"{name}: has several tasks, which are compared by ranks; leave out {wrong}")
         return _of_tasks(sheet, mode)
     return _of_seeds(sheet, mode, margin, metric, until_decided, max_seeds)
 

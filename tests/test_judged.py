@@ -112,8 +112,9 @@ def test_several_tasks_are_compared_by_rank() -> None:
     assert judgment.verdicts["s1"] == "best"
     assert judgment.conclusion.startswith("Take s1: it has the best mean rank over 15 tasks, 1.00 of 3")
     assert set(judgment.figures()) == {"critical_difference", "performance_profile"}
-    with pytest.raises(ValueError, match="several tasks"):
-        hypertune.judge(table, until_decided=True)
+    for option, value in {"until_decided": True, "max_seeds": 3, "margin": 0.1}.items():
+        with pytest.raises(ValueError, match=f"table: has several tasks, .* leave out {option}$"):
+            hypertune.judge(table, **{option: value})
 
 
 @pytest.mark.parametrize(
