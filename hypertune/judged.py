@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hypertune.result import Figures
 
 
+INDEPENDENT = "The strategies share no seeds: their values were compared as independent samples."
+
+
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Judgment:
     """What can be concluded from a table of results.
@@ -106,16 +109,18 @@ def judge(
     Args:
         frame: columns `strategy`, `seed` and `value`; optionally `epoch` or `budget` (a row per point of a sweep's
             curve; the last is its value), `seconds` (a sweep's time) and `task` (several problems; they are compared by
-            ranks). Values of the same seed are compared with each other. A missing or infinite value is a sweep that
+            ranks). Values of the same seed are compared with each other; if no two strategies share a seed, their
+            values are independent samples, whose order does not matter. A missing or infinite value is a sweep that
             failed, and counts as the worst. Or the path or URL of such a table, or of results that
             `hypertune.foreign.reading.read` can read.
         mode: which values are better, `max` or `min`; by default what the results of another tool say themselves, else
             `max`.
         margin: strategies whose values differ by no more than this are practically equal, in the unit of the values.
             Without it nothing is called equal. For one task only.
-        until_decided: goes through the seeds in the order of the table and stops once it is decided; strategies that
-            are established as worse get no further seeds. For one task only.
-        max_seeds: at most this many of the seeds, in the order of the table. For one task only.
+        until_decided: goes through the seeds in the order of the table, or through independent samples in a random
+            order, and stops once it is decided; strategies that are established as worse get no further seeds. For one
+            task only.
+        max_seeds: at most this many of the seeds of each strategy, in the same order. For one task only.
         metric: what the values are, for sentences and figures.
 
     Raises:
@@ -154,7 +159,11 @@ def _of_seeds(
     sheet: Sheet, mode: str, margin: float | None, metric: str, until_decided: bool, max_seeds: int | None
 ) -> Judgment:
     (task, values), *_ = sheet.tasks.items()
-    values, found = values.iloc[:max_seeds], sheet.found[task].iloc[:max_seeds]
+    if max_seeds is not None:
+        # The rows of independent samples belong to one strategy each.
+        first = _mask(values, dict.fromkeys(values.columns, max_seeds)).any(axis=1)
+        values = values[first] if sheet.independent else values.iloc[:max_seeds]
+    found = sheet.found[task].loc[values.index]
     options = {"margin": float(margin) if margin else None, "seconds": sheet.seconds, "found": found}
     if until_decided:
         outcome = decide(values, mode, **options)  # type: ignore[arg-type]
@@ -171,7 +180,7 @@ def _of_seeds(
         verdicts=outcome.judgement.verdicts,
         seeds_used=outcome.seeds_used,
         recommended=outcome.judgement.recommended,
-        conclusion=" ".join([*conclusion_of(spoken), *_notes(sheet)]),
+        conclusion=" ".join([*conclusion_of(spoken), *_notes(sheet), *([INDEPENDENT] if sheet.independent else [])]),
         decided=outcome.ended if until_decided else None,
         sheet=sheet,
         values=used,
@@ -186,17 +195,14 @@ def _mask(values: pd.DataFrame, used: Mapping[str, int]) -> pd.DataFrame:
 
 
 def _notes(sheet: Sheet) -> list[str]:
-    notes = []
     lost = sum(int((~own & sheet.tasks[task].notna()).to_numpy().sum()) for task, own in sheet.found.items())
-    if lost:
-        notes.append(
-            "1 sweep has no finite value and counts as the worst one."
-            if lost == 1
-            else f"{lost} sweeps have no finite value and count as the worst one."
-        )
-    if sheet.matched:
-        notes.append("The strategies share no seeds: their repetitions were compared in the order of the table.")
-    return notes
+    if not lost:
+        return []
+    return [
+        "1 sweep has no finite value and counts as the worst one."
+        if lost == 1
+        else f"{lost} sweeps have no finite value and count as the worst one."
+    ]
 
 
 def _of_tasks(sheet: Sheet, mode: str) -> Judgment:

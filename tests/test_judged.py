@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,12 +81,42 @@ def test_a_missing_row_is_no_sweep() -> None:
     assert judgment.seeds_used == {"s0": 5, "s1": 12, "s2": 12}
 
 
-def test_independent_repetitions_are_matched_in_order() -> None:
-    table = clear()
-    table["seed"] = table["strategy"] + "-" + table["seed"].astype(str)
-    judgment = hypertune.judge(table)
+def independent(table: pd.DataFrame) -> pd.DataFrame:
+    """The same without common seeds."""
+    return table.assign(seed=table["strategy"] + "-" + table["seed"].astype(str))
+
+
+def test_strategies_without_common_seeds_are_independent_samples() -> None:
+    judgment = hypertune.judge(independent(clear()), margin=0.1)
     assert judgment.verdicts["s1"] == "best"
     assert "share no seeds" in judgment.conclusion
+    assert judgment.pairs["seeds"].tolist() == [12, 12, 12]
+    assert {"values", "differences"} == set(judgment.figures())
+    assert hypertune.judge(independent(clear()), max_seeds=4).seeds_used == {"s0": 4, "s1": 4, "s2": 4}
+
+
+@pytest.mark.parametrize("options", [{}, {"max_seeds": 5}, {"until_decided": True}], ids=str)
+def test_the_order_of_independent_samples_does_not_matter(options: dict[str, Any]) -> None:
+    generator = np.random.default_rng(3)
+    table = independent(frame(np.round(generator.standard_normal((14, 3)) + np.array([0.0, 1.6, 0.4]), 1)))
+    table = table.drop(index=[4, 10, 13])
+    table.loc[7, "value"] = np.nan
+    first = hypertune.judge(table, margin=0.5, **options)
+    for other in (table.sort_values("value"), table.sample(frac=1, random_state=0), table[::-1]):
+        again = hypertune.judge(other, margin=0.5, **options)
+        assert (again.verdicts, again.recommended) == (first.verdicts, first.recommended)
+        assert again.seeds_used == first.seeds_used
+
+
+@pytest.mark.parametrize("until_decided", [False, True])
+def test_equal_strategies_sorted_by_value_are_seldom_told_apart(until_decided: bool) -> None:
+    """Matched in the order of such a table, every third would get a verdict."""
+    generator, false = np.random.default_rng(0), 0
+    for _ in range(60):
+        values = np.sort(generator.standard_normal((30, 2)), axis=0)
+        judgment = hypertune.judge(independent(frame(values)), until_decided=until_decided)
+        false += set(judgment.verdicts.values()) != {"undecided"}
+    assert false <= 7
 
 
 def test_curves_are_judged_by_their_last_point_and_drawn() -> None:
@@ -114,7 +145,7 @@ def test_several_tasks_are_compared_by_rank() -> None:
     assert set(judgment.figures()) == {"critical_difference", "performance_profile"}
     for option, value in {"until_decided": True, "max_seeds": 3, "margin": 0.1}.items():
         with pytest.raises(ValueError, match=f"table: has several tasks, .* leave out {option}$"):
-            hypertune.judge(table, **{option: value})
+            hypertune.judge(table, **{option: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

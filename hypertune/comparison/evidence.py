@@ -8,6 +8,9 @@ repeats, printing the error rates.
 Group-sequential boundaries (Jennison and Turnbull 1999, "Group Sequential Methods", chapter 2) are of this kind. Two
 things differ: the variance is estimated, from the pair and from all pairs together; and the boundary is higher where
 one strategy of a pair is much noisier, since the skewness of the noise then does not cancel in the difference.
+
+Where no two strategies have a seed in common, their values are independent samples, and the error of a difference is
+Welch's (1947, Biometrika 34), with the smaller number of seeds for both.
 """
 
 from __future__ import annotations
@@ -71,14 +74,15 @@ def boundary_of_equality(strategies: int) -> Boundary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Each pair of strategies compared on their common seeds; arrays of shape (strategies, strategies).
+    """Each pair of strategies compared on their common seeds, or on all their seeds where no two strategies have any in
+    common; arrays of shape (strategies, strategies).
 
     Attributes:
         strategies: the names, in the order of the rows and columns.
         gain: how much better the row's mean is than the column's.
         error: standard error of the gain; NaN with fewer than two common seeds.
         imbalance: of the two strategies' variances, 0 to 1.
-        seeds: how many seeds both have.
+        seeds: how many seeds both have; the smaller of the two numbers where none is common.
         identical: whether both have the same value for each of these seeds.
     """
 
@@ -106,7 +110,7 @@ class Evidence:
 
 
 def evidence(values: pd.DataFrame, mode: str) -> Evidence:
-    """Compares every two columns of `values`, seed by seed.
+    """Compares every two columns of `values`, seed by seed, or as independent samples if they share no seeds.
 
     Args:
         values: index seeds, columns strategies; NaN where a strategy has not run with a seed.
@@ -130,9 +134,9 @@ def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Eviden
     present = np.isfinite(table)
     if present.all():
         return Evidence(names, *_on_common_seeds(table, step))
-    count = len(names)
-    gain, error, imbalance, seeds = (np.full((count, count), np.nan) for _ in range(4))
-    identical = np.eye(count, dtype=bool)
+    if (present.sum(axis=1) <= 1).all():
+        return _of_independent(table, names, step)
+    gain, error, imbalance, seeds, identical = _unknown(len(names))
     shared = present.T[:, None, :] & present.T[None, :, :]
     for rows in np.unique(shared.reshape(-1, len(table)), axis=0):
         # All strategies that ran these seeds help to estimate the variance of a pair that shares exactly these.
@@ -145,6 +149,31 @@ def evidence_of(table: Matrix, names: tuple[str, ...], *, step: float) -> Eviden
     return Evidence(names, gain, error, imbalance, np.nan_to_num(seeds), identical)
 
 
+def _unknown(count: int) -> tuple[Matrix, Matrix, Matrix, Matrix, NDArray[np.bool_]]:
+    """The arrays of `Evidence` before anything is compared."""
+    gain, error, imbalance, seeds = (np.full((count, count), np.nan) for _ in range(4))
+    return gain, error, imbalance, seeds, np.eye(count, dtype=bool)
+
+
+def _of_independent(table: Matrix, names: tuple[str, ...], step: float) -> Evidence:
+    """`evidence_of` strategies without common seeds."""
+    gain, error, imbalance, seeds, identical = _unknown(len(names))
+    own = [column[np.isfinite(column)] for column in table.T]
+    known = [i for i, values in enumerate(own) if len(values) > 1]
+    if known:
+        at = np.ix_(known, known)
+        means = np.array([own[i].mean() for i in known])
+        number = np.array([len(own[i]) for i in known], dtype=float)
+        seeds[at] = fewer = np.minimum(number[:, None], number)
+        gain[at] = _differences(means, table)
+        # Each strategy's share in the variance of a difference, as if it were the mean over the fewer seeds.
+        share = np.array([own[i].var(ddof=1) for i in known]) / number
+        alone, other = fewer * share[:, None], fewer * share
+        variance = _steadied(np.where(np.eye(len(known), dtype=bool), 0.0, alone + other), fewer, step)
+        error[at], imbalance[at] = np.sqrt(variance / fewer), _imbalance(alone, other, alone + other, variance)
+    return Evidence(names, gain, error, imbalance, np.nan_to_num(seeds), identical)
+
+
 def _on_common_seeds(table: Matrix, step: float) -> tuple[Matrix, Matrix, Matrix, Matrix, NDArray[np.bool_]]:
     """The arrays of `Evidence` for strategies that have all run with the same seeds."""
     n, k = table.shape
@@ -154,20 +183,30 @@ def _on_common_seeds(table: Matrix, step: float) -> tuple[Matrix, Matrix, Matrix
         unknown = np.full((k, k), np.nan)
         return (table[0][:, None] - table[0] if n else unknown), unknown, unknown, seeds, identical
     means = table.mean(axis=0)
-    gain = means[:, None] - means
-    # Summing equal numbers in another order changes the last bits.
-    gain[np.abs(gain) <= 1e-12 * np.abs(table).max()] = 0.0
+    gain = _differences(means, table)
     centred = table - means
     covariance = centred.T @ centred / (n - 1)
     alone = np.diag(covariance)
     own = np.maximum(alone[:, None] + alone - 2 * covariance, 0.0)
-    variance = _steadied(own, n, step)
-    # How much noisier one of the two is, relative to the variance of their difference.
-    imbalance = np.minimum(np.abs(alone[:, None] - alone) / np.maximum(np.maximum(own, variance), 1e-300), 1.0)
-    return gain, np.sqrt(variance / n), imbalance, seeds, identical
+    variance = _steadied(own, seeds, step)
+    return gain, np.sqrt(variance / n), _imbalance(alone[:, None], alone, own, variance), seeds, identical
 
 
-def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
+def _differences(means: Matrix, table: Matrix) -> Matrix:
+    """How much larger the row's mean is than the column's."""
+    gain: Matrix = means[:, None] - means
+    # Summing equal numbers in another order changes the last bits.
+    gain[np.abs(gain) <= 1e-12 * np.nanmax(np.abs(table))] = 0.0
+    return gain
+
+
+def _imbalance(alone: Matrix, other: Matrix, own: Matrix, variance: Matrix) -> Matrix:
+    """How much noisier one of the two is, relative to the variance of their difference."""
+    imbalance: Matrix = np.minimum(np.abs(alone - other) / np.maximum(np.maximum(own, variance), 1e-300), 1.0)
+    return imbalance
+
+
+def _steadied(own: Matrix, seeds: Matrix, step: float) -> Matrix:
     """The variance of each difference, at least that of the average pair and that of rounding.
 
     A handful of seeds that happen to agree would otherwise look like certainty. The pair's own variance is reduced a
@@ -179,5 +218,5 @@ def _steadied(own: Matrix, seeds: int, step: float) -> Matrix:
     average = own.sum() / (k * (k - 1))
     # Two values rounded to a grid have an error of step**2 / 12 each; a power would raise where it is infinite.
     rounding = step * step / 6
-    steadied: Matrix = np.maximum(np.maximum(own / (1 + 1 / math.sqrt(seeds)), average), rounding)
+    steadied: Matrix = np.maximum(np.maximum(own / (1 + 1 / np.sqrt(seeds)), average), rounding)
     return steadied

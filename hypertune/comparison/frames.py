@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -24,13 +25,14 @@ class Sheet:
 
     Attributes:
         tasks: task to its values, index seeds and columns strategies, both in the order of the table; NaN where a
-            strategy has not run with a seed. One task named "" where the table has no column `task`.
+            strategy has not run with a seed. One task named "" where the table has no column `task`. Independent seeds
+            are in an order drawn at random, one of each strategy in turn.
         found: the same with True where a sweep has a finite value; one without has failed, is False, and counts as the
             worst of its task.
         seconds: mean time of a sweep by strategy; empty without a column `seconds`.
         curves: columns `task, strategy, seed, at, value`, the points of the sweeps; None without `epoch` or `budget`.
         along: `epoch` or `budget`; empty without either.
-        matched: whether seeds were matched by their order in the table, since the strategies share none.
+        independent: whether no two strategies share a seed.
     """
 
     tasks: dict[str, pd.DataFrame]
@@ -38,7 +40,7 @@ class Sheet:
     seconds: dict[str, float]
     curves: pd.DataFrame | None
     along: str
-    matched: bool
+    independent: bool
 
     @property
     def strategies(self) -> list[str]:
@@ -82,9 +84,9 @@ def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
     if len(rows.strategy.names) < 2:
         raise ValueError(f"{name}: has only the strategy {rows.strategy.names[0]}; there is nothing to compare")
     _check_once(rows, along, name)
-    matched = rows.share_no_seeds()
-    if matched:
-        rows = replace(rows, seed=rows.seeds_in_order())
+    independent = rows.share_no_seeds()
+    if independent and len(rows.task.names) == 1:
+        rows = replace(rows, seed=rows.seeds_in_turn())
     if not np.isfinite(rows.value).any():
         raise ValueError(f"{name}: column value holds no finite number")
     tasks, found = _grids(rows, mode)
@@ -94,7 +96,7 @@ def sheet_of(frame: pd.DataFrame, mode: str, *, name: str = "table") -> Sheet:
         seconds=_mean_seconds(rows, _numbers(frame["seconds"], "seconds", name)) if "seconds" in frame else {},
         curves=rows.curves() if along else None,
         along=along,
-        matched=matched,
+        independent=independent,
     )
 
 
@@ -132,16 +134,26 @@ class _Rows:
         own = np.unique(sweeps[[0, 2]], axis=1).shape[1]
         return bool(users and sweeps.shape[1] > own)
 
-    def seeds_in_order(self) -> _Key:
-        """Seeds numbered by their order within each task and strategy."""
-        numbers: dict[tuple[int, int], dict[int, int]] = {}
-        codes = np.empty_like(self.seed.codes)
-        for i, (task, strategy, seed) in enumerate(
-            zip(self.task.codes, self.strategy.codes, self.seed.codes, strict=True)
-        ):
-            own = numbers.setdefault((int(task), int(strategy)), {})
-            codes[i] = own.setdefault(int(seed), len(own))
-        return _Key(codes, list(range(int(codes.max()) + 1)))
+    def seeds_in_turn(self) -> _Key:
+        """Seeds that belong to one strategy each, in an order of their own: one of each strategy in turn.
+
+        In the table they may be sorted by their values; whoever goes through them would see the best first. So those of
+        a strategy are shuffled, by a generator that their values seed: the order of the rows does not matter, and no
+        rank comes first in every table.
+        """
+        owner = np.empty(len(self.seed.names), dtype=int)
+        value = np.empty(len(self.seed.names))
+        owner[self.seed.codes] = self.strategy.codes
+        order = np.argsort(self.at, kind="stable")  # the last point of a curve stays
+        value[self.seed.codes[order]] = self.value[order]
+        turns: list[tuple[int, str, int]] = []
+        for strategy, name in enumerate(self.strategy.names):
+            own = np.flatnonzero(owner == strategy)
+            own = own[np.argsort(value[own])]
+            generator = np.random.default_rng([crc32(name.encode()), crc32(value[own].tobytes())])
+            turns += [(turn, name, int(seed)) for turn, seed in enumerate(generator.permutation(own))]
+        seeds = np.array([seed for _, _, seed in sorted(turns)])
+        return _Key(np.argsort(seeds)[self.seed.codes], [self.seed.names[seed] for seed in seeds])
 
     def curves(self) -> pd.DataFrame:
         """The points of the sweeps."""
