@@ -104,7 +104,7 @@ def judge(
     """Judges which strategy is best, from a table of results.
 
     At most 5 % of tables lead to any false claim, even if they are judged again after each seed; those of several tasks
-    if they are judged once, and if no strategy is much noisier than the others (up to 8 % where one is).
+    if they are judged once, and if no strategy is much noisier than the others (up to 9 % where one is).
 
     Args:
         frame: columns `strategy`, `seed` and `value`; optionally `epoch` or `budget` (a row per point of a sweep's

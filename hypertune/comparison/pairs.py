@@ -19,10 +19,11 @@ def pairs_of(judgement: Judgement) -> pd.DataFrame:
     """One row per pair of strategies.
 
     `better_by` is how much better the mean of `strategy` is on the `seeds` that both have run, negative where
-    it is worse. `low, high` is its interval, NaN with too few seeds for any; the intervals of all pairs, at all looks
-    at the data, together cover the true differences in 95 % of studies. `outcome` is `significant` where it excludes 0,
-    `within the margin` where it lies within the margin on both sides, else `not significant`; `seeds_needed` is roughly
-    how many seeds in all would settle it if the observed difference persists.
+    it is worse; where no seeds are common, on all, and `seeds` is the smaller of the two numbers. `low, high` is its
+    interval, NaN with too few seeds for any; the intervals of all pairs, at all looks at the data, together cover the
+    true differences in 95 % of studies. `outcome` is `significant` where it excludes 0, `within the margin` where it
+    lies within the margin on both sides, else `not significant`; `seeds_needed` is roughly how many seeds in all would
+    settle it if the observed difference persists.
     """
     facts = judgement.evidence
     needed = facts.needed(boundary_of_difference(len(facts.strategies)))

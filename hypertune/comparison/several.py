@@ -2,7 +2,7 @@
 
 If all strategies rank alike, at most 5 % of comparisons claim anything, however few the studies or many the ties: both
 thresholds come from the distribution of `hypertune.comparison.rank_sums`. This is for one look at the data. Strategies
-that are equal on average, but some several times as noisy as others, do not rank alike: up to 8 % get a claim.
+that are equal on average, but some several times as noisy as others, do not rank alike: up to 9 % get a claim.
 `python -m tests.benchmarks.judgement ranks` prints the error rates.
 """
 
