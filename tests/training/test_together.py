@@ -12,6 +12,7 @@ from hypertune.training.datasets import ImageData
 from hypertune.training.fused.engine import Engine
 from hypertune.training.fused.network import grouped, sliced
 from hypertune.training.fused.together import Together
+from hypertune.training.fused.together import _validate as validate
 from hypertune.training.loop import TrainingLoop
 
 EPOCHS = 3
@@ -148,6 +149,30 @@ def test_divergence_harms_no_other(digits: ImageData) -> None:
     close([results[0], results[2]], [expected[0], expected[2]])
     assert not math.isfinite(results[1]["train_loss"])
     assert results[1]["train_accuracy"] == expected[1]["train_accuracy"]
+
+
+@pytest.mark.parametrize("kind", ["cnn", "mlp"])
+def test_a_kept_stack_passes_nothing_on_to_the_next_models(few_digits: ImageData, kind: str) -> None:
+    """As on a GPU, where an engine stays; a narrower model takes the place of one that diverged."""
+    wide = {"norm": "batch", "optimizer": "sgd", "units1": 16, **({"filters": 6} if kind == "cnn" else {})}
+    narrow = {**wide, "units1": 6, **({"filters": 3} if kind == "cnn" else {})}
+
+    def epoch(engine: Engine, loops: list[TrainingLoop]) -> list[dict[str, float]]:
+        rates, batches = zip(*(loop.begin_epoch() for loop in loops), strict=True)
+        engine.load(loops, rates)
+        engine.begin(batches)
+        for number in range(len(batches[0])):
+            engine.step(number, loops)
+        return validate(engine, loops)
+
+    first, diverging, healthy, twin = (
+        make(few_digits, kind, config) for config in (wide, {**wide, "lr": 1e30}, narrow, narrow)
+    )
+    engine = Engine([first, diverging], 2)
+    assert math.isnan(epoch(engine, [first, diverging])[1]["valid_loss"])
+    expected = twin.train_epoch()
+    found = epoch(engine, [first, healthy])[1]
+    assert found == pytest.approx({name: expected[name] for name in found}, rel=3e-3)
 
 
 def test_both_convolutions_are_the_same() -> None:

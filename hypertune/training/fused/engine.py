@@ -108,6 +108,9 @@ class Engine:
             self.images,
         ):
             tensor.zero_()
+        for mean, variance in self._statistics:  # a NaN of an earlier model is one in the padding of a narrower model
+            mean.zero_()
+            variance.fill_(1)
         for number, loop in enumerate(loops):
             parameters = list(loop.model.parameters())
             self.weights.put(number, parameters)
