@@ -156,12 +156,18 @@ class ImageTrainable(Trainable):
 
         state = torch.load(Path(checkpoint, CHECKPOINT), map_location=self.loop.device, weights_only=True)
         self.loop.load_state_dict(state["loop"])
-        self._elapsed_s = state["elapsed_s"]
-        self._unsaved_s = 0.0
+        self._loaded(state["elapsed_s"])
 
     def cleanup(self) -> None:
         """Frees the model."""
         self._free()
+
+    def _loaded(self, elapsed_s: float) -> None:
+        """Goes on after a checkpoint: with the hyperparameters of its epoch, which a state does not hold."""
+        self._elapsed_s, self._unsaved_s = elapsed_s, 0.0
+        begun = [epoch for epoch in self._schedule if epoch <= self.loop.epoch]
+        if begun:
+            self.loop.change(self._schedule[max(begun)])
 
     def _train_epoch(self) -> tuple[dict[str, float], float]:
         """The metrics of the next epoch, and its seconds."""
@@ -242,8 +248,7 @@ class Member(ImageTrainable):
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
         """Restores what this method or a trial alone has written."""
-        self._elapsed_s = self.loop.load(Path(checkpoint, CHECKPOINT).read_bytes())["elapsed_s"]
-        self._unsaved_s = 0.0
+        self._loaded(self.loop.load(Path(checkpoint, CHECKPOINT).read_bytes())["elapsed_s"])
 
     def _make_loop(self, config: dict[str, Any], told: dict[str, Any]) -> RemoteLoop:
         hyperparameters = {name: value for name, value in config.items() if name != RESERVED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from hypertune.training import trainable
 from hypertune.training.datasets import ImageData
 from hypertune.training.models import load_model
+from hypertune.training.population import ImagePopulation
 from hypertune.training.trainable import CNN, MLP, ImageTrainable
 
 CONFIG = {"lr": 0.01, "dropout": 0.2, "batch_size": 32, "device": "cpu"}
@@ -94,6 +95,58 @@ def test_a_restored_trial_goes_on_with_the_same_numbers(make: Make, kind: type[I
     after = train(resumed, 2)
     assert metrics(after) == metrics(expected[1:])
     assert after[0]["elapsed_s"] > before[0]["elapsed_s"]
+
+
+class Inside:
+    """The one place of a population in this process."""
+
+    def __init__(self, data: ImageData) -> None:
+        self._population = ImagePopulation("mlp", data, max_epochs=6)
+
+    def take(self, trial_id: str) -> Inside:
+        return self
+
+    def ready(self) -> None:
+        return
+
+    def add(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        self._population.add(0, config, seed=seed)
+        return self._population.facts(0)
+
+    def train(self, last: bool = False) -> tuple[dict[str, float], float]:
+        return self._population.train_epoch([0])[0], 0.1
+
+    def save(self, facts: Mapping[str, Any]) -> bytes:
+        return self._population.to_bytes(0, facts)
+
+    def load(self, saved: bytes) -> dict[str, Any]:
+        return self._population.from_bytes(0, saved)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._population, method)(0, *arguments)
+
+    def remove(self) -> None:
+        self._population.remove(0)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "in a population"])
+def test_a_restored_trial_goes_on_with_its_schedule(
+    make: Make, shared: bool, few_digits: ImageData, tmp_path: Path
+) -> None:
+    schedule = [[1, {"lr": 0.001}], [3, {"lr": 0.02, "dropout": 0.4}], [6, {"lr": 0.003}]]
+
+    def trial() -> ImageTrainable:
+        kind = MLP.member(Inside(few_digits)) if shared else MLP
+        return make(kind, {**CONFIG, "lr": 0.001}, max_epochs=6, schedule=schedule)
+
+    expected = train(trial(), 6)
+    assert [result["lr"] for result in expected] == [0.001, 0.001, 0.02, 0.02, 0.02, 0.003]
+    begun = trial()
+    train(begun, 4)
+    begun.save(str(tmp_path / "checkpoint"))
+    resumed = trial()
+    resumed.restore(str(tmp_path / "checkpoint"))
+    assert metrics(train(resumed, 2)) == metrics(expected[4:])
 
 
 def test_a_reset_trial_is_as_a_fresh_one(make: Make) -> None:
