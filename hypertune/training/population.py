@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hypertune.training.datasets import ImageData
-from hypertune.training.fused.together import Together
+from hypertune.training.fused.together import Outcome, Together
 from hypertune.training.loop import TrainingLoop
 from hypertune.training.models import save_model
 
@@ -46,9 +46,12 @@ class ImagePopulation:
             many=True,
         )
 
-    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:
-        """See `Population.train_epoch`; the metrics are those of `TrainingLoop.train_epoch`."""
-        results = self._together.train_epoch([self.loops[slot] for slot in slots])
+    def train_epoch(self, slots: Sequence[int]) -> dict[int, Outcome]:
+        """See `Population.train_epoch`; the metrics are those of `TrainingLoop.train_epoch`.
+
+        A configuration fails if it alone is too large for the GPU.
+        """
+        results = self._together.outcomes([self.loops[slot] for slot in slots])
         return dict(zip(slots, results, strict=True))
 
     def state(self, slot: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeGuard
 
 from hypertune.tuning.gathering import Gathering
 from hypertune.tuning.packing import packed, unpacked
@@ -66,10 +66,16 @@ class Device:
         Returns:
             `metrics`, and `seconds`: the duration of the epoch, which is that of all that were trained together; empty
             for a trial that this process does not know.
+
+        Raises:
+            Exception: what the population raises for all of them, or returns for this trial.
         """
         result = await self._gathering.join(trial_id)
-        if last:
+        failure = result.get("failure")
+        if last or failure is not None:
             self._gathering.leave(trial_id)
+        if failure is not None:
+            raise failure
         return result
 
     async def save(self, trial_id: str, facts: Mapping[str, Any]) -> bytes:
@@ -98,7 +104,7 @@ class Device:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(*arguments))
         except Exception as error:
-            if any(part in str(error) for part in BROKEN):
+            if _is_broken(error):
                 os._exit(1)  # Ray starts the process anew, and trials go on from their checkpoints
             raise
 
@@ -140,7 +146,10 @@ class Device:
         missing = sorted(set(known.values()) - set(metrics))
         if missing:
             raise ValueError(f"{type(self._population).__name__}.train_epoch: reports nothing for slot {missing[0]}")
-        results = {trial: {"metrics": dict(metrics[slot]), "seconds": seconds} for trial, slot in known.items()}
+        for outcome in metrics.values():
+            if _is_broken(outcome):
+                raise outcome
+        results = {trial: _told(metrics[slot], seconds) for trial, slot in known.items()}
         return {trial: results.get(trial, {}) for trial in trials}
 
     def _save(self, trial_id: str, facts: Mapping[str, Any]) -> bytes:
@@ -156,3 +165,14 @@ class Device:
         state, facts = unpacked(saved)
         population.load(slot, state)
         return dict(facts)
+
+
+def _is_broken(outcome: Any) -> TypeGuard[Exception]:
+    """Whether it is an exception after which the process can use its GPU no more."""
+    return isinstance(outcome, Exception) and any(part in str(outcome) for part in BROKEN)
+
+
+def _told(outcome: Mapping[str, float] | Exception, seconds: float) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        return {"failure": outcome}
+    return {"metrics": dict(outcome), "seconds": seconds}

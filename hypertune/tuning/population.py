@@ -16,7 +16,7 @@ class Population(Protocol):
 
     A class of one's own is made without arguments, once for each GPU, in a process of its own that stays for the whole
     study; all its methods are called from one thread. If `train_epoch` raises, all configurations that it was called
-    for have failed.
+    for have failed; one that fails by itself has its exception returned.
     """
 
     def add(self, slot: int, config: Mapping[str, Any], *, seed: int = 0) -> None:
@@ -26,11 +26,13 @@ class Population(Protocol):
             ValueError: if the slot is taken, or a hyperparameter is not allowed.
         """
 
-    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:
+    def train_epoch(self, slots: Sequence[int]) -> Mapping[int, Mapping[str, float] | Exception]:
         """Trains one epoch in each of the slots named and leaves the others, which are paused, as they are.
 
         Returns:
-            The metrics of each slot named. A configuration that has diverged reports a loss that is not finite.
+            The metrics of each slot named. A configuration that has diverged reports a loss that is not finite. In
+            place of its metrics a slot may have an exception: that configuration alone has failed, for this reason,
+            and is removed.
 
         Raises:
             KeyError: if a slot is free.

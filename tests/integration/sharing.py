@@ -58,12 +58,17 @@ class Descent:
             raise ValueError(f"lr {config['lr']:.2f} is too high")
         self._x[slot], self._lr[slot] = 1.0 + seed % 2, config["lr"]
 
-    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float]]:
+    def train_epoch(self, slots: Sequence[int]) -> dict[int, dict[str, float] | Exception]:
         self.rounds += 1
         for slot in slots:
             self._x[slot] *= 1 - self._lr[slot]
         time.sleep(0.05)
-        return {slot: {"loss": self._x[slot], "together": len(slots), "process": os.getpid()} for slot in slots}
+        return {slot: self._outcome(slot, len(slots)) for slot in slots}
+
+    def _outcome(self, slot: int, together: int) -> dict[str, float] | Exception:
+        if self._lr[slot] > 0.8:
+            return ArithmeticError(f"lr {self._lr[slot]:.2f} cannot be trained")
+        return {"loss": self._x[slot], "together": together, "process": os.getpid()}
 
     def state(self, slot: int) -> dict[str, Any]:
         return {"x": self._x[slot]}
@@ -115,7 +120,7 @@ def own(out: Path) -> dict[str, Any]:
     curves = result.curves
     return {
         "statuses": result.trials["status"].value_counts().to_dict(),
-        "errors": sorted(set(result.trials["error"].dropna())),
+        "errors": result.trials.loc[result.trials["status"] == "failed", ["config/lr", "error"]].values.tolist(),
         "most_together": int(curves["together"].max()),
         "processes": sorted(int(count) for count in curves.groupby("process")["trial_id"].nunique()),
         "trials": [

@@ -84,9 +84,12 @@ def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
     for lr, loss, epochs in own["trials"]:
         assert epochs == 6
         assert min(abs(loss - start * (1 - lr) ** 6) for start in (1, 2)) < 1e-9
-    # What its `add` refuses fails alone, with its own words.
-    assert own["statuses"]["failed"] >= 1
-    assert all(error.startswith("ValueError: lr ") for error in own["errors"])
+    # What its `add` refuses, and what it gives an exception in place of metrics, fails alone, with its own words.
+    assert len(own["errors"]) == own["statuses"]["failed"]
+    assert {lr > 0.9 for lr, _ in own["errors"]} == {False, True}
+    for lr, error in own["errors"]:
+        refused, failed = f"ValueError: lr {lr:.2f} is too high", f"ArithmeticError: lr {lr:.2f} cannot be trained"
+        assert error == (refused if lr > 0.9 else failed)
 
 
 @pytest.mark.slow

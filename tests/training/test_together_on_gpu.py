@@ -163,6 +163,26 @@ def test_what_the_memory_has_no_room_for_is_trained_in_parts(few_digits: ImageDa
     assert ours[:4] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:the GPU's memory has no room")
+def test_one_that_is_too_large_even_by_itself_fails_alone(few_digits: ImageData) -> None:
+    config = {"optimizer": "sgd", "lr": 0.02}
+    small = [make(few_digits, "mlp", config, seed) for seed in (0, 1)]
+    expected = trained([make(few_digits, "mlp", config, seed) for seed in (0, 1)], 1)
+    large = make(few_digits, "mlp", {**config, "units1": 20_000, "units2": 20_000})  # 1.6 GB of weights
+    together = Together(compile_after_s=math.inf)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 1.0e9) / total)
+    try:
+        first, failed, second = together.outcomes([small[0], large, small[1]])
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert isinstance(failed, torch.OutOfMemoryError)
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert losses([first, second]) == pytest.approx(expected, rel=1e-3)
+    assert isinstance(together.outcomes([small[0]])[0], dict)
+
+
 def test_one_trial_alone_is_captured_and_goes_on_from_its_checkpoint(few_digits: ImageData, tmp_path: Path) -> None:
     config = {"optimizer": "sgd", "lr": 0.02, "device": "cuda", "units1": 16}
 

@@ -114,7 +114,8 @@ class Inside:
         return self._population.facts(0)
 
     def train(self, last: bool = False) -> tuple[dict[str, float], float]:
-        return self._population.train_epoch([0])[0], 0.1
+        results: dict[int, Any] = self._population.train_epoch([0])
+        return results[0], 0.1
 
     def save(self, facts: Mapping[str, Any]) -> bytes:
         return self._population.to_bytes(0, facts)

@@ -24,6 +24,11 @@ COMPILE_AFTER_S = 15.0
 """Seconds of training after which a step is compiled, on a GPU: about what that takes on an H100, where 64 models then
 train twice as fast. So it never doubles a group's time, whatever the number of epochs to come."""
 
+Begun = tuple[float, list[Tensor]]
+"""What `TrainingLoop.begin_epoch` returns."""
+Outcome = dict[str, float] | torch.OutOfMemoryError
+"""What becomes of a loop's epoch."""
+
 
 class Together:
     """Trains loops together; keeps what was built for an epoch while the group stays the same.
@@ -45,34 +50,61 @@ class Together:
         """How many of a group the GPU's memory has room for, where that has been found out."""
 
     def train_epoch(self, loops: Sequence[TrainingLoop]) -> list[dict[str, float]]:
-        """Trains one epoch of each loop; the results are those of `TrainingLoop.train_epoch`, in the same order."""
+        """Trains one epoch of each loop; the results are those of `TrainingLoop.train_epoch`, in the same order.
+
+        Raises:
+            torch.OutOfMemoryError: if a loop is too large for the GPU even by itself.
+        """
+        return [_metrics(outcome) for outcome in self.outcomes(loops)]
+
+    def outcomes(self, loops: Sequence[TrainingLoop]) -> list[Outcome]:
+        """As `train_epoch`, but with the exception in place of the results of a loop that is too large.
+
+        That loop cannot go on; the others can.
+        """
         begun = [loop.begin_epoch() for loop in loops]
         groups: dict[Any, list[int]] = {}
         for number, (loop, (_, batches)) in enumerate(zip(loops, begun, strict=True)):
             groups.setdefault(mixable(loop, len(batches)), []).append(number)
-        results: dict[int, dict[str, float]] = {}
+        results: dict[int, Outcome] = {}
         for key, members in groups.items():
-            while members:
-                part = members[: self._most.get(key, len(members))]
-                of_part = [loops[number] for number in part]
-                try:
-                    trained = self._train(key, of_part, *zip(*(begun[number] for number in part), strict=True))
-                except torch.OutOfMemoryError:
-                    if len(part) == 1:
-                        raise
-                    trained = None
-                if trained is None:  # no longer in the exception, which holds on to the memory
-                    self._halve(key, len(part))
-                    continue
-                results.update(zip(part, trained, strict=True))
-                members = members[len(part) :]
+            trained = self._train_parts(key, [loops[n] for n in members], [begun[n] for n in members])
+            results.update(zip(members, trained, strict=True))
         return [results[number] for number in range(len(loops))]
 
-    def _halve(self, key: Any, count: int) -> None:
-        """Trains half of a group at a time from now on; its loops are as they were before the epoch."""
-        self._most[key] = count // 2
+    def _train_parts(self, key: Any, loops: Sequence[TrainingLoop], begun: Sequence[Begun]) -> list[Outcome]:
+        """Trains a group, in as few parts as the GPU's memory has room for."""
+        results: list[Outcome] = []
+        while left := len(loops) - len(results):
+            part = slice(len(results), len(results) + min(self._most.get(key, left), left))
+            trained = self._tried(key, loops[part], begun[part])
+            if isinstance(trained, str):
+                if (count := part.stop - part.start) > 1:
+                    self._halve(key, count)
+                    continue
+                trained = self._tried(key, loops[part], begun[part])  # the kept engines of other groups are gone now
+            if isinstance(trained, str):
+                self._most.pop(key, None)  # it tells nothing of the others, which may be much smaller
+                reason = f"the GPU's memory has no room for this configuration, even by itself: {trained}"
+                results.append(torch.OutOfMemoryError(reason))
+            else:
+                results += trained
+        return results
+
+    def _tried(self, key: Any, loops: Sequence[TrainingLoop], begun: Sequence[Begun]) -> list[dict[str, float]] | str:
+        """What `_train` returns, or torch's message if the memory has no room; the loops are then as they were."""
+        try:
+            return self._train(key, loops, *zip(*begun, strict=True))
+        except torch.OutOfMemoryError as error:
+            reason = str(error)
+        # Only now, since the exception holds on to the memory.
         self._kept.clear()
         torch.cuda.empty_cache()
+        return reason
+
+    def _halve(self, key: Any, count: int) -> None:
+        """Trains half of a group at a time from now on."""
+        self._most[key] = count // 2
         warnings.warn(
             f"the GPU's memory has no room for {count} configurations together; {count // 2} are trained at a time",
             RuntimeWarning,
@@ -80,7 +112,7 @@ class Together:
         )
 
     def _train(
-        self, key: Any, loops: list[TrainingLoop], rates: Sequence[float], batches: Sequence[list[Tensor]]
+        self, key: Any, loops: Sequence[TrainingLoop], rates: Sequence[float], batches: Sequence[list[Tensor]]
     ) -> list[dict[str, float]]:
         begun = time.perf_counter()
         engine = self._engine(key, loops)
@@ -142,6 +174,12 @@ def _validate(engine: Engine, loops: Sequence[TrainingLoop]) -> list[dict[str, f
         {"valid_loss": a, "valid_accuracy": b}
         for a, b in zip((loss / len(index)).tolist(), (hits / len(index)).tolist(), strict=True)
     ][: len(loops)]
+
+
+def _metrics(outcome: Outcome) -> dict[str, float]:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _means(engine: Engine, number: int) -> tuple[float, float]:
