@@ -59,13 +59,19 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
         __in_base = False
         """Whether the base class sets itself up: its `reset_config` may call `self.setup`, or the other way round."""
         __failure: dict[str, str] | None = None
-        __before: set[str] | None = None
-        """The object's attributes before its first trial."""
+        __setups: frozenset[str] = frozenset()
+        """The attributes that the first trial's `setup` has made."""
+        __lasting: frozenset[str] | None = None
+        """The attributes that the constructors have made, Ray's before and after `setup`; None until they are done."""
         __printed: Printed | None = None
         """What the trial that is trained has printed; None while there is none."""
         __reader = Reader(built_in=built_in)
         __result: dict[str, Any] = {}  # noqa: RUF012 -- replaced, never changed
         """What a class trainable returned last, as it did."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.__lasting = frozenset(vars(self)) - self.__setups
 
         def __repr__(self) -> str:
             return f"worker of {name or 'a study'}"  # a process trains many trials; its tasks have their names
@@ -79,7 +85,9 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
                 super().setup(config, **parameters)
                 return
             self.__parameters = parameters
+            before = frozenset(vars(self))
             self.__begin(config)
+            self.__setups = frozenset(vars(self)) - before
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             if self.__in_base:
@@ -175,11 +183,9 @@ def make_worker(trainable: type[Trainable] | Callable[..., Any], name: str = "")
 
         def __forget(self) -> None:
             """Removes what an earlier trial's `setup` and `step` have left in the object, as if it were a new one."""
-            if issubclass(base, FunctionTrainable):
+            if issubclass(base, FunctionTrainable) or self.__lasting is None:
                 return
-            if self.__before is None:
-                self.__before = set(vars(self))
-            for attribute in [name for name in vars(self) if name not in self.__before]:
+            for attribute in [name for name in vars(self) if name not in self.__lasting]:
                 if not attribute.startswith("_Worker__"):
                     delattr(self, attribute)
 
