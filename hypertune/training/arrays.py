@@ -40,7 +40,9 @@ def check_images(images: NDArray[Any], where: str, key: str) -> NDArray[np.uint8
     )
 
 
-def check_labels(labels: NDArray[Any], images: int, where: str, key: str, classes: int) -> NDArray[np.int64]:
+def check_labels(
+    labels: NDArray[Any], images: int, where: str, key: str, classes: int, total: int
+) -> NDArray[np.int64]:
     """The labels as int64 [n].
 
     Args:
@@ -49,6 +51,7 @@ def check_labels(labels: NDArray[Any], images: int, where: str, key: str, classe
         where: file or data set, for messages.
         key: name of the array, for messages.
         classes: number of classes, or 0 if unknown.
+        total: number of images of all splits, which an unknown number of classes cannot exceed.
 
     Raises:
         ValueError: naming `where` and `key`, if the number of labels is wrong or a label is not a class.
@@ -65,4 +68,9 @@ def check_labels(labels: NDArray[Any], images: int, where: str, key: str, classe
     if low < 0 or (classes and high >= classes):
         allowed = f"0 to {classes - 1}, one for each of the {classes} classes" if classes else "0 and above"
         raise ValueError(f"{where}: {key} has labels from {low} to {high}; they must be {allowed}")
+    if not classes and high >= total:
+        raise ValueError(
+            f"{where}: {key} has the label {high}, but there are only {total} images; number the classes 0, 1, 2, ..., "
+            "e.g. by numpy.unique(labels, return_inverse=True)[1], and leave out images without a label"
+        )
     return labels.astype(np.int64)

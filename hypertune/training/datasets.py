@@ -161,8 +161,10 @@ def _from_arrays(raw: RawImages, classes: Sequence[str] | None, form: Form, wher
             f"{where}: x_train has images of {shapes['train']} and x_test of {shapes['test']} "
             "(channels, height, width); make them the same"
         )
+    total = sum(map(len, images.values()))
     labels = {
-        name: check_labels(y, len(images[name]), where, f"y_{name}", len(raw.classes)) for name, (_, y) in given.items()
+        name: check_labels(y, len(images[name]), where, f"y_{name}", len(raw.classes), total)
+        for name, (_, y) in given.items()
     }
     names = raw.classes or tuple(str(label) for label in range(int(max(y.max() for y in labels.values())) + 1))
     if classes is not None:

@@ -145,6 +145,12 @@ def test_labels_are_the_names_where_there_are_none(plugin: Any) -> None:
         ({"y_train": LABELS[:32] - 1, "classes": ()}, "y_train has labels from -1"),
         ({"y_train": LABELS[:32] * 0, "y_test": LABELS[32:] * 0, "classes": ()}, "a single class"),
         (
+            {"y_train": LABELS[:32] * 14, "classes": ()},
+            "y_train has the label 42, but there are only 40 images; number",
+        ),
+        ({"y_test": np.r_[LABELS[33:], 2**31 - 1], "classes": ()}, "y_test has the label 2147483647, but there are"),
+        ({"y_train": np.r_[LABELS[1:32], -1].astype(np.uint64), "classes": ()}, "y_train has the label 18446744073709"),
+        (
             {"y_train": np.r_[LABELS[:28] % 3, 3, 0, 0, 0]},
             "class 'dog' has 1 image to train on; each class needs at least 2",
         ),
