@@ -13,8 +13,8 @@ from torch import Tensor
 
 from hypertune.training.datasets import ImageData
 
-CHUNK = 4096
-"""Images per step when computing the normalisation constants, to avoid a float copy of all images."""
+CHUNK, CHUNK_BYTES = 4096, 1 << 26
+"""Images, and bytes of their float copies, per step when computing the normalisation constants."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +80,7 @@ def _constants(pixels: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     channels = pixels.shape[1]
     total = torch.zeros(channels, dtype=torch.float64)
     squares = torch.zeros(channels, dtype=torch.float64)
-    for index in torch.split(train, CHUNK):
+    for index in torch.split(train, min(CHUNK, max(CHUNK_BYTES // (4 * pixels[0].numel()), 1))):
         chunk = pixels.index_select(0, index).float()
         total += chunk.sum((0, 2, 3)).double()
         squares += chunk.square_().sum((0, 2, 3)).double()

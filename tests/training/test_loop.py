@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from hypertune.training import images
 from hypertune.training.datasets import ImageData
+from hypertune.training.images import device_images
 from hypertune.training.loop import TrainingLoop
 
 DROPOUT = {"filters": 6, "dropout": 0.3, "norm": "batch", "lr_schedule": "cosine", "batch_size": 32}
@@ -149,6 +152,28 @@ def test_constants_are_those_of_the_training_split_and_computed_once(few_digits:
     train = few_digits.images[few_digits.train] / 1.0
     assert one.images.mean.item() == pytest.approx(train.mean(), rel=1e-5)
     assert one.images.scale.item() == pytest.approx(1 / train.std(), rel=1e-5)
+
+
+def test_constants_need_no_copy_of_all_images(few_digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = device_images(replace(few_digits), torch.device("cpu"))
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            made = func(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor) and made.is_floating_point():
+                largest = max(largest, made.nbytes)
+            return made
+
+    monkeypatch.setattr(images, "CHUNK_BYTES", 3000)  # eleven images of 8x8 pixels
+    with Watch():
+        found = device_images(replace(few_digits), torch.device("cpu"))
+    assert largest == 11 * 8 * 8 * 4
+    torch.testing.assert_close((found.mean, found.scale), (expected.mean, expected.scale))
+    monkeypatch.setattr(images, "CHUNK_BYTES", 1)
+    found = device_images(replace(few_digits), torch.device("cpu"))
+    torch.testing.assert_close((found.mean, found.scale), (expected.mean, expected.scale))
 
 
 def test_a_channel_that_never_changes(few_digits: ImageData) -> None:
