@@ -69,7 +69,8 @@ class Hyperparameters:
     units2: int = _whole(64)
     """Width of the second hidden dense layer."""
     precision: str = _one_of("auto", "fp32", "bf16")
-    """Precision of the forward and backward pass (weights stay fp32); auto is bf16 on a GPU that has it, else fp32."""
+    """Precision of the forward and backward pass (weights stay fp32); auto is bf16 for trials that share a GPU that has
+    it, else fp32, also for a trial that has a GPU to itself."""
     device: str = _one_of("auto", "cpu", "cuda", "mps")
     """Device to train on; auto is cuda if available, else mps, else the CPU."""
 

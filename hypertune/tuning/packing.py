@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-ARRAY, TENSOR = 1, 2
-"""Codes of what MessagePack has no word for; what follows is another message: type, shape, bytes."""
+ARRAY, TENSOR, INTEGER = 1, 2, 3
+"""Codes of what MessagePack has no word for. Of an array or a tensor another message follows: type, shape, bytes; of a
+whole number of more than 64 bits its bytes, the lowest first."""
 
 
 def packed(value: Any) -> bytes:
@@ -18,9 +19,12 @@ def packed(value: Any) -> bytes:
 
     Raises:
         TypeError: if a part of it is neither a plain value nor an array of numbers.
-        OverflowError: for a whole number of more than 64 bits.
+        OverflowError: for a whole number of more than 64 bits that is a key or a part of an object of a class.
     """
-    return msgspec.msgpack.encode(value, enc_hook=_array)
+    try:
+        return msgspec.msgpack.encode(value, enc_hook=_array)
+    except OverflowError:  # only then, since most states have no such number, as those of numpy's generators do
+        return msgspec.msgpack.encode(_narrow(value), enc_hook=_array)
 
 
 def unpacked(content: bytes) -> Any:
@@ -33,6 +37,17 @@ def unpacked(content: bytes) -> Any:
         return msgspec.msgpack.decode(content, ext_hook=_restored)
     except (msgspec.DecodeError, msgspec.ValidationError, TypeError, AttributeError) as error:
         raise ValueError(f"no saved state, or a damaged one ({error})") from None
+
+
+def _narrow(value: Any) -> Any:
+    """`value` without whole numbers of more than 64 bits, for which it has their bytes."""
+    if isinstance(value, dict):
+        return {key: _narrow(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_narrow(part) for part in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+    return value
 
 
 def _array(value: Any) -> Any:
@@ -50,6 +65,8 @@ def _array(value: Any) -> Any:
 
 
 def _restored(code: int, content: memoryview) -> Any:
+    if code == INTEGER:
+        return int.from_bytes(content, "little", signed=True)
     kind, shape, raw = msgspec.msgpack.decode(content)
     if code == TENSOR:
         torch: Any = import_module("torch")

@@ -40,7 +40,8 @@ class Population(Protocol):
 
     def state(self, slot: int) -> dict[str, Any]:
         """A copy of all that the slot's training needs to go on: plain values, arrays and torch tensors, in lists and
-        dicts. `load` gets tuples as lists, and arrays of other libraries as numpy's."""
+        dicts. `load` gets tuples as lists, and arrays of other libraries as numpy's. The state of a random generator is
+        of this kind if it is `numpy.random.Generator.bit_generator.state` or `torch.Generator.get_state()`."""
 
     def load(self, slot: int, state: Mapping[str, Any]) -> None:
         """Goes on from the state of any slot, also of another process, with this slot's own hyperparameters."""
