@@ -63,7 +63,7 @@ class Reader:
         if RESULT_DUPLICATE in result:
             return dict(result)
         # Nested names are joined by a slash, as in Ray Tune's own `TuneConfig(metric="val/loss")`.
-        flat = {str(name): value for name, value in flatten_dict(dict(result)).items()}
+        flat = flatten_dict({str(name): value for name, value in result.items()})
         epoch = self._epoch(flat.get(self._time_attr)) if self._time_attr is not None else None
         elapsed_s, device = number(flat.get("elapsed_s")) if self._built_in else None, flat.get("device")
         own = ("epoch", "elapsed_s", "device") if self._built_in else ()

@@ -62,6 +62,11 @@ def test_nested_and_slashed_names_are_one() -> None:
         read({"val": {"loss": "x"}}, metric="val/loss")
 
 
+def test_names_may_be_of_any_type() -> None:
+    result = {"loss": 1, 3: 2, 0: {"f1": 0.5, 1: {None: 0.25}}, None: {"a": 4}, (1, 2): 5}
+    assert read(result).metrics == {"loss": 1.0, "3": 2.0, "0/f1": 0.5, "0/1/None": 0.25, "None/a": 4.0, "(1, 2)": 5.0}
+
+
 def test_names_of_our_columns_are_kept_apart() -> None:
     result = {"epoch": "1/5", "seed": 3, "elapsed_s": "long", "config": {"lr": 0.1}, "loss": 1, "device": "cuda:0"}
     assert read(result) == Reported(
