@@ -33,7 +33,7 @@ from hypertune.records.sheets import from_csv, to_csv
 from hypertune.report.html import render
 from hypertune.report.markdown import markdown_report
 from hypertune.storage.files import now, write_atomically
-from hypertune.storage.workspace import tell_user
+from hypertune.storage.telling import tell_user
 from hypertune.study.study import Study
 from hypertune.tuning.terminal import Terminal
 from tests.records.test_records import recorded

@@ -14,6 +14,7 @@ from hypertune.cluster import watch
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.records.live import PROGRESS, STUDY_TEXT, VERDICT, Status
 from hypertune.storage.printable import printable
+from hypertune.storage.telling import though_unread
 from hypertune.tuning.time_left import so_far
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -139,7 +140,8 @@ def follow(client: Any, job_id: str) -> int:
         asyncio.run(_tail(client, job_id))
         job = wait(client, job_id)
     except KeyboardInterrupt:
-        print(f"\n{job_id} keeps running; hypertune stop {job_id} stops it")
+        with though_unread():
+            print(f"\n{job_id} keeps running; hypertune stop {job_id} stops it", flush=True)
         raise
     print(f"{job_id}: {ending(job)}")
     return exit_code(job)

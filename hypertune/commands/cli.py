@@ -15,7 +15,7 @@ from hypertune.commands.flags import add_overrides, add_planning, add_virtual, p
 from hypertune.commands.jobs import add_commands
 from hypertune.commands.parsing import Parser, one_line
 from hypertune.installed import check_alone
-from hypertune.storage.printable import printable
+from hypertune.storage.telling import tell_user
 
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
@@ -30,17 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_alone()
         return int(arguments.command(arguments))
     except ValueError as error:
-        print(f"hypertune: {one_line(error)}", file=sys.stderr)
+        tell_user(one_line(error))
         return WRONG_INPUT
     except BrokenPipeError:
         # The reader of the pipe has exited, as in `hypertune export ... | head`.
         sys.stderr.close()
         return DONE
     except OSError as error:
-        print(printable(f"hypertune: {error.filename or 'output'}: {error.strerror or error}"), file=sys.stderr)
+        tell_user(f"{error.filename or 'output'}: {error.strerror or error}")
         return WRONG_INPUT
     except KeyboardInterrupt:
-        print("hypertune: interrupted", file=sys.stderr)
+        tell_user("interrupted")
         return INTERRUPTED
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
@@ -16,6 +15,7 @@ from hypertune.commands.plan import Way, announcement, confirmed, left_lines, pl
 from hypertune.records import folder, records
 from hypertune.storage.files import REPORT
 from hypertune.storage.storage import Place, inside, resume_command
+from hypertune.storage.telling import though_unread
 from hypertune.study.rules import difference
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
@@ -48,8 +48,9 @@ def compare(arguments: argparse.Namespace) -> int:
             console.print("Nothing was started.")
             return INTERRUPTED
     if not arguments.quiet:
-        console.print(announcement(study, out), soft_wrap=True)
-        console.print(f"To watch it in a browser: hypertune top {out} --web", soft_wrap=True)
+        with though_unread():
+            console.print(announcement(study, out), soft_wrap=True)
+            console.print(f"To watch it in a browser: hypertune top {shlex.quote(str(out))} --web", soft_wrap=True)
     with sigterm_as_ctrl_c(), ending_process() as leave:
         return leave(_run(study, out, data_dir, arguments, console))
 
@@ -75,7 +76,7 @@ def _dry_run(study: Study, way: Way, *, resumes: bool) -> int:
     return DONE
 
 
-def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Console) -> int:
+def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Namespace, console: Terminal) -> int:
     from hypertune import api
     from hypertune.comparison.failures import told_failures
     from hypertune.tuning.display import Progress
@@ -97,21 +98,31 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
     except KeyboardInterrupt:
         ignore_signals()
         begun = not isinstance(out, Path) or out.exists()
-        console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
+        with though_unread():
+            console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
         return INTERRUPTED
-    _print_result(result, out, console)
-    for line in told_failures(result.records, str(out)):
-        console.print(line, soft_wrap=True)
-    if result.records.gave_up:
-        console.print(f"Fix the trainable, then resume with: {resume_command(out)}", soft_wrap=True)
-        return PARTLY_FAILED
-    if result.interrupted:
-        console.print(go_on, soft_wrap=True)
-        return INTERRUPTED
-    return PARTLY_FAILED if result.records.failures else DONE
+    except BrokenPipeError as error:  # not of what is printed here, so that the command is not done
+        raise ValueError(
+            f"{error}, in the trainable or in Ray; resume what has begun with: {resume_command(out)}"
+        ) from error
+    with though_unread():
+        _print_result(result, out, console)
+        for line in told_failures(result.records, str(out)):
+            console.print(line, soft_wrap=True)
+        if result.records.gave_up:
+            console.print(f"Fix the trainable, then resume with: {resume_command(out)}", soft_wrap=True)
+        elif result.interrupted:
+            console.print(go_on, soft_wrap=True)
+    return _exit_code(result)
 
 
-def _print_result(result: Any, out: Place, console: Console) -> None:
+def _exit_code(result: Any) -> int:
+    if result.interrupted and not result.records.gave_up:
+        return INTERRUPTED
+    return PARTLY_FAILED if result.records.failures or result.records.gave_up else DONE
+
+
+def _print_result(result: Any, out: Place, console: Terminal) -> None:
     from hypertune.comparison.assessment import assess
     from hypertune.comparison.terminal import rich_table
     from hypertune.comparison.wording import sentences

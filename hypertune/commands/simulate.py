@@ -29,6 +29,7 @@ from hypertune.simulation.recordings import Recordings, read
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
 from hypertune.storage.files import REPORT, now
+from hypertune.storage.telling import though_unread
 from hypertune.strategies.checks import check_strategies
 from hypertune.study.extent import extent
 from hypertune.study.study import Study
@@ -57,7 +58,8 @@ def simulate(arguments: argparse.Namespace) -> int:
     if not confirmed(plan.setting.study, yes=arguments.yes, virtual=True):
         print("Nothing was started.")
         return INTERRUPTED
-    console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
+    with though_unread():  # here as below: the outputs are the point
+        console.print(f"{plan.announcement}; results go to {out}", soft_wrap=True)
     session = _Session(plan, out, console)
     with processes(plan.setting, plan.processes) as pool:
         session.run(pool, arguments.target)
@@ -161,19 +163,21 @@ class _Session:
         table, metric = capacity_table(self.rows), self.setting.study.metric
         told = sentences(table, metric, self.target)
         write_capacity(self.out, table, told, self.setting.study, self.target)
-        self.console.print()
-        for sentence in told:
-            self.console.print(sentence, soft_wrap=True)
-        self.console.print(f"Capacity: {self.out}/capacity.html; beside it one report per number of workers")
+        with though_unread():
+            self.console.print()
+            for sentence in told:
+                self.console.print(sentence, soft_wrap=True)
+            self.console.print(f"Capacity: {self.out}/capacity.html; beside it one report per number of workers")
 
     def _tell_one(self, facts: Records) -> None:
         from hypertune.comparison.terminal import rich_table
         from hypertune.comparison.verdict import conclusion
 
-        self.console.print()
-        self.console.print(conclusion(facts), soft_wrap=True)
-        self.console.print(rich_table(facts))
-        self.console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
+        with though_unread():
+            self.console.print()
+            self.console.print(conclusion(facts), soft_wrap=True)
+            self.console.print(rich_table(facts))
+            self.console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
 
 
 def parse_workers(text: str) -> list[int]:
@@ -219,4 +223,5 @@ def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[],
         task = display.add_task(title, total=total)
         began = time.monotonic()
         yield lambda: display.advance(task)
-    console.print(f"  {title} simulated in {time.monotonic() - began:.1f} s", soft_wrap=True)
+    with though_unread():
+        console.print(f"  {title} simulated in {time.monotonic() - began:.1f} s", soft_wrap=True)

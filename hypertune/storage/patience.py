@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,5 +59,6 @@ def outputs_in(place: Place) -> Iterator[None]:
     except OSError as error:
         raise ValueError(
             f"{error.filename or place}: cannot be written ({error.strerror or error}); everything reported has been "
-            f"recorded; once that is corrected, write the tables and the report with: hypertune report {place}"
+            f"recorded; once that is corrected, write the tables and the report with: "
+            f"hypertune report {shlex.quote(str(place))}"
         ) from None

@@ -15,7 +15,6 @@ import math
 import os
 import shutil
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +25,8 @@ from pathlib import Path
 
 from hypertune.storage.files import JOURNAL, LOCK, now
 from hypertune.storage.patience import storage_patience_s
-from hypertune.storage.printable import printable
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, resume_command, upload
+from hypertune.storage.telling import tell_user
 
 LEASE = "sweeps/lease.json"
 LEASE_SECONDS = 60.0
@@ -273,11 +272,6 @@ class Mirror:
         if failing != self._failing:
             self._failing = failing
             self._tell(line)
-
-
-def tell_user(line: str) -> None:
-    """Prints a line to stderr, since a program may read the command's stdout."""
-    print(printable(f"hypertune: {line}"), file=sys.stderr, flush=True)
 
 
 def collect(work: Workspace, name: str) -> None:

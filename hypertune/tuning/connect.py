@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.records.provenance import machine
-from hypertune.storage.workspace import tell_user
+from hypertune.storage.telling import tell_user
 from hypertune.study.file import Resources
 from hypertune.tuning.ray_internals import (
     any_agent_port,

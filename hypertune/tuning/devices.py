@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.tune import PlacementGroupFactory
 
-from hypertune.storage.workspace import tell_user
+from hypertune.storage.telling import tell_user
 from hypertune.study.study import Study
 from hypertune.tuning.connect import nodes_for, worker_environment
 from hypertune.tuning.device import Device

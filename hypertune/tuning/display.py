@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -72,7 +72,7 @@ class Progress:
     def __init__(
         self,
         study: Study,
-        target: Console | Cell,
+        target: Terminal | Cell,
         *,
         title: str = "",
         clock: Callable[[], float] = time.monotonic,
@@ -196,7 +196,7 @@ class Progress:
                 self.tell(f"  retraining of {event['trial_id']} failed: {event.get('error', '')}", "red")
 
 
-def target_here() -> Console | Cell:
+def target_here() -> Terminal | Cell:
     """Where to show the progress of a call from Python: the notebook's cell, else stderr.
 
     stdout is left to the caller, so that it can be piped.
@@ -204,23 +204,16 @@ def target_here() -> Console | Cell:
     return Cell() if Cell.is_here() else Terminal(stderr=True, force_jupyter=False)
 
 
-def _screen(target: Console | Cell, clock: Callable[[], float], picture: Picture | None) -> Screen:
+def _screen(target: Terminal | Cell, clock: Callable[[], float], picture: Picture | None) -> Screen:
     if isinstance(target, Cell):
         return NotebookScreen(target, clock, picture.svg if picture is not None else str)
-    # rich would end the program and close its stdout when the reader of a pipe exits.
-    target.on_broken_pipe = _raise  # type: ignore[method-assign]
     return TerminalScreen(target) if target.is_terminal else PlainScreen(target, clock)
-
-
-def _raise() -> None:
-    """Re-raises the current exception."""
-    raise
 
 
 class TerminalScreen:
     """Bars at the bottom of the terminal, permanent lines above them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self._console = console
         self._page: Callable[[], Page | None] = lambda: None
         self._waiting = ""
@@ -258,7 +251,7 @@ class TerminalScreen:
 class PlainScreen:
     """Plain lines for a log: permanent lines and, now and then, a progress line."""
 
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Terminal, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
         self._began, self._due = clock(), 0.0
         self._left_known = False
@@ -285,5 +278,5 @@ class PlainScreen:
         _print(self._console, f"  {shown.doing}, {shown.left}", "")
 
 
-def _print(console: Console, line: str, style: str) -> None:
+def _print(console: Terminal, line: str, style: str) -> None:
     console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

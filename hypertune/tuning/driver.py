@@ -18,7 +18,8 @@ from hypertune.records.records import Event, Records, read_provenance
 from hypertune.storage.files import MODEL, now
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import resume_command
-from hypertune.storage.workspace import Workspace, tell_user
+from hypertune.storage.telling import tell_user
+from hypertune.storage.workspace import Workspace
 from hypertune.strategies.checks import check_names, notes
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study

@@ -16,7 +16,7 @@ from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 from hypertune.records.failures import one_line
 from hypertune.storage.files import write_atomically
 from hypertune.storage.storage import RUN, Storage
-from hypertune.storage.workspace import tell_user
+from hypertune.storage.telling import tell_user
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StudyError
 from hypertune.tuning.controller import StudyScheduler, StudySearch

@@ -7,8 +7,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from hypertune.storage.telling import though_unread
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGAIN_S = 0.02
@@ -56,8 +58,9 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     def first(which: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, second)
-        print("\nStopping; the study can be resumed. Ctrl-C again stops at once.", file=sys.stderr, flush=True)
         stop()
+        with though_unread(), suppress(RuntimeError):  # the latter if the signal came in the midst of another print
+            print("\nStopping; the study can be resumed. Ctrl-C again stops at once.", file=sys.stderr, flush=True)
 
     def second(which: int, frame: FrameType | None) -> None:
         if _finalising(frame):  # Python only prints exceptions raised there

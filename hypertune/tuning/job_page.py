@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, VERDICT, Status
-from hypertune.storage.workspace import tell_user
+from hypertune.storage.telling import tell_user
 from hypertune.tuning.ray_internals import change_job
 from hypertune.tuning.time_left import so_far
 

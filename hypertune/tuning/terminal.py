@@ -20,6 +20,10 @@ class Terminal(Console):
     def __init__(self, *, highlight: bool = False, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=highlight, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Re-raises the BrokenPipeError; rich would end the program, with exit code 1."""
+        raise
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)

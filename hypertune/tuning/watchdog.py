@@ -130,8 +130,9 @@ def end_process(code: int) -> NoReturn:
         with contextlib.suppress(psutil.Error):
             process.kill()
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            stream.flush()
     os._exit(code)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 
 import pytest
 
+from hypertune.storage.telling import tell_user
 from hypertune.tuning.interrupts import stopping
 
 
@@ -26,6 +28,20 @@ def test_the_first_signal_stops_cleanly_and_the_second_at_once(
             os.kill(os.getpid(), signal.SIGINT)
     assert asked == [True]
     assert signal.getsignal(which) == before
+
+
+def test_the_study_is_stopped_though_nobody_reads_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends `tee`, too, in `hypertune compare 2>&1 | tee log`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    asked: list[bool] = []
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with stopping(lambda: asked.append(True)):
+            os.kill(os.getpid(), signal.SIGINT)
+        tell_user("a line that is lost, too")
+        assert asked == [True]
+        stream.flush()  # has nothing left to write, as Python ends
 
 
 class Finalised:

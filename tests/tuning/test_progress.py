@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from hypertune.records.records import Event
 from hypertune.study.file import Training
 from hypertune.study.study import Study
 from hypertune.tuning.display import PLAIN_SECONDS, Progress
 from hypertune.tuning.reading import Reading
+from hypertune.tuning.terminal import Terminal
 from tests.sweep.scripted import Runner, make_study
 
 
@@ -25,7 +25,7 @@ def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
     noon = datetime(2026, 5, 4, 12, 0)
     progress = Progress(
         Study.load("digits_cnn").replace(seeds=tuple(range(10))),
-        Console(file=text, width=200),
+        Terminal(file=text, width=200),
         clock=lambda: now[0],
         now=lambda: noon + timedelta(seconds=now[0]),
     )
@@ -44,7 +44,7 @@ def test_retraining_says_how_far_it_is_and_how_long_it_takes() -> None:
 def test_nothing_is_said_more_often_than_it_is_worth() -> None:
     now, text = [0.0], io.StringIO()
     progress = Progress(
-        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Console(file=text, width=200), clock=lambda: now[0]
+        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Terminal(file=text, width=200), clock=lambda: now[0]
     )
     progress({"event": "retraining", "jobs": 100})
     for _ in range(50):
@@ -57,7 +57,7 @@ def shown(study: Study, events: list[Event], **facts: Any) -> list[str]:
     """The lines of a log, each event a second after the other."""
     now, text = [0.0], io.StringIO()
     noon = datetime(2026, 5, 4, 12, 0)
-    console = Console(file=text, width=80)
+    console = Terminal(file=text, width=80)
     progress = Progress(study, console, title="the study", clock=lambda: now[0], now=lambda: noon)
     with progress:
         progress({"event": "connected", "dashboard": "http://127.0.0.1:8265", "workers": 2, "past": 0, **facts})
@@ -105,7 +105,7 @@ def test_a_reader_that_has_gone_does_not_end_the_study() -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    progress = Progress(make_study(), Console(file=Gone(), width=80))
+    progress = Progress(make_study(), Terminal(file=Gone(), width=80))
     with progress:
         for event in sweeps_of(make_study()):
             progress(event)
@@ -114,7 +114,7 @@ def test_a_reader_that_has_gone_does_not_end_the_study() -> None:
 
 def test_a_terminal_shows_bars_within_its_width_and_leaves_the_lines() -> None:
     study, text = make_study(strategies=("optuna-cmaes+asha", "random")), io.StringIO()
-    progress = Progress(study, Console(file=text, width=80, force_terminal=True, color_system=None))
+    progress = Progress(study, Terminal(file=text, width=80, force_terminal=True, color_system=None))
     with progress:
         for event in sweeps_of(make_study(strategies=("random",), seeds=(0,)))[:20]:
             progress(event)
@@ -129,7 +129,7 @@ def test_a_terminal_shows_bars_within_its_width_and_leaves_the_lines() -> None:
 def test_the_reading_of_many_images_is_followed() -> None:
     now, text = [0.0], io.StringIO()
     progress = Progress(
-        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Console(file=text, width=200), clock=lambda: now[0]
+        Study.load("digits_cnn").replace(seeds=tuple(range(10))), Terminal(file=text, width=200), clock=lambda: now[0]
     )
     reading = Reading(progress, clock=lambda: now[0])
     for done in range(1, 31):
