@@ -20,7 +20,7 @@ from hypertune.storage.patience import patiently
 from hypertune.storage.storage import RUN, resume_command
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
-from hypertune.tuning.removed import same_file, write_anew
+from hypertune.tuning.removed import is_gone, write_anew
 
 OWN = re.compile(rf"(?:.*/)?({JOURNAL.parent}/{RUN}\d+/.+)", re.DOTALL)
 """A path in one of the study's own runs, and the part of it that is the same wherever the folder lies."""
@@ -87,7 +87,7 @@ class Recorder:
         Raises:
             StorageLost: if not, saying where everything recorded has been written anew.
         """
-        if self._lost or same_file(self.folder / JOURNAL, self._file):
+        if self._lost or not is_gone(self.folder / JOURNAL, self._file):
             return
         study = self.book.study
         try:
@@ -98,8 +98,7 @@ class Recorder:
         again = self._place if place == self.folder else str(place)
         self._lost = (
             f"{self.folder}: was removed or replaced while the study was running; what was recorded has been written "
-            f"anew to {place}, without the checkpoints of unfinished trials; resume with: hypertune compare --resume "
-            f"{again}"
+            f"anew to {place}, without the checkpoints of unfinished trials; resume with: {resume_command(again)}"
         )
         raise StorageLost(self._lost)
 

@@ -14,13 +14,14 @@ SETTLE_S = 1.0
 """Seconds to wait before writing anew, since whoever removes a folder may not be done yet."""
 
 
-def same_file(path: Path, file: IO[bytes]) -> bool:
-    """Whether the open file is still the one at `path`."""
+def is_gone(path: Path, file: IO[bytes]) -> bool:
+    """Whether the open file is no longer the one at `path`; False where a file server cannot tell at the moment."""
     try:
-        there = path.stat()
-    except OSError:
+        return not os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # the next look may tell, and writing has a patience of its own
         return False
-    return os.path.samestat(there, os.fstat(file.fileno()))
 
 
 def write_anew(folder: Path, study: str, file: IO[bytes]) -> Path:

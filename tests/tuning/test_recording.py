@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import resource
 import shutil
 import time
@@ -143,6 +145,29 @@ def test_what_was_recorded_is_written_anew_if_the_folder_is_removed(
     again = Recorder(STUDY, out)
     assert again.past == events[: len(events) // 2]
     again.close()
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+def test_a_file_server_that_does_not_answer_has_not_removed_the_folder(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, events = recorded_half(out := tmp_path / "out")
+    stat = Path.stat
+
+    def away(path: Path, **options: bool) -> os.stat_result:
+        if path.name == JOURNAL.name:
+            raise OSError(code, os.strerror(code), str(path))
+        return stat(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", away)
+        recorder.check()
+        for event in events[len(events) // 2 :]:
+            recorder(event)
+    recorder.check()
+    recorder.close()
+    assert list(read_journal(out / JOURNAL)) == events
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_event_after_the_removal_is_written_anew_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
