@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.fetch import read_file
 from hypertune.cluster.jobs import follow, require_job
 from hypertune.storage.files import log_of
 from hypertune.storage.printable import printable
-
-TRIAL = re.compile(r"[\w.-]+")
+from hypertune.strategies.registry import is_file_name
 
 
 def logs(arguments: argparse.Namespace) -> int:
@@ -20,7 +18,7 @@ def logs(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: if there is no such study, or nothing was kept of the trial.
     """
-    if arguments.trial and (arguments.follow or not TRIAL.fullmatch(arguments.trial)):
+    if arguments.trial and (arguments.follow or not is_file_name(arguments.trial)):
         told = "is printed once it has ended, not followed" if arguments.follow else "not the id of a trial"
         raise ValueError(f"--trial {arguments.trial}: {told}")
     with jobs_client(arguments.address) as client:

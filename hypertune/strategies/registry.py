@@ -108,6 +108,8 @@ def parse_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strat
     name = name.strip()
     parts = [part.strip() for part in ALIASES.get(name, name).split("+")]
     if COMMAND in (options or {}) and parts[0] not in searchers():
+        if not is_file_name(name):
+            raise ValueError(f"{name!r}: files are named after it; leave out slashes and control characters")
         parts = [COMMAND, *(parts[1:] or ["fifo"])]
     if len(parts) == 1 and parts[0] in searchers():
         parts.append("fifo")
@@ -123,6 +125,11 @@ def parse_strategy(name: str, options: Mapping[str, Any] | None = None) -> Strat
         if part not in plugins:
             raise ValueError(_unknown(kind, part, list(plugins)) + f" (in the strategy {name!r})")
     return Strategy(name, *parts)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether files can be named after a strategy or a trial, whatever else of it the user has chosen."""
+    return name.isprintable() and not {"/", "\\"} & {*name}
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import pytest
+
+from hypertune.cluster import logs
 from hypertune.cluster.jobs import require_job, studies
 from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, STUDY_TEXT
 
@@ -40,3 +45,17 @@ def test_only_what_was_submitted_by_the_command_is_listed() -> None:
     client = Client([Job("first", sent, 1), Job("rayjob", told, 2), Job("other", None), driver, Job("new", sent, 3)])
     assert [job.submission_id for job in studies(client)] == ["new", "first"]
     assert require_job(client, "fir").submission_id == "first"
+
+
+@pytest.mark.parametrize("trial", ["hyperopt+asha_s0_0001", "my searcher_s0_0001", "größe_s1_0002"])
+def test_the_log_of_a_trial_of_any_strategy_is_shown(
+    trial: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = {STUDY: "digits", STUDY_TEXT: "[study]", "out": "s3://bucket/out", "strategies": "random"}
+    monkeypatch.setattr(logs, "jobs_client", lambda address: nullcontext(Client([Job("first", sent)])))
+    monkeypatch.setattr(logs, "read_file", lambda client, job, name: f"printed in {name}".encode())
+    assert logs.logs(Namespace(id="first", trial=trial, follow=False, address=None)) == 0
+    assert capsys.readouterr().out == f"printed in logs/{trial}.txt"
+    for wrong in ("../x", "a/b", "a\\b", "a\x1b"):
+        with pytest.raises(ValueError, match="not the id of a trial"):
+            logs.logs(Namespace(id="first", trial=wrong, follow=False, address=None))

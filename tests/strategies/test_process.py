@@ -211,6 +211,9 @@ def test_a_strategy_with_a_command_has_any_name() -> None:
     options = {"command": CLIMB}
     assert registry.parse_strategy("mine", options) == registry.Strategy("mine", "command", "fifo")
     assert registry.parse_strategy("mine+asha", options) == registry.Strategy("mine+asha", "command", "asha")
+    for name in ("../../mine", "mine\x1b"):
+        with pytest.raises(ValueError, match="files are named after it"):
+            registry.parse_strategy(name, options)
     with pytest.raises(ValueError, match=r'your own with options: command = \["python", "mine.py"\]'):
         registry.parse_strategy("mine")
 
