@@ -242,7 +242,7 @@ class Mirror:
         try:
             if lease:
                 _write_lease(self.storage)
-            if self.folder.exists():
+            if self.folder.is_dir() and any(self.folder.iterdir()):
                 upload(self.folder, self.storage, self.known)
             else:
                 self._clear()

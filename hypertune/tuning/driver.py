@@ -94,8 +94,7 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     """
     check_names(study)
     out = work.folder
-    lock = folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends)
-    try:
+    with folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends):
         if circumstances.resume:
             _check_unchanged(out, study)
         recorder = Recorder(study, out, work.storage.path if work.storage else None, work.place)
@@ -104,10 +103,6 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
             return _run(study, work, connected, recorder, circumstances)
         finally:
             recorder.close()
-    finally:
-        lock.release()
-        if not (circumstances.resume or folder.holds_events(out)):
-            folder.discard(out)
 
 
 def _check_unchanged(out: Path, study: Study) -> None:

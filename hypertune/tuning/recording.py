@@ -132,9 +132,15 @@ class Recorder:
         self._tables_due = time.monotonic() + max(TABLES_SECONDS, took / TABLES_SHARE)
 
     def close(self) -> None:
-        """Writes the final tables, unless the storage is lost."""
+        """Writes the final tables, unless the storage is lost, or nothing is and the folder may be another study's.
+
+        Raises:
+            StorageLost: if they cannot be written, or the folder has been removed.
+        """
         try:
-            if not self._lost:
+            if self.book.sweeps:
+                self.check()
+            if not self._lost and not is_gone(self.folder / JOURNAL, self._file):
                 self._patiently(self.write_tables)
         finally:
             self._file.close()

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from rich.console import Console
 
 from hypertune.commands.cli import main
 from hypertune.commands.top import Folder
-from hypertune.records.folder import claim
+from hypertune.records.folder import Claim, claim
 from hypertune.records.provenance import write_provenance
 from hypertune.storage.files import JOURNAL
 from hypertune.tuning.recording import Recorder
@@ -21,7 +20,7 @@ from tests.sweep.scripted import Runner, make_study
 STUDY = make_study(strategies=("random",), seeds=(0,), retrain=0)
 
 
-def claimed(folder: Path) -> FileLock:
+def claimed(folder: Path) -> Claim:
     return claim(folder, STUDY, resume=False)
 
 
@@ -106,8 +105,8 @@ def test_a_cluster_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> N
 def test_eighty_columns_are_enough(tmp_path: Path) -> None:
     from hypertune.commands.top import top
 
-    claimed(tmp_path).release()
-    write(tmp_path)
+    with claimed(tmp_path):
+        write(tmp_path)
     console = Console(width=80, record=True)
     assert top(str(tmp_path), console, once=True) == 0
     assert "…" not in console.export_text()
