@@ -95,24 +95,24 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     check_names(study)
     out = work.folder
     with folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends):
-        if circumstances.resume:
-            _check_unchanged(out, study)
         recorder = Recorder(study, out, work.storage.path if work.storage else None, work.place)
         try:
+            if circumstances.resume:
+                _check_unchanged(out, study, {strategy for strategy, _ in recorder.book.sweeps})
             connected = _connect(study, work, prepare, circumstances)
             return _run(study, work, connected, recorder, circumstances)
         finally:
             recorder.close()
 
 
-def _check_unchanged(out: Path, study: Study) -> None:
-    """Checks that `study.toml` has not been edited since the study began.
+def _check_unchanged(out: Path, study: Study, begun: set[str]) -> None:
+    """Checks that `study.toml` has not been edited since the study began, in what matters to the strategies `begun`.
 
     Raises:
         ValueError: naming what differs.
     """
     stored = read_provenance(out / "provenance.json").get("rules")
-    different = changed(rules(study), stored) if isinstance(stored, dict) else None
+    different = changed(rules(study, begun), stored) if isinstance(stored, dict) else None
     if different:
         raise ValueError(
             f"{out / 'study.toml'}: {different} as the study began; put it back, or begin a new study from that file"
