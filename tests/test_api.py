@@ -17,8 +17,8 @@ from hypertune import Study, compare, load
 from hypertune.asked import study_of
 from hypertune.result import Result
 from hypertune.storage.files import JOURNAL, LOCK
+from hypertune.storage.lease import take_lease
 from hypertune.storage.storage import Storage, upload
-from hypertune.storage.workspace import take_lease
 from hypertune.study.file import Budget
 from tests.sweep.scripted import Runner, make_study
 

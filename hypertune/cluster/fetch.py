@@ -19,8 +19,8 @@ from hypertune.cluster import pack_results
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import require_job, require_running, wait
 from hypertune.storage.files import STUDY
+from hypertune.storage.lease import LEASE
 from hypertune.storage.storage import Storage, is_url
-from hypertune.storage.workspace import LEASE
 
 MOST_BYTES = 500 * 2**20
 """Maximal size of a packed folder fetched through a job's log, which the head node keeps in memory."""

@@ -26,8 +26,10 @@ Place = str | Path
 RUN = "run_"
 """Prefix of Ray Tune's folders below `sweeps/`: mostly checkpoints, which are large and read only by a resume."""
 
-SECRETS = ("secret", "password", "token", "key", "credential", "sas")
+SECRETS = ("secret", "password", "token", "key", "credential", "sas", "signature")
 """Parts of the names of a query's fields that hold credentials."""
+SIGNATURE = "sig"
+"""The field with the secret of a shared access signature of Azure's."""
 
 PART = 16 * 2**20
 """Bytes that are read at once."""
@@ -44,14 +46,19 @@ def as_place(text: str) -> Place:
     """Converts text to a place: a URL stays text, since `Path` would turn `s3://` into `s3:/`.
 
     Raises:
-        ValueError: for a URL that holds credentials, or names another machine's folder.
+        ValueError: for a URL that holds credentials, or names another machine's folder, and for `~name` of no user.
     """
     if text.startswith("file:/"):
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
             raise ValueError(f"{text}: names a machine, {parts.netloc}; of a folder of this one write file:///FOLDER")
         return Path(unquote(parts.path))
-    return Storage(text).url if is_url(text) else Path(text).expanduser()
+    if is_url(text):
+        return Storage(text).url
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{text}: there is no such user; of a folder of that name here write ./{text}") from None
 
 
 def inside(place: Place, name: str) -> str:
@@ -214,7 +221,8 @@ def _has_credentials(parts: SplitResult) -> bool:
     harmless = parts.scheme in ("abfs", "abfss") or (parts.scheme in ("gs", "gcs") and parts.username == "anonymous")
     if parts.password or (parts.username and not harmless):
         return True
-    return any(word in name.lower() for name, _ in parse_qsl(parts.query) for word in SECRETS)
+    names = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    return SIGNATURE in names or any(word in name for name in names for word in SECRETS)
 
 
 class StorageError(ValueError):

@@ -10,27 +10,22 @@ from __future__ import annotations
 import atexit
 import fcntl
 import hashlib
-import json
 import math
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from hypertune.storage.files import JOURNAL, LOCK, now
+from hypertune.storage.files import JOURNAL, LOCK
+from hypertune.storage.lease import LEASE, LEASE_SECONDS, is_held, renew, take_lease
 from hypertune.storage.patience import storage_patience_s
 from hypertune.storage.storage import Place, Storage, StorageError, is_url, resume_command, upload
 from hypertune.storage.telling import tell_user
 
-LEASE = "sweeps/lease.json"
-LEASE_SECONDS = 60.0
-"""Seconds after its last heartbeat that a study's writer still counts as alive."""
 INTERVAL_SECONDS = 2.0
 """Minimal seconds between two copies."""
 SHARE = 0.2
@@ -111,53 +106,14 @@ def _fill(folder: Path, storage: Storage, *, resume: bool) -> None:
         storage.download(folder, (name for name in storage.files() if name != LEASE))
 
 
-def take_lease(storage: Storage) -> None:
-    """Takes the storage's lease for `LEASE_SECONDS`, unless another process holds it.
-
-    Raises:
-        ValueError: if another process has renewed the lease within that time.
-    """
-    held = storage.read(LEASE)
-    if held is not None:
-        owner = json.loads(held)
-        age = _age_s(owner)
-        if age < LEASE_SECONDS and not (_has_died(owner) or _is_us(owner)):
-            raise ValueError(
-                f"{storage}: another hypertune is writing to it (process {owner['pid']} on {owner['host']}, "
-                f"{age:.0f} s ago); if it was killed, try again in {LEASE_SECONDS - age:.0f} s"
-            )
-    _write_lease(storage)
-
-
-def _has_died(owner: dict[str, str | int]) -> bool:
-    """Whether the process that holds the lease ran on this machine and has ended."""
-    if owner["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(int(owner["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def _is_us(owner: dict[str, str | int]) -> bool:
-    return owner["host"] == socket.gethostname() and int(owner["pid"]) == os.getpid()
-
-
-def _age_s(owner: dict[str, str | int]) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(str(owner["at"]))).total_seconds()
-
-
 def is_running(place: Place) -> bool:
     """Whether a process is writing the study at `place`: it holds a lock or, at a URL, a lease.
 
     Raises:
-        ValueError: if the storage does not answer.
+        ValueError: if the storage does not answer, or the lease cannot be read.
     """
     if is_url(place):
-        held = Storage(str(place)).read(LEASE)
-        owner = json.loads(held) if held is not None else None
-        return owner is not None and _age_s(owner) < LEASE_SECONDS and not _has_died(owner)
+        return is_held(Storage(str(place)))
     lock = Path(place) / LOCK
     if not lock.exists():
         return False
@@ -167,10 +123,6 @@ def is_running(place: Place) -> bool:
         except OSError:
             return True
         return False
-
-
-def _write_lease(storage: Storage) -> None:
-    storage.write(LEASE, json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "at": now()}).encode())
 
 
 class Mirror:
@@ -241,7 +193,7 @@ class Mirror:
         began = time.monotonic()
         try:
             if lease:
-                _write_lease(self.storage)
+                renew(self.storage)
             if self.folder.is_dir() and any(self.folder.iterdir()):
                 upload(self.folder, self.storage, self.known)
             else:

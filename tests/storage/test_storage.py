@@ -56,6 +56,9 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(capsys: pytest.Captur
         ("abfs://container@account.dfs.core.windows.net/x", False),
         ("abfs://container:key@account.dfs.core.windows.net/x", True),
         ("abfs://container@account.dfs.core.windows.net/x?tenant_id=a&client_secret=b", True),
+        ("abfss://container@account.dfs.core.windows.net/x?sv=2022-11-02&sig=b&se=2030", True),
+        ("s3://bucket/x?X-Amz-Signature=b", True),
+        ("s3://bucket/design?region=eu-west-1", False),
         ("s3://bucket/x?region=eu-west-1&allow_bucket_creation=true", False),
     ],
 )
@@ -146,3 +149,8 @@ def test_damage_is_told_with_the_url(tmp_path: Path, bucket: str) -> None:
 def test_a_local_folder_is_itself_its_copy(tmp_path: Path) -> None:
     with local_copy(tmp_path) as folder:
         assert folder == tmp_path
+
+
+def test_the_home_of_no_user_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^~nobody-here/x: there is no such user"):
+        as_place("~nobody-here/x")

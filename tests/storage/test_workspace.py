@@ -16,8 +16,9 @@ import pytest
 from hypertune.storage import bounded
 from hypertune.storage import workspace as module
 from hypertune.storage.files import JOURNAL, now
+from hypertune.storage.lease import LEASE, take_lease
 from hypertune.storage.storage import Storage, StorageError
-from hypertune.storage.workspace import LEASE, Mirror, workspace
+from hypertune.storage.workspace import Mirror, is_running, workspace
 from tests.conftest import Relay
 
 
@@ -96,6 +97,27 @@ def test_two_writers_are_refused_until_the_first_has_died(bucket: str) -> None:
     with workspace(storage.url, resume=True):
         assert json.loads(storage.read(LEASE) or b"")["pid"] == os.getpid()
     assert storage.read(LEASE) is None
+
+
+def test_another_users_process_on_this_machine_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, which: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    storage = Storage(f"local://{tmp_path}")
+    storage.write(LEASE, json.dumps({"host": socket.gethostname(), "pid": 1, "at": now()}).encode())
+    monkeypatch.setattr(os, "kill", kill)
+    assert is_running(storage.url)
+    with pytest.raises(ValueError, match="another hypertune is writing to it"):
+        take_lease(storage)
+
+
+@pytest.mark.parametrize("content", ['{"host": "else', "", "[]", '{"host": "a", "pid": "b", "at": "c"}', "\x00"])
+def test_a_lease_that_was_half_written_is_named(tmp_path: Path, content: str) -> None:
+    storage = Storage(f"local://{tmp_path}")
+    storage.write(LEASE, content.encode())
+    for look in (lambda: is_running(storage.url), lambda: take_lease(storage)):
+        with pytest.raises(ValueError, match=rf"{tmp_path}/sweeps/lease.json: cannot be read .*remove it"):
+            look()
 
 
 def test_what_a_killed_writer_had_not_copied_yet_is_found_again(bucket: str) -> None:
