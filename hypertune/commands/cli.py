@@ -17,6 +17,7 @@ from hypertune.commands.parsing import Parser, one_line
 from hypertune.installed import check_alone
 from hypertune.storage.telling import tell_user
 
+LOCAL = "127.0.0.1"
 FORMATS = ("csv", "md", "json", "latex", "parquet")
 
 
@@ -61,7 +62,12 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "dir", metavar="DIR", type=place, nargs="+", help="output folder of a study; several give one report over all"
     )
-    report.add_argument("--out", metavar="FILE", type=Path, help="file for the report over several studies")
+    report.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write only the report, there (default: report.html, of one study in DIR)",
+    )
     report.add_argument(
         "--figures", choices=("svg", "png", "pdf"),
         help="also write each figure as a picture to DIR/figures, with captions; needs Chromium or Chrome",
@@ -87,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--once", action="store_true", help="print the status once and exit")
     top.add_argument("--web", action="store_true", help="serve the report of the running study, renewed as it runs")
     top.add_argument("--job", metavar="ID", help="the study of a cluster to serve (default: the only one that runs)")
-    top.add_argument("--host", default="127.0.0.1", help="where to serve (default: %(default)s, this machine only)")
-    top.add_argument("--port", type=int, default=0, help="port to serve on (default: a free one)")
+    top.add_argument("--host", help=f"where to serve (default: {LOCAL}, this machine only)")
+    top.add_argument("--port", type=flags.port, help="port to serve on (default: a free one)")
     validate = _add(commands, "validate", _validate, "check a study file and its data without running it")
     validate.add_argument("study", metavar="STUDY", help="a study file, or the name of a shipped study")
     validate.add_argument("--data-dir", metavar="DIR", type=Path, help="folder that already has the data set")
@@ -199,54 +205,9 @@ def _strategies(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from hypertune.api import write_outputs
-    from hypertune.records import records
-    from hypertune.report.browser import find_browser, print_pdf
-    from hypertune.report.html import write_report
-    from hypertune.storage.storage import writable_copy
+    from hypertune.commands.report import report
 
-    for option in ("pdf", "figures"):
-        if getattr(arguments, option):
-            find_browser(f"--{option}")  # before minutes of work
-    if arguments.size and not arguments.figures:
-        raise ValueError("--size: is of the pictures that --figures svg, png or pdf writes")
-    if arguments.against is not None:
-        return _against(arguments)
-    if len(arguments.dir) == 1:
-        place = arguments.dir[0]
-        facts = records.read(place)
-        with writable_copy(place) as folder:
-            if arguments.figures:
-                from hypertune.report.images import write_images
-
-                write_images(facts, folder / "figures", arguments.figures, arguments.size or "paper")
-            write_outputs(facts, folder)  # report.md links to the pictures that exist
-            if arguments.pdf:
-                print_pdf(folder / "report.html", folder / "report.pdf", "--pdf")
-        print(f"{place}/report.{'pdf' if arguments.pdf else 'html'}")
-        return DONE
-    out = arguments.out or Path("report.html")
-    write_report([records.read(place) for place in arguments.dir], out)
-    if arguments.pdf:
-        print_pdf(out, out.with_suffix(".pdf"), "--pdf")
-    print(out.with_suffix(".pdf") if arguments.pdf else out)
-    return DONE
-
-
-def _against(arguments: argparse.Namespace) -> int:
-    from hypertune.comparison.against import against
-    from hypertune.comparison.terminal import against_table
-    from hypertune.records import records
-    from hypertune.tuning.terminal import Terminal
-
-    if len(arguments.dir) > 1:
-        raise ValueError("--against: compares one study with an earlier one; give one DIR")
-    facts = against(records.read(arguments.against), records.read(arguments.dir[0]))
-    terminal = Terminal()
-    for sentence in facts.sentences():
-        terminal.print(sentence)
-    terminal.print(against_table(facts))
-    return DONE
+    return report(arguments)
 
 
 def _top(arguments: argparse.Namespace) -> int:
@@ -256,7 +217,12 @@ def _top(arguments: argparse.Namespace) -> int:
     if arguments.web:
         from hypertune.commands.web import serve
 
-        return serve(arguments.source, arguments.host, arguments.port, job=arguments.job)
+        if arguments.once:
+            raise ValueError("--once: prints the status, which --web does not; leave out one of them")
+        return serve(arguments.source, arguments.host or LOCAL, arguments.port or 0, job=arguments.job)
+    for option in ("job", "host", "port"):
+        if getattr(arguments, option) is not None:
+            raise ValueError(f"--{option}: belongs to --web, which serves the report; add it, or leave out --{option}")
     return top(arguments.source, Terminal(), once=arguments.once)
 
 

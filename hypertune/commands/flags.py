@@ -10,6 +10,8 @@ from typing import Any
 ADVISED_WORKERS = "1,2,4,8,16,32"
 """The numbers of workers that `advise` simulates."""
 
+LAST_PORT = 65535
+
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategies", metavar="a,b", help="strategies to compare instead of the study's")
@@ -78,6 +80,14 @@ def finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"a finite number, got {text}")
+    return number
+
+
+def port(text: str) -> int:
+    """A port to listen on; 0 for a free one."""
+    number = int(text)
+    if not 0 <= number <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a whole number up to {LAST_PORT}, got {text}")
     return number
 
 

@@ -50,6 +50,15 @@ def test_help_imports_nothing_heavy() -> None:
         ),
         (["compare", "--or-resume"], "--or-resume: goes with a study and its --out, not with --resume"),
         (["report", "/nowhere"], "/nowhere: not an output folder"),
+        (["report", "~nobody-here/x"], "~nobody-here/x: there is no such user"),
+        (["report", ".", "--against", ".", "--out", "x.html"], "--out: nothing is written with --against"),
+        (["report", ".", "--against", ".", "--pdf"], "--pdf: nothing is written with --against"),
+        (["report", ".", "--out", "x.html", "--figures", "svg"], "--figures: writes pictures into one study's folder"),
+        (["report", ".", ".", "--figures", "svg"], "--figures: writes pictures into one study's folder"),
+        (["top", ".", "--web", "--port", "99999"], "--port: a whole number up to 65535, got 99999"),
+        (["top", ".", "--port", "8000"], "--port: belongs to --web"),
+        (["top", ".", "--job", "first"], "--job: belongs to --web"),
+        (["top", ".", "--web", "--once"], "--once: prints the status, which --web does not"),
         (["export", "/nowhere"], "/nowhere: not an output folder"),
         (["export", "/nowhere", "--format", "xml"], "--format"),
         (["validate", "/nowhere.toml"], "/nowhere.toml: neither a file nor"),
@@ -96,6 +105,15 @@ def test_report_and_export_work_on_a_study_cut_off_half_way(tmp_path: Path, caps
     capsys.readouterr()
     assert main(["export", str(folder), "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("strategy,best_config,acc,")
+
+
+def test_the_report_of_one_study_goes_where_it_is_asked_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recorded(tmp_path / "out")
+    before = sorted(folder.iterdir())
+    assert main(["report", str(folder), "--out", str(tmp_path / "mine" / "page.html")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/mine/page.html\n"
+    assert (tmp_path / "mine" / "page.html").stat().st_size > 1000
+    assert sorted(folder.iterdir()) == before
 
 
 def test_the_module_can_be_run() -> None:
