@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from textwrap import shorten
 from typing import Any
@@ -38,7 +39,7 @@ def jobs(arguments: argparse.Namespace) -> int:
     with jobs_client(arguments.address) as client:
         found = studies(client)
         address = client.get_address()
-        running = {status.study: status for status in watch.studies(address)} if found else {}
+        running = _by_name(watch.studies(address)) if found else {}
     if not found:
         print(f"no study has been submitted to {address}")
         return 0
@@ -109,13 +110,24 @@ def ending(job: Any) -> str:
     return {"SUCCEEDED": "done", "STOPPED": "stopped, can be resumed"}.get(status, status.lower())
 
 
+def _by_name(statuses: Iterable[Status]) -> dict[str, Status]:
+    """Each study's status by its name, without those of which several run."""
+    statuses = list(statuses)
+    count = Counter(status.study for status in statuses)
+    return {status.study: status for status in statuses if count[status.study] == 1}
+
+
 def _progress(job: Any, status: Status | None) -> str:
-    """How far a running study is, and how long it will take; of one that has ended, what it found."""
+    """How far a running study is, and how long it will take; of one that has ended, what it found.
+
+    Args:
+        status: of a study of that name, which need not be the job's; used while the job has told nothing itself.
+    """
     if job.status.value != "RUNNING":
         return shorten(job.metadata.get(VERDICT, "-"), LONGEST_VERDICT, placeholder="...")
-    if status is None:
-        return str(job.metadata.get(PROGRESS, "-"))
-    return so_far(status)
+    if PROGRESS in job.metadata:
+        return str(job.metadata[PROGRESS])
+    return "-" if status is None else so_far(status)
 
 
 def _began(job: Any) -> str:

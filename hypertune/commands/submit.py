@@ -195,10 +195,17 @@ def _metadata(study: Study, job_id: str, out: str) -> dict[str, str]:
         "trainable": study.training.trainable,
         "dataset": study.training.dataset or "",
         "out": out,
-        "user": getpass.getuser(),
+        "user": _user(),
         "name": job_id,
         STUDY_TEXT: study.to_toml(),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # as in a container, where nobody has that number
+        return str(os.getuid())
 
 
 def _tell(shipment: Shipment, job_id: str) -> None:

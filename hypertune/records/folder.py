@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -101,7 +102,7 @@ def check_free(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or _holds_anything(folder)):
         raise ValueError(
             f"--out {folder}: already holds {_what_it_holds(folder)}; choose another folder, "
-            f"or continue it by --resume {folder}"
+            f"or continue it by --resume {shlex.quote(str(folder))}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from hypertune.tuning.watchdog import RayDied, Watchdog, let_go_of_ray, watch_ra
 from hypertune.tuning.worker import make_worker, reusable
 
 SWEEPS = "sweeps"
+OWN_RUN = re.compile(rf"{RUN}(\d+)", re.ASCII)
 WORKER_RETRIES = 2
 """How often a trial is retried after its worker or node died."""
 
@@ -94,7 +96,7 @@ def runs_of(out: Path, storage: Storage | None) -> Runs:
     """The runs of the study in `out`, or on the storage of which it is the working copy."""
     folder = str((out / SWEEPS).resolve())
     earlier = storage.folders(SWEEPS) if storage else [path.name for path in Path(folder).glob(f"{RUN}*")]
-    last = max((int(name.removeprefix(RUN)) for name in earlier if name.startswith(RUN)), default=0)
+    last = max((int(found[1]) for name in earlier if (found := OWN_RUN.fullmatch(name))), default=0)
     place, path = (storage.url_of(SWEEPS), f"{storage.path}/{SWEEPS}") if storage else (folder, folder)
     return Runs(place, path, f"{RUN}{last + 1}", out / SWEEPS / "ray_error.txt")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from hypertune.cluster import logs
+from hypertune.cluster import jobs, logs
 from hypertune.cluster.jobs import require_job, studies
-from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, STUDY_TEXT
+from hypertune.commands import submit
+from hypertune.records.live import JOB_NAME, PROGRESS, STUDY, STUDY_TEXT, Status
+from hypertune.tuning.time_left import so_far
+from tests.sweep.scripted import make_study
 
 
 class State(Enum):
@@ -59,3 +63,21 @@ def test_the_log_of_a_trial_of_any_strategy_is_shown(
     for wrong in ("../x", "a/b", "a\\b", "a\x1b"):
         with pytest.raises(ValueError, match="not the id of a trial"):
             logs.logs(Namespace(id="first", trial=wrong, follow=False, address=None))
+
+
+def test_each_of_two_jobs_with_the_same_study_shows_its_own_progress() -> None:
+    both = [Status(study="digits", metric="acc", mode="max", budget="b", sweeps=4, sweeps_done=n) for n in (1, 3)]
+    alone = Status(study="other", metric="acc", mode="max", budget="b", sweeps=4, sweeps_done=2)
+    running = jobs._by_name([*both, alone])
+    told = [Job("a", {STUDY: "digits", PROGRESS: "25%"}), Job("b", {STUDY: "digits", PROGRESS: "75%"})]
+    assert [jobs._progress(job, running.get("digits")) for job in told] == ["25%", "75%"]
+    assert jobs._progress(Job("new", {STUDY: "digits"}), running.get("digits")) == "-"
+    assert jobs._progress(Job("c", {STUDY: "other"}), running.get("other")) == so_far(alone)
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr(submit.getpass, "getuser", unknown)
+    assert submit._metadata(make_study(), "id", "~/out")["user"] == str(os.getuid())

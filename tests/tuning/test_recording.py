@@ -19,6 +19,7 @@ from hypertune.storage import patience
 from hypertune.storage.files import JOURNAL
 from hypertune.study.study import Study
 from hypertune.sweep.trial import StorageLost
+from hypertune.tuning import experiment
 from hypertune.tuning.recording import Recorder
 from tests.sweep.scripted import Runner, make_study
 
@@ -194,3 +195,15 @@ def test_a_folder_that_is_replaced_is_left_alone(tmp_path: Path, monkeypatch: py
     (rescued,) = tmp_path.glob("out-rescued-*")
     assert list(read_journal(rescued / JOURNAL)) == events[: len(events) // 2]
     recorder.close()
+
+
+def test_the_runs_of_an_attempt_are_counted_on_whatever_else_lies_there(tmp_path: Path) -> None:
+    for name in ("run_1", "run_2", "run_2_old", "run_x", "run_"):
+        (tmp_path / "sweeps" / name).mkdir(parents=True)
+    assert experiment.runs_of(tmp_path, None).name == "run_3"
+
+
+def test_what_to_type_for_the_tables_is_quoted() -> None:
+    quoted = "write the tables and the report with: hypertune report 'my study'$"
+    with pytest.raises(ValueError, match=quoted), patience.outputs_in(Path("my study")):
+        raise OSError(28, "No space left on device")
