@@ -13,7 +13,7 @@ from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
 from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
-from hypertune.storage.files import REPORT
+from hypertune.storage.files import REPORT, STUDY
 from hypertune.storage.storage import Place, inside, resume_command
 from hypertune.storage.telling import though_unread
 from hypertune.study.rules import difference
@@ -97,7 +97,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
             result = api.run(study, out, circumstances)
     except KeyboardInterrupt:
         ignore_signals()
-        begun = not isinstance(out, Path) or out.exists()
+        begun = not isinstance(out, Path) or (out / STUDY).exists()
         with though_unread():
             console.print(go_on if begun else "Interrupted before anything was recorded.", soft_wrap=True)
         return INTERRUPTED

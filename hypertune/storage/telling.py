@@ -24,7 +24,8 @@ def though_unread() -> Iterator[None]:
         yield
     except OSError:
         for stream in (sys.stdout, sys.stderr):
-            _forget(stream)
+            if stream is not None:  # as in a process that was started without
+                _forget(stream)
 
 
 def _forget(stream: TextIO) -> None:

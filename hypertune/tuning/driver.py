@@ -95,6 +95,8 @@ def run(study: Study, work: Workspace, prepare: Prepare, circumstances: Circumst
     check_names(study)
     out = work.folder
     with folder.claim(out, study, resume=circumstances.resume, extends=circumstances.extends):
+        if circumstances.resume:
+            _check_unchanged(out, study, set())  # the journal is that of the study as it began
         recorder = Recorder(study, out, work.storage.path if work.storage else None, work.place)
         try:
             if circumstances.resume:

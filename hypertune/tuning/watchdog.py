@@ -131,7 +131,7 @@ def end_process(code: int) -> NoReturn:
             process.kill()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody reads it any more
+        with contextlib.suppress(OSError, AttributeError):  # nobody reads it any more, or it has never been there
             stream.flush()
     os._exit(code)
 
