@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hypertune.comparison.statistics import FEWEST_SEEDS, grid_step
+from hypertune.comparison.statistics import FEWEST_SEEDS, LAST_BITS, grid_step
 
 FEWEST_FOR_EQUAL = 5
 """The least number of seeds for the claim that the strategy with the best mean is within the margin of the best."""
@@ -165,7 +165,7 @@ def _of_independent(table: Matrix, names: tuple[str, ...], step: float) -> Evide
         means = np.array([own[i].mean() for i in known])
         number = np.array([len(own[i]) for i in known], dtype=float)
         seeds[at] = fewer = np.minimum(number[:, None], number)
-        gain[at] = _differences(means, table)
+        gain[at] = _differences(means, table[:, known])
         # Each strategy's share in the variance of a difference, as if it were the mean over the fewer seeds.
         share = np.array([own[i].var(ddof=1) for i in known]) / number
         alone, other = fewer * share[:, None], fewer * share
@@ -195,8 +195,9 @@ def _on_common_seeds(table: Matrix, step: float) -> tuple[Matrix, Matrix, Matrix
 def _differences(means: Matrix, table: Matrix) -> Matrix:
     """How much larger the row's mean is than the column's."""
     gain: Matrix = means[:, None] - means
-    # Summing equal numbers in another order changes the last bits.
-    gain[np.abs(gain) <= 1e-12 * np.nanmax(np.abs(table))] = 0.0
+    # Summing equal numbers in another order changes the last bits: of the pair's own, since another one's may be huge.
+    sizes = np.nanmax(np.abs(table), axis=0)
+    gain[np.abs(gain) <= LAST_BITS * np.maximum(sizes[:, None], sizes)] = 0.0
     return gain
 
 

@@ -126,5 +126,6 @@ def p_best(values: pd.DataFrame, mode: str, *, step: float = 0.0, seed: int = 0)
     scale = np.sqrt((rows - 1) / generator.chisquare(rows - 1, size=(DRAWS, 1)) / rows)
     means = table.mean(axis=0) + noise * scale
     # Summing in another order changes the last bits of equal means.
-    first = means >= means.max(axis=1, keepdims=True) - 1e-12 * np.abs(means).max()
+    best = means.max(axis=1, keepdims=True)
+    first = means >= best - LAST_BITS * np.abs(best)
     return pd.Series((first / first.sum(axis=1, keepdims=True)).mean(axis=0), index=values.columns)

@@ -70,6 +70,13 @@ def test_within_the_margin_the_cheapest_is_recommended() -> None:
     assert judge_values(values, "max").named(EQUAL) == []
 
 
+def test_a_strategy_that_blows_up_leaves_the_others_their_differences() -> None:
+    random = np.random.default_rng(8)
+    values = table(random.standard_normal((12, 3)) * 0.1 + np.array([1.0, 2.0, 3.0]))
+    values.loc[3, "s0"] = -2e13
+    assert judge_values(values, "max").gain("s2", "s1") == pytest.approx((values["s2"] - values["s1"]).mean())
+
+
 def test_a_time_that_is_missing_or_nothing_recommends_nobody() -> None:
     values = table(np.random.default_rng(4).standard_normal((30, 2)) * 0.1 + np.array([1.1, 1.0]))
     for seconds in ({"s1": 0.0}, {"s0": 0.0, "s1": 0.0}, {"s0": np.nan, "s1": 1.0}, {"s0": 1.0}):
