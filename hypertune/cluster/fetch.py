@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ from hypertune.storage.storage import Storage, is_url
 
 MOST_BYTES = 500 * 2**20
 """Maximal size of a packed folder fetched through a job's log, which the head node keeps in memory."""
+ATTEMPTS = 3
+"""How often a folder is packed and read before it is told that it arrives damaged."""
 MARK = ".fetched"
 """File with the job's id in a fetched folder, which allows fetching it again."""
+
+
+class Damaged(ValueError):
+    """The results have not arrived as they were sent."""
 
 
 def fetch(arguments: argparse.Namespace) -> int:
@@ -118,7 +125,14 @@ def read_file(client: Any, job: Any, name: str) -> bytes | None:
 
 def _through_log(client: Any, job_id: str, place: str, *names: str) -> bytes:
     """The packed folder, or these of its files, from the log of a small job on the head node, where the study's driver
-    ran."""
+    ran; tried again where it arrives damaged, as by what else is written to that log."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Damaged):
+            return _sent(client, job_id, place, *names)
+    return _sent(client, job_id, place, *names)
+
+
+def _sent(client: Any, job_id: str, place: str, *names: str) -> bytes:
     helper = f"fetch-{job_id}-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="hypertune-job-") as folder:
         shutil.copyfile(pack_results.__file__, Path(folder) / "pack_results.py")
@@ -140,7 +154,8 @@ def read_packed(log: str, *, reason: str = "") -> bytes:
     """Extracts the archive from the log of `pack_results`.
 
     Raises:
-        ValueError: if it is missing, saying why, or damaged.
+        ValueError: if it is missing, saying why.
+        Damaged: if it is not whole.
     """
     lines = log.splitlines()
     if pack_results.BEGIN not in lines:
@@ -149,13 +164,13 @@ def read_packed(log: str, *, reason: str = "") -> bytes:
     begin = lines.index(pack_results.BEGIN) + 1
     end = next((i for i, line in enumerate(lines) if i >= begin and line.startswith(f"{pack_results.END} ")), None)
     if end is None:
-        raise ValueError("the results arrived truncated; fetch them again")
+        raise Damaged("the results arrived truncated; fetch them again")
     try:
         content = base64.b64decode("".join(lines[begin:end]))
     except ValueError:
         content = b""
     if hashlib.sha256(content).hexdigest() != lines[end].split()[-1]:
-        raise ValueError("the results arrived damaged; fetch them again")
+        raise Damaged("the results arrived damaged; fetch them again")
     return content
 
 

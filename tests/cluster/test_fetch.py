@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hypertune.cluster import pack_results
-from hypertune.cluster.fetch import read_packed, unpack
+from hypertune.cluster.fetch import read_file, read_packed, unpack
 from hypertune.records import records
 from tests.records.test_records import recorded
 
@@ -61,6 +63,39 @@ def test_no_study_there_is_told(tmp_path: Path) -> None:
 
 def test_too_much_is_told(tmp_path: Path) -> None:
     assert "too many for the jobs API" in packed(recorded(tmp_path / "there"), most_bytes=10).stderr
+
+
+class Cluster:
+    """The jobs API of a cluster whose job for packing has each of these logs in turn."""
+
+    def __init__(self, *logs: str) -> None:
+        self.logs, self.jobs, self.asked = list(logs), set[str](), 0
+
+    def submit_job(self, *, submission_id: str, **_: Any) -> None:
+        self.jobs.add(submission_id)
+
+    def get_job_info(self, submission_id: str) -> Any:
+        return SimpleNamespace(status=SimpleNamespace(value="SUCCEEDED"), message="")
+
+    def get_job_logs(self, submission_id: str) -> str:
+        self.asked += 1
+        return self.logs.pop(0)
+
+    def delete_job(self, submission_id: str) -> None:
+        self.jobs.remove(submission_id)
+
+
+def test_what_arrives_damaged_is_fetched_again(tmp_path: Path) -> None:
+    folder = recorded(tmp_path / "there")
+    log = packed(folder, "study.toml").stdout
+    damaged = log.replace("\n", "\na line of somebody else\n", 2)
+    job: Any = SimpleNamespace(submission_id="first", metadata={"out": str(folder)})
+    cluster = Cluster(damaged, log[: len(log) // 2], log)
+    assert read_file(cluster, job, "study.toml") == (folder / "study.toml").read_bytes()
+    cluster = Cluster(damaged, damaged, damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        read_file(cluster, job, "study.toml")
+    assert (cluster.asked, cluster.jobs) == (3, set())
 
 
 def test_cut_off_or_damaged_on_the_way_is_told(tmp_path: Path) -> None:
