@@ -14,7 +14,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from hypertune.space.domains import Numeric
-from hypertune.space.space import Parameter, Space
+from hypertune.space.space import Config, Parameter, Space
+from hypertune.space.values import text_of
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Explore, Interval, Numbers, Population, mutable
 from hypertune.strategies.score import score
@@ -165,13 +166,16 @@ class PopulationScheduler(FIFOScheduler):
     def _kept_for(self, trial: Any) -> Population | None:
         """The population that reserved a place for this trial, if the trial is the fork that is due."""
         place = self._places[0] if self._places else None
-        # Ray's trial has the study's constants in its configuration too.
-        if place is None or any(trial.config.get(key) != value for key, value in place.fork.config.items()):
+        if place is None or not self._same(trial.config, place.fork.config):
             return None
         self._places.popleft()
         parent = place.fork.parent_id
         self._epoch[trial.trial_id], self._before[trial.trial_id] = place.fork.epoch, self._before[parent]
         return place.population
+
+    def _same(self, one: Config, other: Config) -> bool:
+        """Whether the hyperparameters are the same; what they stand for, such as NaN or an array, may not be `==`."""
+        return text_of(self._space.encode(one)) == text_of(self._space.encode(other))
 
     def _filling(self) -> Population:
         newest = self.populations[-1] if self.populations else None

@@ -132,6 +132,24 @@ def test_every_fork_goes_on_from_where_its_parent_was_saved(strategy: str, worke
     assert facts.sweeps["busy_s"].sum() == pytest.approx(facts.trials["train_s"].sum()) == 60.0
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        math.nan,
+        {"choice": [math.nan, 1.0]},
+        {"array": [1, 2], "dtype": "float32"},
+        {"choice": [{"array": [1, 2]}, {"array": [1, 3]}]},
+    ],
+)
+def test_a_fork_is_recognised_where_values_are_not_equal_to_themselves(entry: Any) -> None:
+    space = Space.parse({"lr": {"loguniform": [1e-4, 1e-1]}, "width": 4, "extra": entry})
+    options = {"pbt": {"population_size": 4, "perturbation_interval": 3}}
+    runner = Runner(make_study(strategies=("pbt",), budget=Budget(epochs=80), space=space, options=options), "pbt")
+    forks = [(str(e["parent"]), str(e["config"])) for e in runner.run().events if "parent" in e]
+    assert len(set(forks)) == len(forks) >= 2
+    assert max(state.epochs for state in runner.sweep.trials.values()) == 9
+
+
 def test_a_population_is_a_quarter_renewed_each_generation() -> None:
     runner = Runner(study("pbt", epochs=80), "pbt", workers=1).run()
     assert len(runner.sweep.trials) == 8 + 4 * 2
