@@ -169,10 +169,11 @@ class Nearest:
         of_strategy = [c for c in own if self.recordings.strategies[c] == strategy]
         first = max(of_strategy or own or [r], key=self._length)
         rows, seconds = self._of_recording(first)
-        if self._length(r) > len(rows) and not self._complete[first]:
+        longer = self._length(r) > len(rows)  # another one may have diverged before the first was stopped
+        if longer and not self._complete[first]:
             rows, seconds = self._continued(rows, seconds, r)
         known = len(rows)
-        if not (self._complete[first] or self._complete[r]):
+        if not (self._complete[first] or (longer and self._complete[r])):
             rows, seconds = self._drawn_out(rows, seconds, distances)
         return Curve(self.names, rows, seconds, known)
 

@@ -21,6 +21,7 @@ from hypertune.simulation.published import read_json
 from hypertune.simulation.yahpo import ENDING, read_onnx
 from hypertune.space.space import Config
 from hypertune.study.study import Study
+from hypertune.sweep.trial import Report
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -155,16 +156,22 @@ def _seconds(
 def _diverges(
     values: Floats, names: tuple[str, ...], study: Study, frame: pd.DataFrame, source: str
 ) -> NDArray[np.bool_]:
-    """Which recordings diverge as a sweep would see it: the metric or a loss is not finite from some epoch on."""
-    judged = [name for name in searched_names(names, study.metric) if name == study.metric or name.endswith("loss")]
-    lost = ~np.isfinite(frame[judged].to_numpy(dtype=np.float64)).all(axis=1)
+    """Which recordings diverge as a sweep would see it, from some epoch on."""
+    told = list(searched_names(names, study.metric))
+    rows = frame[told].to_numpy(dtype=np.float64)
+    built_in = study.training.dataset is not None
+    lost = ~np.isfinite(rows).all(axis=1)
+    for i in np.flatnonzero(lost).tolist():
+        report = Report(0, dict(zip(told, rows[i].tolist(), strict=True)), 0.0)
+        lost[i] = report.diverged(study.metric, built_in=built_in)
     recording = np.cumsum(frame["epoch"].to_numpy() == 1) - 1
     # A number after a missing one is a gap in the table, which would look like a divergence.
     gap = np.flatnonzero(lost[:-1] & ~lost[1:] & (recording[:-1] == recording[1:]))
     if gap.size:
         row = frame.iloc[gap[0]]
+        missing = [name for name in told if not np.isfinite(row[name])]
         raise ValueError(
-            f"{source}: {row['called']}: {' or '.join(judged)} is missing or not finite at epoch {row['epoch']} "
+            f"{source}: {row['called']}: {' and '.join(missing)} is missing or not finite at epoch {row['epoch']} "
             f"but not after it; fill the gap or remove the recording"
         )
     return np.bincount(recording[lost], minlength=len(values)) > 0

@@ -148,6 +148,17 @@ def test_divergence_is_found_again() -> None:
     assert np.isinf(curve.rows[1][0])
 
 
+def test_a_recording_that_was_stopped_does_not_end_where_another_diverged_earlier() -> None:
+    stopped = recorded([A]).query("epoch <= 6").assign(seed=0)
+    lost = recorded([A]).query("epoch <= 4").assign(seed=1, config_id=1)
+    lost.loc[lost["epoch"] == 4, "acc"] = np.nan
+    source = nearest(pd.concat([stopped, lost, recorded([B]).assign(seed=0, config_id=2)], ignore_index=True))
+    curve = source.curve(A, 0)
+    assert (curve.known, len(curve.rows)) == (6, 9)
+    assert np.isfinite(curve.rows).all()
+    assert len(source.curve(A, 1).rows) == 4
+
+
 def test_test_scores_are_kept_from_the_search() -> None:
     source = nearest(made_up())
     config = source.recordings.configs[4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pandas as pd
 import pytest
 
 from hypertune.records.records import Book
+from hypertune.simulation.lookup import Nearest
 from hypertune.simulation.recordings import from_frame, read
 from hypertune.space.space import Space
-from hypertune.study.study import Study, Training
-from tests.simulation.tables import made_up, published, recorded, recordings
+from hypertune.study.study import Budget, Study, Training
+from hypertune.sweep.trial import Report
+from tests.simulation.tables import made_up, published, recorded, recordings, simulated
 from tests.sweep.scripted import Runner, make_study
 
 
@@ -97,6 +100,24 @@ def test_a_short_recording_is_incomplete_and_a_diverged_one_is_not() -> None:
     table = recordings(frame=cut(frame, 5, 2))
     assert np.flatnonzero(~table.complete).tolist() == [3]
     assert table.lengths[[3, 5]].tolist() == [4, 2]
+
+
+@pytest.mark.parametrize("column", ["train_loss", "other_loss"])
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_recording_diverges_where_a_sweep_would_say_so(column: str, built_in: bool) -> None:
+    study = make_study(budget=Budget(trials=20))
+    if not built_in:
+        study = dataclasses.replace(study, training=Training(trainable="x:y", dataset=None, max_epochs=9))
+    frame = made_up().assign(**{column: 1.0})
+    third = frame["config_id"] % 3 == 0
+    frame.loc[third & (frame["epoch"] == 4), column] = np.inf
+    frame = frame[~third | (frame["epoch"] <= 4)]
+    table = recordings(study, frame)
+    last = Report(4, dict(zip(table.names, table.values[3, 3].tolist(), strict=True)), 1.0)
+    assert table.diverges[3] == last.diverged("acc", built_in=built_in)
+    assert table.diverges[3] == (built_in and column == "train_loss")
+    book, _ = simulated(study, "random", source=Nearest(table, study))
+    assert (book.trials_table()["status"] == "diverged").any() == table.diverges[3]
 
 
 def changed(column: str, config_id: int, epoch: int, value: Any) -> pd.DataFrame:
