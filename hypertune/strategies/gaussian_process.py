@@ -20,11 +20,16 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.preprocessing import PowerTransformer
 
+from hypertune.strategies.score import usual
 from hypertune.strategies.unit_cube import Array
 
 FIT_POINTS = 100
 MODEL_POINTS = 500
 PENDING_POINTS = 250
+LARGEST = 30.0
+"""Largest loss that is told from larger ones, in median absolute deviations above the median."""
+OVERFLOW = 1e150
+"""Larger numbers have no variance."""
 # Likelihoods computed per fit; each costs in proportion to the features.
 _FIT_CALLS, _FIT_FEATURE_CALLS = 25, 250
 # Priors on the logarithms of signal variance, length scales and noise: (mean, standard deviation).
@@ -42,10 +47,12 @@ class Hyperparameters:
 def scores(losses: Array) -> Array:
     """Losses, shape (n,), as scores to maximise: failures become the worst seen; no skew, mean 0, variance 1.
 
-    The transform is Yeo and Johnson's (2000); without it one diverging trial flattens all others.
+    The transform is Yeo and Johnson's (2000). It copes with skew, but not with the losses of trials that blow up to a
+    large finite number, next to which all others would be the same: these are lowered to `LARGEST` first.
     """
     finite = losses[np.isfinite(losses)]
-    y = -np.where(np.isfinite(losses), losses, finite.max())
+    _, largest = usual(losses, LARGEST)
+    y = -np.minimum(np.where(np.isfinite(losses), losses, finite.max()), min(largest, OVERFLOW))
     spread = y.std()
     if spread == 0:
         return np.zeros_like(y)

@@ -16,6 +16,7 @@ from hypertune.space.space import Parameter, Space
 from hypertune.strategies.pbt import Generations, PopulationScheduler
 from hypertune.strategies.plugin import scheduler
 from hypertune.strategies.population import Interval, Numbers, mutable
+from hypertune.strategies.score import usual
 from hypertune.strategies.unit_cube import Array
 
 LATEST = 200
@@ -26,6 +27,8 @@ NOISES = (0.01, 0.1, 0.5)
 FORGETTING = (0.0, 0.05, 0.2, 0.5)
 """Values among which the likelihood chooses: length scale, noise variance, and the share of what was learnt in one
 generation that is forgotten by the next."""
+USUAL = 5.0
+"""Largest distance of a gain from the median of its generation, in median absolute deviations."""
 Parameters = tuple[float, float, float]
 """One of each: length scale, noise, forgetting."""
 Cholesky = tuple[Array, bool]
@@ -129,11 +132,15 @@ def _domain(parameter: Parameter) -> Numeric:
 
 
 def _standardised(gains: Array) -> Array:
-    """Gains scaled to mean 0 and variance 1; a failure counts as the worst of the others."""
+    """Gains scaled to mean 0 and variance 1; a failure counts as the worst of the others.
+
+    A gain of a trial that blew up to a large finite number, or recovered, becomes the last usual one: it would make all
+    others the same.
+    """
     finite = gains[np.isfinite(gains)]
     if not len(finite):
         return np.zeros_like(gains)
-    gains = np.where(np.isfinite(gains), gains, finite.min())
+    gains = np.clip(np.where(np.isfinite(gains), gains, finite.min()), *usual(gains, USUAL))
     spread = gains.std()
     return (gains - gains.mean()) / spread if spread else np.zeros_like(gains)
 

@@ -68,6 +68,19 @@ def test_scores_put_failures_last_and_are_higher_for_better() -> None:
     assert np.array_equal(scores(np.array([2.0, math.inf, 2.0])), np.zeros(3))
 
 
+@pytest.mark.parametrize("large", [1e4, 1e38, 1e300, 1.7e308])
+@pytest.mark.parametrize("blown_up", [1, 2])
+def test_losses_that_blow_up_to_a_number_leave_the_others_apart(large: float, blown_up: int) -> None:
+    found = scores(np.array([0.1, 0.2, 0.3, 0.4, 0.25, 0.15, *[large] * blown_up]))
+    assert np.isfinite(found).all()
+    assert np.ptp(found[:6]) > 0.5
+    assert (found[6:] < found[:6].min()).all()
+
+
+def test_losses_without_outliers_are_told_apart_up_to_the_largest() -> None:
+    assert len(set(scores(np.geomspace(0.01, 1.0, 20)).tolist())) == 20
+
+
 def test_duplicates_are_averaged() -> None:
     x, y, counts = merge(np.array([[0.0], [1.0], [0.0]]), np.array([1.0, 5.0, 3.0]))
     assert x.tolist() == [[0.0], [1.0]]

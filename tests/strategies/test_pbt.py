@@ -10,7 +10,7 @@ import pytest
 
 from hypertune.records.lineage import Lineage
 from hypertune.space.space import Config, Space
-from hypertune.strategies.pb2 import Bandit, TimeVarying
+from hypertune.strategies.pb2 import Bandit, TimeVarying, _standardised
 from hypertune.strategies.pbt import Perturb, pbt
 from hypertune.strategies.population import Interval, Population, mutable
 from hypertune.study.study import Budget, Study, Training
@@ -237,6 +237,12 @@ def test_a_pending_clone_takes_away_uncertainty() -> None:
     after = process.predict(point[None], 1.0)
     assert after[0] == pytest.approx(before[0], abs=1e-6)
     assert after[1] < before[1]
+
+
+@pytest.mark.parametrize("outlier", [-1e4, 1e4])
+def test_one_gain_that_blows_up_leaves_the_others_apart(outlier: float) -> None:
+    found = _standardised(np.array([0.1, 0.2, 0.3, 0.4, 0.5, outlier, -math.inf]))
+    assert np.ptp(found[:5]) > 0.3
 
 
 def test_pb2_goes_where_improvements_are() -> None:
