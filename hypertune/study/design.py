@@ -188,8 +188,8 @@ class OneAtATime:
         self._values = {key: level_numbers(p.domain, points, levels) for key, p in parameters.items()}
         self.baseline = self._middle() if baseline is None else self._read(parameters, baseline)
         for key, number in self.baseline.items():
-            if number not in self._values[key]:
-                self._values[key] = sorted([*self._values[key], number])
+            others = [value for value in self._values[key] if not _same(value, number, parameters[key].domain)]
+            self._values[key] = sorted([*others, number])
         self._changes = [(key, v) for key, values in self._values.items() for v in values if v != self.baseline[key]]
         self.size = 1 + len(self._changes)
 
@@ -246,7 +246,25 @@ def level_numbers(domain: Numeric | Categorical, points: int, levels: int) -> li
         return [domain.cast(domain.low + i * domain.step) for i in range(domain.levels)]
     inner = domain.normal or points == 1
     quantiles = (np.arange(points) + 0.5) / points if inner else np.linspace(0, 1, points)
-    return list(dict.fromkeys(domain.from_unit(float(u)) for u in quantiles))
+    values = [domain.from_unit(float(u)) for u in quantiles]
+    if not domain.integer:
+        values = [_tidy(value, domain, max(map(abs, values))) for value in values]
+    if not inner:
+        values[0], values[-1] = domain.low, domain.high
+    return list(dict.fromkeys(values))
+
+
+def _tidy(value: float, domain: Numeric, largest: float) -> float:
+    """A level without the last digits, which are rounding errors: 0.001 for 0.0010000000000000002."""
+    negligible = not domain.log and abs(value) < 1e-12 * largest
+    return domain.cast(0.0 if negligible else float(f"{value:.12g}"))
+
+
+def _same(one: float, other: float, domain: Numeric | Categorical) -> bool:
+    """Whether two levels differ at most by rounding."""
+    if isinstance(domain, Categorical) or domain.integer:
+        return one == other
+    return math.isclose(one, other, rel_tol=1e-11)
 
 
 def _named(space: Space, key: str, numbers: list[float]) -> tuple[Any, ...]:

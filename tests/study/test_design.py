@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypertune.space.space import Space
-from hypertune.study.design import Design, Factor, OneAtATime
+from hypertune.study.design import Design, Factor, OneAtATime, level_numbers
 from hypertune.study.shipped import shipped
 from hypertune.study.study import Study
 
@@ -125,6 +125,21 @@ def test_one_at_a_time_is_the_baseline_and_each_single_change() -> None:
     assert cells.size == 1 + 3 + 2 + 2  # the baseline's own learning rate is a level beside the three points
     assert all(sum(config[key] != configs[0][key] for key in config) == 1 for config in configs[1:])
     assert cells.levels("lr") == pytest.approx((1e-4, 3e-4, 1e-3, 1e-2))
+
+
+def test_a_baseline_that_is_a_level_but_for_rounding_comes_once() -> None:
+    space = Space.parse({"lr": {"loguniform": [1e-4, 1e-2]}, "wd": {"loguniform": [1e-6, 1e-2]}})
+    cells = OneAtATime(space, {"lr": 1e-3, "wd": 1e-4}, points=5, levels=10)
+    assert cells.levels("lr") == (1e-4, 3.16227766017e-4, 1e-3, 3.16227766017e-3, 1e-2)
+    assert cells.levels("wd") == (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+    assert cells.size == 9
+    copied = OneAtATime(space, {"lr": 10**-2.5, "wd": 1e-4}, points=5, levels=10)
+    assert copied.levels("lr") == (1e-4, 3.16227766017e-4, 1e-3, 10**-2.5, 1e-2)
+
+
+def test_levels_are_round_numbers() -> None:
+    domain = Space.parse({"x": {"uniform": [-0.1, 0.3]}}).parameters()[0].domain
+    assert level_numbers(domain, 5, 10) == [-0.1, 0.0, 0.1, 0.2, 0.3]
 
 
 @pytest.mark.parametrize(
