@@ -20,8 +20,8 @@ from hypertune.simulation.configurations import read_configs
 from hypertune.simulation.published import read_json
 from hypertune.simulation.yahpo import ENDING, read_onnx
 from hypertune.space.space import Config
+from hypertune.study.divergence import finite_ones
 from hypertune.study.study import Study
-from hypertune.sweep.trial import Report
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -157,19 +157,14 @@ def _diverges(
     values: Floats, names: tuple[str, ...], study: Study, frame: pd.DataFrame, source: str
 ) -> NDArray[np.bool_]:
     """Which recordings diverge as a sweep would see it, from some epoch on."""
-    told = list(searched_names(names, study.metric))
-    rows = frame[told].to_numpy(dtype=np.float64)
-    built_in = study.training.dataset is not None
-    lost = ~np.isfinite(rows).all(axis=1)
-    for i in np.flatnonzero(lost).tolist():
-        report = Report(0, dict(zip(told, rows[i].tolist(), strict=True)), 0.0)
-        lost[i] = report.diverged(study.metric, built_in=built_in)
+    watched = finite_ones(study, searched_names(names, study.metric))
+    lost = ~np.isfinite(frame[watched].to_numpy(dtype=np.float64)).all(axis=1)
     recording = np.cumsum(frame["epoch"].to_numpy() == 1) - 1
     # A number after a missing one is a gap in the table, which would look like a divergence.
     gap = np.flatnonzero(lost[:-1] & ~lost[1:] & (recording[:-1] == recording[1:]))
     if gap.size:
         row = frame.iloc[gap[0]]
-        missing = [name for name in told if not np.isfinite(row[name])]
+        missing = [name for name in watched if not np.isfinite(row[name])]
         raise ValueError(
             f"{source}: {row['called']}: {' and '.join(missing)} is missing or not finite at epoch {row['epoch']} "
             f"but not after it; fill the gap or remove the recording"
