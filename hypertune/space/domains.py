@@ -80,7 +80,10 @@ class Numeric:
         self._check_bounds(shape)
         self._set(low=-math.inf, high=math.inf, _warped=(-math.inf, math.inf))
         if not self.normal:
-            low, high = self._ends()
+            try:
+                low, high = self._ends()
+            except OverflowError:
+                raise ValueError(f"{shape}: {self.step} is too small a step for these bounds") from None
             if low > high:
                 raise ValueError(f"{shape}: no value lies between {self.args[0]} and {self.args[1]}")
             self._set(low=low, high=high)

@@ -8,6 +8,7 @@ stands for them: `{ literal = "None" }`, `{ tuple = [1, 2] }`, `{ list = [1, 2] 
 from __future__ import annotations
 
 import ast
+import datetime
 import enum
 import hashlib
 import importlib
@@ -96,6 +97,8 @@ def to_toml(value: Any) -> Any:
         return {"array": value.tolist(), "dtype": str(value.dtype)}
     if value is None or type(value) in (bytes, complex):
         return {"literal": repr(value)}
+    if isinstance(value, datetime.date | datetime.time):
+        return value  # TOML has them, too
     if type(value) is set and all(map(_is_simple, value)):
         return {"literal": f"{{{', '.join(sorted(map(repr, value)))}}}" if value else "set()"}
     return _simple(value) if _is_simple(value) else {"object": str(name_of(value))}
@@ -131,8 +134,15 @@ def toml_key(key: Any) -> str:
 
 
 def from_key(key: str) -> Any:
-    """The inverse of `toml_key`."""
-    return _literal(key.removeprefix(KEY)) if key.startswith(KEY) else key
+    """The inverse of `toml_key`; raises a ValueError for what no key can be."""
+    if not key.startswith(KEY):
+        return key
+    literal = _literal(key.removeprefix(KEY))
+    try:
+        hash(literal)
+    except TypeError:
+        raise ValueError(f"{key!r}: no key of a dict in Python") from None
+    return literal
 
 
 def key_text(key: Any) -> str:
@@ -227,14 +237,14 @@ def _simple(value: Any) -> Any:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise ValueError(f'literal: a value as Python writes it, e.g. {{ literal = "None" }}, got {text!r}') from None
 
 
 def _array(table: Mapping[str, Any]) -> Any:
     try:
         return np.array(table["array"], dtype=table.get("dtype"))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"array: numbers in lists, with a numpy dtype ({error})") from None
 
 

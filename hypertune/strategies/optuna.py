@@ -24,6 +24,9 @@ from hypertune.strategies.threads import one_thread
 from hypertune.strategies.unit_cube import TAIL
 from hypertune.study.warm_start import EarlierTrial
 
+SEEDS = 2**32
+"""Optuna takes smaller seeds only."""
+
 
 class OptunaSearcher(HistorySearcher):
     """One Optuna study in memory, minimising; a failed trial is reported as infinitely bad.
@@ -153,10 +156,15 @@ def optuna(
     Args:
         n_initial: random suggestions before the model is used.
         n_candidates: draws from the model of the good trials; the most promising one is suggested.
+
+    Raises:
+        ValueError: for `n_candidates` below 1.
     """
+    if n_candidates < 1:
+        raise ValueError("n_candidates must be at least 1")
     with _quiet():
         sampler = TPESampler(
-            seed=seed,
+            seed=seed % SEEDS,
             multivariate=True,
             group=True,
             constant_liar=True,
@@ -179,9 +187,9 @@ def optuna_gp(space: Space, *, metric: str, mode: str, seed: int, max_epochs: in
     import torch  # noqa: F401  # before the first suggestion, which is then kept to one thread
 
     sampler = GPSampler(
-        seed=seed,
+        seed=seed % SEEDS,
         n_startup_trials=n_initial,
-        independent_sampler=TPESampler(seed=seed, n_startup_trials=n_initial),
+        independent_sampler=TPESampler(seed=seed % SEEDS, n_startup_trials=n_initial),
         warn_independent_sampling=False,
     )
     return OptunaSearcher(space, metric=metric, mode=mode, seed=seed, sampler=sampler)
@@ -203,9 +211,9 @@ def optuna_cmaes(space: Space, *, metric: str, mode: str, seed: int, max_epochs:
     def make(earlier: list[library.trial.FrozenTrial] | None) -> BaseSampler:
         with _quiet():
             return CmaEsSampler(
-                seed=seed,
+                seed=seed % SEEDS,
                 n_startup_trials=n_initial,
-                independent_sampler=TPESampler(seed=seed, n_startup_trials=max(n_initial, 10)),
+                independent_sampler=TPESampler(seed=seed % SEEDS, n_startup_trials=max(n_initial, 10)),
                 warn_independent_sampling=False,
                 source_trials=earlier,
             )

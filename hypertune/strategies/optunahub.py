@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 from ray.tune.search import Searcher
 
 from hypertune.space.space import Space
-from hypertune.strategies.optuna import OptunaSearcher
+from hypertune.strategies.optuna import SEEDS, OptunaSearcher
 from hypertune.strategies.plugin import FEATURES, searcher
 
 
@@ -40,7 +40,7 @@ def optunahub(
     """
     made = _sampler(_module(package, registry), sampler, package)
     return OptunaSearcher(
-        space, metric=metric, mode=mode, seed=seed, sampler=_make(made, {**(arguments or {}), "seed": seed})
+        space, metric=metric, mode=mode, seed=seed, sampler=_make(made, {**(arguments or {}), "seed": seed % SEEDS})
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -52,12 +53,15 @@ class Option:
         """`value` converted to the option's type; an integer is accepted as a float.
 
         Raises:
-            ValueError: if it is of another type.
+            ValueError: if it is of another type, or a number that is not finite.
         """
         try:
-            return msgspec.convert(value, self.type)
+            given = msgspec.convert(value, self.type)
         except msgspec.ValidationError as error:
             raise ValueError(f"{error} ({value!r}); default: {self.default!r}") from None
+        if isinstance(given, float) and not math.isfinite(given):
+            raise ValueError(f"expected a finite number ({value!r}); default: {self.default!r}")
+        return given
 
 
 @dataclass(frozen=True)

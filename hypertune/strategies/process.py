@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from hypertune.space.domains import Numeric
+from hypertune.space.domains import LARGEST, Numeric
 from hypertune.space.space import Categorical, Config, Parameter, Space
 from hypertune.space.values import plain
 from hypertune.strategies.conversation import Conversation, Message
@@ -23,6 +23,8 @@ from hypertune.study.prior import Prior, number_of
 from hypertune.sweep.trial import StudyError
 
 PROTOCOL = 1
+ROUNDING = 1e-6
+"""How far a suggestion may lie outside of the bounds, relative to their distance; on a logarithmic scale to a bound."""
 TIMEOUT_S = 600.0
 START_TIMEOUT_S = 1800.0
 
@@ -133,8 +135,8 @@ class ProcessSearcher(HistorySearcher):
     def _number(self, parameter: Parameter, values: Mapping[str, Any]) -> float | int:
         """The value of an active hyperparameter, on its grid; a little outside of the bounds counts as rounding."""
         value, domain = values.get(parameter.key), parameter.domain
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise StudyError(f"{self.who}: suggests {parameter.key} = {value!r:.100}; expected a number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            raise StudyError(f"{self.who}: suggests {parameter.key} = {value!r:.100}; expected a finite number")
         if isinstance(domain, Categorical):
             if value not in range(len(domain.options)):
                 raise StudyError(
@@ -210,7 +212,11 @@ class ProcessSearcher(HistorySearcher):
 
 
 def _near(domain: Numeric, value: float) -> bool:
-    tolerance = 1e-6 * max(abs(value), domain.high - domain.low if not domain.normal else 0.0)
+    if domain.normal:
+        return True
+    if domain.log:
+        return domain.low * (1 - ROUNDING) <= value <= domain.high * (1 + ROUNDING)
+    tolerance = ROUNDING * (domain.high - domain.low)
     return domain.low - tolerance <= value <= domain.high + tolerance
 
 

@@ -160,6 +160,10 @@ def convert(tables: dict[str, Any]) -> StudyFile:
     Raises:
         ValueError: one line that names the key and the remedy.
     """
+    options = tables.get("strategies")
+    for name, own in options.items() if isinstance(options, dict) else ():
+        if not isinstance(own, dict):
+            raise ValueError(f"strategies.{name}: a table of options, [strategies.{name}], got {own!r:.60}")
     try:
         file = msgspec.convert(tables, StudyFile)
     except msgspec.ValidationError as error:

@@ -89,7 +89,7 @@ class Study:
                 f"got {self.metric[:40]!r}"
             )
         for key, values in (("strategies", self.strategies), ("seeds", self.seeds)):
-            if len(set(values)) < len(values):
+            if len({str(value).strip() for value in values}) < len(values):
                 raise ValueError(f"study.{key}: give each one once, got {list(values)}")
         for name in self.options:
             if name not in self.strategies:

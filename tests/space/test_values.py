@@ -8,6 +8,7 @@ import json
 import math
 import random
 import tomllib
+from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
@@ -174,6 +175,16 @@ def test_a_spelling_that_is_none_of_pythons_is_refused() -> None:
     assert from_toml({"literal": "(1, None)"}) == (1, None)
     with pytest.raises(ValueError, match="literal: "):
         from_toml({"literal": "__import__('os')"})
+    with pytest.raises(ValueError, match="literal: "):
+        from_toml({"literal": "{[]}"})
+
+
+def test_dates_are_kept_as_toml_has_them() -> None:
+    moments = [date(2020, 1, 1), time(10), datetime(2022, 2, 2, 10, tzinfo=UTC)]
+    space = Space.parse({"since": {"choice": moments}, "lr": {"uniform": [0, 1]}})
+    again = Space.parse(tomllib.loads(tomli_w.dumps(space.to_toml())))
+    assert again == space == again.alive()
+    assert again.entries["since"].options == tuple(moments)
 
 
 def test_what_a_function_draws_is_the_same_again_and_no_hyperparameter_of_a_model() -> None:

@@ -128,14 +128,22 @@ def test_an_error_in_the_process_is_told_with_where_its_log_is() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("high", "suggests lr = 'high'; expected a number"),
-        (True, "suggests lr = True; expected a number"),
+        ("high", "suggests lr = 'high'; expected a finite number"),
+        (True, "suggests lr = True; expected a finite number"),
+        (0.00009, "suggests lr = 9e-05, outside of 0.0001 to 0.1"),
         (7.5, "suggests lr = 7.5, outside of 0.0001 to 0.1"),
     ],
 )
 def test_a_wrong_value_is_refused(answer: Any, message: str) -> None:
     with pytest.raises(StudyError, match=message.replace(".", r"\.")):
         climb(answer=answer).suggest("a")
+
+
+def test_a_number_that_is_not_finite_is_refused() -> None:
+    (parameter, *_) = SMALL.parameters()
+    for value in (math.inf, math.nan, 10**400):
+        with pytest.raises(StudyError, match="suggests lr = .*; expected a finite number"):
+            climb()._number(parameter, {"lr": value})
 
 
 def test_a_process_says_for_how_long_a_trial_trains(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,8 @@ def test_options_go_to_the_factory_whose_keyword_they_are() -> None:
         ),
         ("random", {"x": 1}, "strategies.random.x: unknown option; known: none"),
         ("asha", {"grace_period": "1"}, "strategies.asha.grace_period: Expected `int`, got `str`"),
+        ("hyperopt", {"gamma": math.nan}, "strategies.hyperopt.gamma: expected a finite number"),
+        ("optuna", {"n_candidates": 0}, "strategies.optuna: n_candidates must be at least 1"),
         ("asha", {"grace_period": True}, "strategies.asha.grace_period: Expected `int`, got `bool`"),
         ("asha", {"grace_period": 10}, "strategies.asha: grace_period must be from 1 to max_epochs = 9, got 10"),
         ("bohb+fifo", {}, r"bohb\+fifo: bohb learns from trials of different length"),
@@ -185,3 +188,12 @@ class TestExamplePlugin(SearcherContract):
     @pytest.fixture
     def plugin(self) -> SearcherPlugin:
         return climber
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "sobol", "bayes", "hyperopt", "bohb", "optuna", "optuna-gp", "optuna-cmaes"]
+)
+def test_the_largest_seed_is_one_for_every_searcher(name: str) -> None:
+    task = Task(space=EVERY_DOMAIN, metric="acc", mode="max", seed=2**63 - 1, max_epochs=9)
+    suggested, _ = build(parse_strategy(name), task, {})
+    assert EVERY_DOMAIN.contains(suggested.suggest("a"))

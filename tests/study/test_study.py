@@ -55,6 +55,8 @@ def test_seeds_are_a_number_or_a_list() -> None:
         ("seeds = 2", 'seeds = "many"', "study.seeds: expected"),
         ("seeds = 2", "seeds = 0", "study.seeds: expected"),
         ("seeds = 2", "seeds = [1, 1]", "study.seeds: give each one once"),
+        ('["random"]', '["random", " random"]', "study.strategies: give each one once"),
+        ("[space]", "[strategies]\nrandom = 1\n[space]", "strategies.random: a table of options"),
         ("epochs = 20", "epochs = 0", "study.budget.epochs: expected"),
         ("epochs = 20", "epochs = 2, trials = 3", "study.budget: give exactly one of"),
         ("epochs = 20", "", "study.budget: give exactly one of"),
