@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hypertune.training.batches import Batches
 from hypertune.training.datasets import ImageData
 from hypertune.training.hardware import choose_device, choose_precision
 from hypertune.training.hyperparameters import read_hyperparameters
@@ -74,12 +75,13 @@ class TrainingLoop:
         self.data = data
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
-        self._ahead: list[Tensor] = []  # batches of the current pass that are left for the next epoch
         self.epoch = 0
         self.device = choose_device(h.device)
         self.dtype = choose_precision(h.precision, self.device, many=many)
         keep_freed_memory()
         self.images = device_images(data, self.device)
+        # The batches of the current pass that are left for the next epoch.
+        self._ahead = self._cut(self.images.splits["train"][:0])
         self.randomness = Randomness(seed, self.device)
         self._build(config)
 
@@ -112,8 +114,8 @@ class TrainingLoop:
             loss, accuracy = self._train(batches)
         return {"train_loss": loss, "train_accuracy": accuracy, **self.evaluate("valid"), "lr": lr}
 
-    def begin_epoch(self) -> tuple[float, list[Tensor]]:
-        """Begins the next epoch without training it; returns its learning rate and the image indices of its batches."""
+    def begin_epoch(self) -> tuple[float, Batches]:
+        """Begins the next epoch without training it; returns its learning rate and its batches."""
         self.epoch += 1
         lr = learning_rate(self.hyperparameters, self.epoch, self.max_epochs)
         self.optimizer.param_groups[0]["lr"] = lr
@@ -139,7 +141,7 @@ class TrainingLoop:
             "model": {name: value.clone() for name, value in self.model.state_dict().items()},
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "randomness": self.randomness.state_dict(),
-            "ahead": torch.cat(self._ahead).cpu() if self._ahead else None,
+            "ahead": self._ahead.order.cpu() if self._ahead else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -156,7 +158,7 @@ class TrainingLoop:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]["state"]})
         self.randomness.load_state_dict(state["randomness"])
         ahead = state["ahead"]
-        self._ahead = self._cut(ahead.to(self.device)) if ahead is not None else []
+        self._ahead = self._cut(self.images.splits["train"][:0] if ahead is None else ahead.to(self.device))
 
     def change(self, config: Mapping[str, Any]) -> None:
         """Changes the hyperparameters; the shape of the model must stay the same.
@@ -169,7 +171,7 @@ class TrainingLoop:
         self._build(config)
         self.load_state_dict(state)
 
-    def _next_batches(self) -> list[Tensor]:
+    def _next_batches(self) -> Batches:
         """The batches of the next epoch."""
         if self.steps_per_epoch is None:
             return self._shuffled()
@@ -178,21 +180,16 @@ class TrainingLoop:
         batches, self._ahead = self._ahead[: self.steps_per_epoch], self._ahead[self.steps_per_epoch :]
         return batches
 
-    def _shuffled(self) -> list[Tensor]:
+    def _shuffled(self) -> Batches:
         """The training split's indices in random order, divided into batches."""
         train = self.images.splits["train"]
         # Drawn on the CPU whatever the device, so that a seed gives the same order everywhere.
         return self._cut(train[torch.randperm(len(train), generator=self.randomness.order).to(self.device)])
 
-    def _cut(self, order: Tensor) -> list[Tensor]:
-        size = self.hyperparameters.batch_size
-        batches = list(torch.split(order, size))
-        if len(batches) > 1 and len(batches[-1]) == 1 < size:
-            # Batch normalisation cannot train on a single image, so it joins the previous batch.
-            batches[-2:] = [order[-size - 1 :]]
-        return batches
+    def _cut(self, order: Tensor) -> Batches:
+        return Batches.cut(order, self.hyperparameters.batch_size)
 
-    def _train(self, batches: list[Tensor]) -> tuple[float, float]:
+    def _train(self, batches: Batches) -> tuple[float, float]:
         """Loss and accuracy, both means over the images."""
         running = Running()
         for number, index in enumerate(batches, 1):

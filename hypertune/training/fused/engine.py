@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hypertune.training.batches import Batches
 from hypertune.training.fused.layout import Stack, corner, largest
 from hypertune.training.fused.network import Batch, StackedNetwork
 from hypertune.training.fused.updates import STATE, Settings, update
@@ -41,6 +42,8 @@ class Engine:
         shapes = largest(models)
         self.weights = Stack(shapes, capacity, self.device)
         self._state = [Stack(shapes, capacity, self.device) for _ in STATE[self._kind]]
+        self._known: dict[Any, Tensor] = {}
+        self._places: list[Tensor] = []
         self._leaves = [part.detach().requires_grad_() for part in self.weights.parts]
         self._settings = Settings(capacity, self.device)
         on_cuda = self.device.type == "cuda"
@@ -100,24 +103,18 @@ class Engine:
         Args:
             rates: their learning rates in this epoch.
         """
-        for tensor in (
-            self.weights.flat,
-            *(s.flat for s in self._state),
-            self.loss,
-            self.hits,
-            self.images,
-        ):
+        for tensor in (self.weights.flat, *(s.flat for s in self._state), self.loss, self.hits, self.images):
             tensor.zero_()
         for mean, variance in self._statistics:  # a NaN of an earlier model is one in the padding of a narrower model
             mean.zero_()
             variance.fill_(1)
-        for number, loop in enumerate(loops):
-            parameters = list(loop.model.parameters())
-            self.weights.put(number, parameters)
+        self._places = self._places_of([loop.model for loop in loops])
+        for number, (loop, places) in enumerate(zip(loops, self._places, strict=True)):
+            self.weights.flat[number].index_copy_(0, places, loop.vector.detach())
             state = loop.optimizer.state.get(loop.vector, {})
             for stack, name in zip(self._state, STATE[self._kind], strict=True):
                 if state.get(name) is not None:
-                    stack.put(number, _views(state[name], parameters))
+                    stack.flat[number].index_copy_(0, places, state[name])
             for (mean, variance), layer in zip(self._statistics, _batch_norms(loop.model), strict=True):
                 corner(mean[number], layer.running_mean).copy_(layer.running_mean)
                 corner(variance[number], layer.running_var).copy_(layer.running_var)
@@ -128,16 +125,15 @@ class Engine:
 
     def store(self, number: int, loop: TrainingLoop) -> None:
         """Copies a model's state from the stack into its loop, as if the loop had been trained by itself."""
-        parameters = list(loop.model.parameters())
-        self.weights.take(number, parameters)
+        places = self._places[number]
+        with torch.no_grad():
+            loop.vector.copy_(self.weights.flat[number].index_select(0, places))
         steps = float(self._settings.steps[number])
         state: dict[str, Any] = dict(loop.optimizer.state.get(loop.vector, {}))
         for stack, name in zip(self._state, STATE[self._kind], strict=True):
             if name == "momentum_buffer" and not loop.hyperparameters.momentum:
                 continue  # torch keeps none
-            if state.get(name) is None:
-                state[name] = torch.zeros_like(loop.vector.data)
-            stack.take(number, _views(state[name], parameters))
+            state[name] = stack.flat[number].index_select(0, places)
         if self._kind != "sgd":
             state["step"] = torch.tensor(steps, device=self.device if self._kind != "rmsprop" else "cpu")
         trained = steps - steps_of(loop)
@@ -147,18 +143,17 @@ class Engine:
             layer.num_batches_tracked.add_(int(trained))
         loop.optimizer.state[loop.vector] = state
 
-    def begin(self, batches: Sequence[Sequence[Tensor]]) -> None:
-        """Lays out the batches of an epoch, for each loop the image indices of each batch."""
-        sizes = torch.tensor([[len(batch) for batch in own] for own in batches])
+    def begin(self, batches: Sequence[Batches]) -> None:
+        """Lays out the batches of an epoch, as many for each loop."""
+        sizes = torch.tensor([own.sizes for own in batches])
         starts, within = sizes.cumsum(1) - sizes, torch.arange(int(sizes.max()))
         capacity, (loops, steps) = len(self.loss), sizes.shape
         width = self.batch if self.device.type == "cuda" else len(within)
         self._order = torch.zeros(steps, capacity, width, dtype=torch.long, device=self.device)
         self._shares = torch.zeros(steps, capacity, width, device=self.device)
         for number, own in enumerate(batches):
-            order = torch.cat(list(own))
-            place = (starts[number, :, None] + within).clamp(max=len(order) - 1).to(self.device)
-            self._order[:, number, : len(within)] = order[place]
+            place = (starts[number, :, None] + within).clamp(max=len(own.order) - 1).to(self.device)
+            self._order[:, number, : len(within)] = own.order[place]
         share = torch.where(within < sizes[..., None], 1 / sizes[..., None], 0.0)
         self._shares[:, :loops, : len(within)] = share.transpose(0, 1).to(self.device)
         self._longest = sizes.amax(0).tolist()
@@ -187,6 +182,18 @@ class Engine:
         with torch.inference_mode():
             batch = Batch(self.share, (), self._statistics, training=False)
             return self._forward(images.expand(len(self.share), *images.shape), batch, self.weights.parts)
+
+    def _places_of(self, models: Sequence[nn.Module]) -> list[Tensor]:
+        """See `Stack.places`; one tensor for all models of a shape, kept while there is such a model."""
+        known, self._known = self._known, {}
+        found = []
+        for model in models:
+            parameters = list(model.parameters())
+            shape = tuple((parameter.size(), parameter.stride()) for parameter in parameters)
+            if shape not in self._known:
+                self._known[shape] = known[shape] if shape in known else self.weights.places(parameters)
+            found.append(self._known[shape])
+        return found
 
     def _draw(self, number: int, loop: TrainingLoop, images: int) -> None:
         """Draws dropout as the loop does alone; the caller has made its random state the current one."""
@@ -277,8 +284,3 @@ def _batch_normalised(model: nn.Module) -> list[int]:
 
 def _pair(models: int, channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.zeros(models, channels, device=device), torch.ones(models, channels, device=device)
-
-
-def _views(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """The parts of an optimizer's tensor that belong to each parameter of a flattened model."""
-    return [flat.as_strided(p.size(), p.stride(), p.storage_offset()) for p in parameters]

@@ -31,17 +31,23 @@ class Stack:
             self.parts.append(self.flat[:, offset : offset + shape.numel()].view(models, *shape))
             offset += shape.numel()
 
-    def put(self, model: int, tensors: Sequence[Tensor]) -> None:
-        """Copies one model's tensors into the stack."""
-        with torch.no_grad():
-            for part, tensor in zip(self.parts, tensors, strict=True):
-                corner(part[model], tensor).copy_(tensor)
+    def places(self, parameters: Sequence[Tensor]) -> Tensor:
+        """Where each weight of a model lies in its row of `flat`, int64 [weights of the model].
 
-    def take(self, model: int, tensors: Sequence[Tensor]) -> None:
-        """Copies one model's tensors out of the stack."""
-        with torch.no_grad():
-            for part, tensor in zip(self.parts, tensors, strict=True):
-                tensor.copy_(corner(part[model], tensor))
+        One copy then moves a whole model. A copy for each parameter and each tensor of an optimizer would be some
+        thousand calls per epoch of 64 models.
+
+        Args:
+            parameters: of a model whose parameters are views of one vector, whose order the result has; see
+                `hypertune.training.optimisation.flatten_parameters`.
+        """
+        row = torch.arange(self.flat.shape[1], device=self.flat.device)
+        found = row.new_empty(sum(parameter.numel() for parameter in parameters))
+        for part, parameter in zip(self.parts, parameters, strict=True):
+            own = row[part.storage_offset() :][: part[0].numel()].view(part.shape[1:])
+            layout = (parameter.size(), parameter.stride(), parameter.storage_offset())
+            found.as_strided(*layout).copy_(corner(own, parameter))
+        return found
 
 
 def corner(padded: Tensor, tensor: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
+from hypertune.training.batches import Batches
 from hypertune.training.fused.engine import Engine, mixable
 from hypertune.training.fused.layout import largest
 from hypertune.training.loop import EVALUATION_BATCH, SETTLE_EVERY, TrainingLoop
@@ -24,7 +24,7 @@ COMPILE_AFTER_S = 15.0
 """Seconds of training after which a step is compiled, on a GPU: about what that takes on an H100, where 64 models then
 train twice as fast. So it never doubles a group's time, whatever the number of epochs to come."""
 
-Begun = tuple[float, list[Tensor]]
+Begun = tuple[float, Batches]
 """What `TrainingLoop.begin_epoch` returns."""
 Outcome = dict[str, float] | torch.OutOfMemoryError
 """What becomes of a loop's epoch."""
@@ -112,7 +112,7 @@ class Together:
         )
 
     def _train(
-        self, key: Any, loops: Sequence[TrainingLoop], rates: Sequence[float], batches: Sequence[list[Tensor]]
+        self, key: Any, loops: Sequence[TrainingLoop], rates: Sequence[float], batches: Sequence[Batches]
     ) -> list[dict[str, float]]:
         begun = time.perf_counter()
         engine = self._engine(key, loops)
