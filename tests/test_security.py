@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import io
 import json
 import os
@@ -46,6 +47,7 @@ UNSAFE = {
 }  # fmt: skip
 
 
+@functools.cache
 def calls() -> list[tuple[str, ast.Call]]:
     return [
         (f"{path.relative_to(PACKAGE)}: {ast.unparse(node.func)}", node)

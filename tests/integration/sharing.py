@@ -113,7 +113,7 @@ def own(out: Path) -> dict[str, Any]:
         seeds=1,
         budget={"epochs": 36},
         max_epochs=6,
-        resources={"trials_per_gpu": 4},
+        resources={"trials_per_gpu": 2},
         out=out,
         progress=False,
     )
@@ -155,7 +155,7 @@ def killed(study: Study, out: Path) -> dict[str, Any]:
         if event["event"] == "epoch":
             reported.set()
 
-    result = compare(study, out=out, resources={"trials_per_gpu": 3}, observers=[observe], progress=False)
+    result = compare(study, out=out, resources={"trials_per_gpu": 2}, observers=[observe], progress=False)
     killer.join()
     return {
         "curves": curves(result),
@@ -169,7 +169,7 @@ def killed(study: Study, out: Path) -> dict[str, Any]:
 
 def main(out: Path, gpus: int, *scenarios: str) -> None:
     connect.prepare_environment()
-    ray.init(address="local", num_cpus=4, num_gpus=gpus, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, num_gpus=gpus, include_dashboard=False, log_to_driver=False)
     out.mkdir()
     (out / "digits.toml").write_text(DIGITS)
     digits = Study.load(out / "digits.toml")

@@ -287,7 +287,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("first", ["", pytest.param("ray.init(num_cpus=2, log_to_driver=False)", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("first", ["", "ray.init(num_cpus=2, log_to_driver=False)"])
 def test_workers_do_not_start_through_uv_where_ray_came_first(tmp_path: Path, first: str) -> None:
     if shutil.which("uv") is None:
         pytest.skip("needs uv")

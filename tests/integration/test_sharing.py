@@ -74,13 +74,13 @@ def test_incumbents_are_retrained_and_the_model_is_kept(seen: dict[str, Any], di
 
 
 def test_the_records_say_how_the_gpu_was_shared(seen: dict[str, Any]) -> None:
-    assert seen["together"]["sharing"] == "up to 3 trained together on each of 1 GPU"
+    assert seen["together"]["sharing"] == "up to 2 trained together on each of 1 GPU"
 
 
 def test_a_population_of_ones_own(seen: dict[str, Any]) -> None:
     own = seen["own"]
     assert len(own["processes"]) == 1
-    assert own["most_together"] == 4
+    assert own["most_together"] == 2
     for lr, loss, epochs in own["trials"]:
         assert epochs == 6
         assert min(abs(loss - start * (1 - lr) ** 6) for start in (1, 2)) < 1e-9
@@ -97,7 +97,7 @@ def test_the_trials_of_a_study_are_spread_over_all_gpus(tmp_path: Path) -> None:
     own = run(tmp_path / "out", 2, "own")["own"]
     few, many = own["processes"]
     assert many <= 2 * few
-    assert own["most_together"] == 4
+    assert own["most_together"] == 2
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 
@@ -37,6 +38,7 @@ class Running:
     url: str
     session: Path
     """Ray's session folder."""
+    driver: psutil.Process
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def running(neighbour: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert url.startswith("http"), url
         journal = folder / "out" / "sweeps" / "journal.jsonl"
         wait(lambda: journal.exists() and '"done"' in journal.read_text(), "first sweep")
-        yield Running(folder / "out", url, next(tmp.glob("ray/session_2*")))
+        yield Running(folder / "out", url, next(tmp.glob("ray/session_2*")), psutil.Process(process.pid))
     finally:
         process.kill()  # Ray's processes end with it
         process.wait()
@@ -95,9 +97,30 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
+def listening(driver: psutil.Process) -> list[Any]:
+    """The sockets that Ray's processes listen on, once the one that serves the metrics is up."""
+    processes = [driver, *driver.children(recursive=True)]
+    if not any("Agent" in one.name() and one.net_connections("inet") for one in processes):
+        return []
+    return [one for process in processes for one in process.net_connections("inet") if one.status == "LISTEN"]
+
+
+JOINS = "import sys, ray; from hypertune.tuning import connect; connect.connect(sys.argv[1]); print(len(ray.nodes()))"
+
+
+def test_nobody_elsewhere_reaches_a_ray_that_starts_here_and_here_it_can_be_joined(running: Running) -> None:
+    found = wait(partial(listening, running.driver), "sockets")
+    assert len(found) >= 6  # the scheduler, the node's two, the dashboard, the agent's
+    assert {one.laddr.ip.removeprefix("::ffff:") for one in found} == {"127.0.0.1"}
+    (node,) = (one for one in running.driver.children() if one.name() == "raylet")
+    address = next(word for word in node.cmdline() if word.startswith("--gcs-address=")).partition("=")[2]
+    command = [sys.executable, "-c", JOINS, address]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
 def test_the_dashboard_names_the_study_the_worker_and_each_trial(running: Running) -> None:
-    (job,) = get(f"{running.url}/api/jobs/")
-    assert job["metadata"]["study"] == "watched"
+    jobs = get(f"{running.url}/api/jobs/")
+    (job,) = (one for one in jobs if one["metadata"].get("study") == "watched")
     assert job["metadata"]["strategies"] == "random, hyperopt+asha"
     actors = wait(lambda: get(f"{running.url}/api/v0/actors?detail=1")["data"]["result"]["result"], "actors")
     assert {actor["class_name"] for actor in actors} == {"watched:objective"}

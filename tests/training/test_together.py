@@ -103,7 +103,8 @@ def test_with_adam_and_batch_norm_rounding_grows_but_stays_small(few_digits: Ima
 
 
 @pytest.mark.filterwarnings("error:training without")
-@pytest.mark.parametrize("kind", [pytest.param("cnn", marks=pytest.mark.slow), "mlp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cnn", "mlp"])
 def test_the_compiler_takes_the_whole_step_and_changes_no_number(few_digits: ImageData, kind: str) -> None:
     """Traced and differentiated by torch's compiler, but not made into kernels, which takes a minute on a processor."""
     configs: list[dict[str, Any]] = [{"norm": "batch", "optimizer": "sgd"}, {"norm": "layer", "dropout": 0.3}]
