@@ -24,6 +24,11 @@ class Batches:
     order: Tensor
     sizes: list[int]
 
+    @staticmethod
+    def largest(images: int, size: int) -> int:
+        """How many images the largest batch has if so many are divided by `cut`."""
+        return size + 1 if images % size == 1 < size < images else min(size, images)
+
     @classmethod
     def cut(cls, order: Tensor, size: int) -> Batches:
         """Batches of `size` images; the last may be smaller, but has two at least unless all have one."""

@@ -36,7 +36,7 @@ class Engine:
         first = loops[0]
         self.device, self._dtype, self._images = first.device, first.dtype, first.images
         self._kind = first.hyperparameters.optimizer
-        self.batch = first.hyperparameters.batch_size + 1  # a last batch of one image joins the one before
+        self.batch = largest_batch(first)
         models: list[nn.Module] = [loop.model for loop in loops]
         models += [first.model] * (capacity - len(loops))
         shapes = largest(models)
@@ -256,7 +256,15 @@ def mixable(loop: TrainingLoop, batches: int) -> tuple[Any, ...]:
     """
     h = loop.hyperparameters
     layers = tuple(type(layer).__name__ for layer in loop.model.children())
-    return id(loop.images), loop.device, loop.dtype, h.optimizer, h.batch_size, batches, layers
+    return id(loop.images), loop.device, loop.dtype, h.optimizer, h.batch_size, batches, largest_batch(loop), layers
+
+
+def largest_batch(loop: TrainingLoop) -> int:
+    """The most images that any of its batches may have."""
+    size = loop.hyperparameters.batch_size
+    if loop.steps_per_epoch is None:
+        return Batches.largest(len(loop.images.splits["train"]), size)
+    return size + 1  # what is left of a pass may have been divided by another size before
 
 
 def dropped(model: nn.Module) -> list[int]:
