@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypertune.storage.storage import Place
-from hypertune.study.extent import Extent, configurations, continuous, extent
+from hypertune.study.extent import Extent, configurations, continuous, extent, few_at_once, most_at_once
 from hypertune.study.study import Study
 
 MANY_SWEEPS, MANY_EPOCHS, MANY_SECONDS = 500, 1_000_000, 24 * 3600.0
@@ -112,11 +112,13 @@ def _workers(study: Study, address: str | None) -> str:
     cores, asked = cpus_here(), study.resources.cpus_per_trial
     gpus = ", if it has the GPUs for them" if study.resources.gpus_per_trial else ""
     count = int(cores // asked) if asked else cores
-    count = min(count, study.resources.max_workers or count)
     if not count:
         raise ValueError(f"resources.cpus_per_trial: {asked:g} asked for, but this machine has {cores} CPUs")
+    few = f" ({reason})" if (reason := few_at_once(study, count)) else ""
+    count = min(count, most_at_once(study) or count)
     return (
-        f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}{_together(study)}"
+        f"{count} trial{'s' * (count != 1)} at a time on this machine, which has {cores} CPUs{gpus}{few}"
+        f"{_together(study)}"
     )
 
 

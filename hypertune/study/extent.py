@@ -44,6 +44,26 @@ def extent(study: Study) -> Extent:
     )
 
 
+def most_at_once(study: Study) -> int | None:
+    """The most trials that run at the same time, whatever the cluster has room for; None for a budget in seconds.
+
+    By default as many as the budget trains to the end: more would share the budget's epochs until none of them is
+    trained to the end.
+    """
+    budget, most = study.budget, study.resources.max_workers
+    if most is not None:
+        return most
+    return max(budget.epochs // study.training.max_epochs, 1) if budget.epochs else budget.trials
+
+
+def few_at_once(study: Study, places: int) -> str:
+    """Why the study uses fewer than so many places for trials; empty if nobody would ask."""
+    most = most_at_once(study)
+    if most is None or most >= places or study.resources.max_workers is not None:
+        return ""
+    return f"what the budget of {study.budget} trains to the end; --max-workers for more of the {places} possible"
+
+
 def configurations(space: Space) -> int | None:
     """How many configurations the space has; None for infinitely many."""
     count = 1

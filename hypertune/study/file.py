@@ -88,12 +88,12 @@ class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     gpus_per_trial: Annotated[float, Meta(ge=0)] = 0
     trials_per_gpu: Annotated[int, Meta(ge=0, le=MOST_PER_GPU)] | Literal["auto"] = "auto"
     """How many trials of a built-in model, or of your own `Population`, are trained together on each GPU; 0 to train
-    each by itself on CPUs. By default as many as are useful where the cluster has a GPU."""
+    each by itself on CPUs. By default a quarter of what the budget trains to the end, where the cluster has a GPU."""
     epoch_timeout_s: Amount | None = None
     """A trial that reports nothing for this many seconds is hung: its worker is killed and the trial retried twice."""
     max_workers: Positive | None = None
-    """Trials that may run at the same time; by default as many as the cluster has room for. A cluster that grows is
-    asked for this many, by default for as many as the budget has full trainings."""
+    """Trials that may run at the same time; by default as many as the cluster has room for and the budget trains to the
+    end. A cluster that grows is asked for this many."""
     node_labels: dict[str, str] = {}
     """Labels that a node must have for a trial to run there, so that a study keeps to a part of a cluster."""
 

@@ -13,6 +13,7 @@ import ray
 from ray.tune import PlacementGroupFactory
 
 from hypertune.storage.telling import tell_user
+from hypertune.study.extent import most_at_once
 from hypertune.study.study import Study
 from hypertune.tuning.connect import nodes_for, worker_environment
 from hypertune.tuning.device import Device
@@ -23,6 +24,10 @@ from hypertune.tuning.population import is_population
 MOST_SLOTS, SLOTS_PER_CPU = 64, 4
 """Slots of a GPU by default: more than 64 gain little (measured on an H100), and each has a light process, of which a
 CPU takes about a second to start one."""
+ROUNDS = 4
+"""Full trainings one after another that a GPU's slots leave to a sweep by default, since strategies that learn from
+results learn nothing from trials that train at the same time. On an H100, 16 slots reach three quarters of the images
+per second of 64."""
 WITHOUT_GPU = 8
 """Slots of a user's own population where there is no GPU."""
 MEMBERS_SHARE = 0.4
@@ -71,7 +76,7 @@ class LightPlacement(Placement):
     def workers(self) -> int:
         return self._sharing.workers
 
-    room = workers
+    room = places = workers
 
 
 def sharing_of(study: Study, trainable: Any) -> Sharing | None:
@@ -100,10 +105,11 @@ def sharing_of(study: Study, trainable: Any) -> Sharing | None:
             f"resources.cpus_per_trial: no node has {cpus:g} CPUs{' beside its GPU' * bool(gpus)}; ask for fewer"
         )
     most = min(MOST_SLOTS, int(SLOTS_PER_CPU * sum(node["CPU"] for node in hosts) / devices)) if gpus else WITHOUT_GPU
-    slots = int(asked) if asked not in ("auto", 0) else _useful(study, most)
-    if study.resources.max_workers is not None:
-        devices = min(devices, study.resources.max_workers)
-        slots = min(slots, study.resources.max_workers // devices)
+    at_once = _useful(study, devices) if asked in ("auto", 0) else study.resources.max_workers
+    slots = most if asked in ("auto", 0) else int(asked)
+    if at_once is not None:
+        devices = min(devices, at_once)
+        slots = min(slots, at_once // devices)
     if gpus:
         share = _share(MEMBERS_SHARE, slots)
         return Sharing(devices, slots, {"CPU": cpus, "GPU": 1 - slots * share}, {"CPU": 0, "GPU": share})
@@ -131,9 +137,12 @@ def _on_cpu(study: Study) -> bool:
     return config.get("device", "auto") not in ("auto", "cuda")
 
 
-def _useful(study: Study, slots: int) -> int:
-    """Not more slots than trials that a sweep can train at the same time."""
-    return slots if study.budget.seconds else max(min(slots, int(study.budget.amount)), 1)
+def _useful(study: Study, devices: int) -> int | None:
+    """Trials at the same time if nobody says how many: a sweep's come in `ROUNDS`, but every device has one."""
+    most = most_at_once(study)
+    if most is None or study.resources.max_workers is not None:
+        return most
+    return min(max(most // ROUNDS, ROUNDS, devices), most)
 
 
 @contextmanager

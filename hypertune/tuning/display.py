@@ -136,8 +136,8 @@ class Progress:
             self.tell(f"Note: {note}")
         place = f"dashboard {event['dashboard']}" if event["dashboard"] else "no dashboard on this cluster"
         self._workers = event["workers"]
-        sharing = f" ({told})" if (told := event.get("sharing")) else ""
-        self.tell(f"Ray is up: {self._workers} trials at a time{sharing}, {place}")
+        told = event.get("sharing") or event.get("few")
+        self.tell(f"Ray is up: {self._workers} trials at a time{f' ({told})' if told else ''}, {place}")
         self._waiting = "starting workers ..."
 
     def _on_waiting(self, event: Event) -> None:

@@ -21,6 +21,7 @@ from hypertune.storage.storage import resume_command
 from hypertune.storage.telling import tell_user
 from hypertune.storage.workspace import Workspace
 from hypertune.strategies.checks import check_names, notes
+from hypertune.study.extent import few_at_once
 from hypertune.study.rules import changed, rules
 from hypertune.study.study import Study
 from hypertune.tuning import connect
@@ -174,6 +175,7 @@ def _run(
         observer({
             "event": "connected", "dashboard": connected.dashboard, "workers": workers, "past": len(recorder.past),
             "notes": provenance["notes"], "sharing": provenance.get("sharing"),
+            "few": few_at_once(study, connected.placement.places()),
         })  # fmt: skip
         for event in recorder.past:
             observer(event)

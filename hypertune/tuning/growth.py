@@ -17,6 +17,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.util import placement_group_table, remove_placement_group
 
+from hypertune.study.extent import most_at_once
 from hypertune.study.study import Study
 from hypertune.tuning.placement import Placement
 from hypertune.tuning.ray_internals import autoscaled, live_workers
@@ -116,12 +117,8 @@ class Growth(Callback):
 
 
 def most_wanted(study: Study) -> int:
-    """The workers that an autoscaler is asked for: `[resources] max_workers`, else as many as can train to the end; not
-    more than a sweep can keep busy."""
-    budget, most = study.budget, study.resources.max_workers
-    if budget.epochs is not None:
-        return min(most or max(budget.epochs // study.training.max_epochs, 1), budget.epochs)
-    return min(most or ANY, budget.trials or ANY)
+    """The workers that an autoscaler is asked for: not more than a sweep can keep busy."""
+    return min(most_at_once(study) or ANY, study.budget.epochs or study.budget.trials or ANY)
 
 
 def await_room(placement: Placement, tell: Callable[[str], None]) -> None:

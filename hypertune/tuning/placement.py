@@ -12,6 +12,7 @@ from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.util.placement_group import placement_group
 
 from hypertune.records.failures import one_line
+from hypertune.study.extent import most_at_once
 from hypertune.study.study import Resources, Study
 from hypertune.sweep.trial import StudyError
 from hypertune.tuning.checks import asks_itself, corners
@@ -33,7 +34,7 @@ class Placement:
 
     def __init__(self, study: Study, trainable: Any) -> None:
         self._request, self._plain = own_request(trainable), placed(study.resources)
-        self._resources = study.resources
+        self._resources, self._most = study.resources, most_at_once(study)
         self._samples: list[PlacementGroupFactory] = []
         for config in corners(study.space) if self._request else ():
             request = self.of({**study.training.config, **config})
@@ -71,8 +72,13 @@ class Placement:
 
     def room(self) -> int:
         """As `workers`, but 0 if one of them fits nowhere."""
+        places = self.places()
+        return min(places, self._most or places)
+
+    def places(self) -> int:
+        """How many trials the cluster has places for, whether or not the study uses them."""
         counts = self._counts()
-        return 0 if 0 in counts else min(max(counts), self._resources.max_workers or max(counts))
+        return 0 if 0 in counts else max(counts)
 
     def _counts(self) -> list[int]:
         """For each request that there is, how many fit on the nodes."""

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.gpu [--device cuda] [--kind cnn] [--images 54000] [--counts 1,4,16,64] [--processes 4,12]
     python -m tests.benchmarks.gpu --steps [--counts 1,16,64]
-    python -m tests.benchmarks.gpu --studies [--trials 64] [--epochs 10] [--ways together,quarters]
+    python -m tests.benchmarks.gpu --studies [--trials 64] [--epochs 10] [--ways together,auto,quarters]
 
 The built-in model at batch 64 with Adam on random images of Fashion-MNIST's size; validation is on few images. Needs
 torch and this package, not Ray. One line of JSON for each way, with its ratio to the tutorial's loop (a DataLoader over
@@ -12,8 +12,9 @@ With `--steps`, one training step of as many models together, by how they are co
 convolution, and in `slices`, as one batched product. A line has the milliseconds of a step and its ratio to `grouped`.
 
 With `--studies`, whole studies on Ray, from the command to the report: random search and asha, with the epochs of so
-many full trainings; all trials on one GPU `together`, or in processes that have a quarter of it each (`quarters`). A
-line has the seconds of a sweep, the images that it trained per second, and the ratio of that to the last way.
+many full trainings; 64 trials at a time on one GPU `together`, as many as by default (`auto`), or in processes that
+have a quarter of it each (`quarters`). A line has the seconds of a sweep, the images that it trained per second, and
+the ratio of that to the last way.
 """
 
 from __future__ import annotations
@@ -147,7 +148,9 @@ def _in_process(kind: str, device: str, images: int) -> float:
     return one(kind, device, "fp32", random_images(images))
 
 
-WAYS: dict[str, dict[str, Any]] = {"together": {"trials_per_gpu": "auto"}, "quarters": {"gpus_per_trial": 0.25}}
+WAYS: dict[str, dict[str, Any]] = {
+    "together": {"trials_per_gpu": 64}, "auto": {"trials_per_gpu": "auto"}, "quarters": {"gpus_per_trial": 0.25}
+}  # fmt: skip
 """What each trial of a study asks for."""
 
 

@@ -18,7 +18,7 @@ from tests.integration.sharing import Descent
 
 def study(resources: Mapping[str, Any], **changes: Any) -> Study:
     made = Study.load("digits_cnn")
-    return made.replace(**{"budget": Budget(epochs=500), "resources": Resources(**resources), **changes})
+    return made.replace(**{"budget": Budget(seconds=60), "resources": Resources(**resources), **changes})
 
 
 def shared(monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, float]], *asked: Any) -> Sharing | None:
@@ -51,11 +51,33 @@ def test_a_study_keeps_to_its_part_of_the_cluster(monkeypatch: pytest.MonkeyPatc
     assert shared(monkeypatch, [{"CPU": 32.0, "GPU": 2.0}], asked, CNN) is None
 
 
-def test_no_more_slots_than_a_sweep_has_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = study({}, budget=Budget(trials=5))
-    found = shared(monkeypatch, [{"CPU": 16.0, "GPU": 1.0}], few, CNN)
+@pytest.mark.parametrize(
+    ("budget", "gpus", "devices", "slots"),
+    [
+        (Budget(trials=3), 1, 1, 3),
+        (Budget(trials=5), 1, 1, 4),
+        (Budget(trials=20), 1, 1, 5),
+        (Budget(trials=640), 1, 1, 64),
+        (Budget(epochs=12 * 40), 1, 1, 10),
+        (Budget(epochs=12 * 40), 4, 4, 2),
+        (Budget(epochs=12 * 3), 4, 3, 1),
+        (Budget(epochs=12 * 6), 8, 6, 1),
+    ],
+)
+def test_the_trials_of_a_sweep_come_in_several_rounds(
+    monkeypatch: pytest.MonkeyPatch, budget: Budget, gpus: int, devices: int, slots: int
+) -> None:
+    found = shared(monkeypatch, [{"CPU": 16.0 * gpus, "GPU": float(gpus)}], study({}, budget=budget), CNN)
     assert found is not None
-    assert found.slots == 5
+    assert (found.devices, found.slots) == (devices, slots)
+
+
+def test_as_many_slots_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = shared(
+        monkeypatch, [{"CPU": 16.0, "GPU": 1.0}], study({"trials_per_gpu": 64}, budget=Budget(trials=5)), CNN
+    )
+    assert found is not None
+    assert found.slots == 64
 
 
 @pytest.mark.parametrize("slots", [1, 3, 7, 64, 600, 1000])

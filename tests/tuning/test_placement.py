@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from ray import tune
 
+from hypertune.study.extent import few_at_once
 from hypertune.study.study import Budget, Resources
 from hypertune.sweep.trial import StudyError
+from hypertune.tuning import connect
 from hypertune.tuning.growth import most_wanted
 from hypertune.tuning.placement import Placement, plain_places, room_for
 from tests.sweep.scripted import make_study
@@ -110,6 +112,30 @@ def test_a_cluster_is_asked_for_as_many_workers_as_can_train_to_the_end(
     budget: Budget, most: int | None, asked: int
 ) -> None:
     assert most_wanted(make_study(budget=budget, resources=Resources(max_workers=most))) == asked
+
+
+@pytest.mark.parametrize(
+    ("budget", "most", "room"),
+    [
+        (Budget(epochs=40), None, 4),
+        (Budget(epochs=4), None, 1),
+        (Budget(trials=20), None, 20),
+        (Budget(trials=99), None, 64),
+        (Budget(seconds=60), None, 64),
+        (Budget(epochs=40), 30, 30),
+        (Budget(epochs=40), 99, 64),
+    ],
+)
+def test_no_trial_is_begun_in_vain_on_a_large_cluster(
+    monkeypatch: pytest.MonkeyPatch, budget: Budget, most: int | None, room: int
+) -> None:
+    monkeypatch.setattr(connect, "alive_nodes", lambda: [{"Resources": {"CPU": 32.0}, "Labels": {}}] * 2)
+    study = make_study(budget=budget, resources=Resources(max_workers=most))
+    placement = Placement(study, train)
+    assert (placement.room(), placement.places()) == (room, 64)
+    told = few_at_once(study, placement.places())
+    assert bool(told) == (room < 64 and most is None)
+    assert not told or told.endswith("trains to the end; --max-workers for more of the 64 possible")
 
 
 @pytest.mark.parametrize("gpus", [0, 1])
