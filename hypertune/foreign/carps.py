@@ -7,13 +7,15 @@ from dataclasses import replace
 import pandas as pd
 
 from hypertune.foreign import tables
+from hypertune.foreign.checking import numbers_of
 from hypertune.foreign.source import Source, listed
 
 FILES = ("logs.parquet", "logs.csv", "trajectory.parquet", "trajectory.csv")
 RAW = "trial_logs.jsonl"
 INCUMBENT, COST = "trial_value__cost_inc", "trial_value__cost"
 OURS = {"optimizer_id": "strategy", "seed": "seed", "task_id": "task", "n_trials": "budget", "time": "seconds"}
-KEY = ["strategy", "seed", "task", "budget"]
+RUN = ["strategy", "seed", "task"]
+KEY = [*RUN, "budget"]
 
 
 def read(source: Source) -> pd.DataFrame:
@@ -29,7 +31,7 @@ def read(source: Source) -> pd.DataFrame:
         raise source.fault(f"has no column {listed(absent)}, as CARP-S's logs have; there are {listed(logs.columns)}")
     frame = logs[[name for name in ours if name in logs]].rename(columns=ours)
     metric = source.metric or INCUMBENT
-    frame["value"] = _values(logs, metric, source)
+    frame["value"] = _values(logs, [frame[name] for name in RUN], metric, source)
     # Trials that ended together have one count; the last of them has seen them all.
     frame = frame[~frame.duplicated(KEY, keep="last")]
     frame.attrs = {"metric": metric, "mode": source.agreed("min") if metric.startswith(COST) else source.mode}
@@ -46,16 +48,21 @@ def _file(source: Source) -> str:
     )
 
 
-def _values(logs: pd.DataFrame, metric: str, source: Source) -> pd.Series:
+def _values(logs: pd.DataFrame, run: list[pd.Series], metric: str, source: Source) -> pd.Series:
     several = logs.get("task_type", pd.Series(dtype=object)).astype(str).str.contains("objective")
     if metric.startswith(COST) and several.any():
         raise source.fault(
             f"{several.index[several][0]}: the task has several objectives, whose costs CARP-S adds up; take tasks of "
             f"one objective, or give metric: another column, e.g. hypervolume"
         )
-    if metric in logs:
-        return logs[metric]
-    if metric != INCUMBENT or COST not in logs:
+    if metric == INCUMBENT and {INCUMBENT, COST} & set(logs):
+        return _incumbents(logs[INCUMBENT if INCUMBENT in logs else COST], run, source)
+    if metric not in logs:
         raise source.fault(f"has no column {metric!r}; there are {listed(logs.columns)}")
-    costs = pd.to_numeric(logs[COST], errors="coerce")
-    return costs.groupby([logs["optimizer_id"], logs["task_id"], logs["seed"]]).cummin()
+    return logs[metric]
+
+
+def _incumbents(costs: pd.Series, run: list[pd.Series], source: Source) -> pd.Series:
+    """The lowest cost so far. A crashed trial has none, nor has CARP-S an incumbent in its row: the last one stays."""
+    lowest = numbers_of(costs, source, may_miss=True, may_be_infinite=True).groupby(run).cummin()
+    return lowest.groupby(run).ffill()

@@ -46,7 +46,8 @@ def _complete(frame: pd.DataFrame, source: Source) -> None:
         )
 
 
-def _absent(column: pd.Series) -> pd.Series:
+def absent(column: pd.Series) -> pd.Series:
+    """Which cells are missing or say so in one of the spellings of `ABSENT`."""
     return column.isna() | column.map(lambda cell: str(cell).strip().casefold() in ABSENT)
 
 
@@ -63,20 +64,27 @@ def _words(column: pd.Series, source: Source) -> pd.Series:
 
 def _seeds(column: pd.Series, source: Source) -> pd.Series:
     words = _words(column, source).str.replace(r"\.0+$", "", regex=True)
-    if (absent := _absent(words)).any():
-        raise source.fault(f"{_first(absent)}, column seed: is missing; fill it in or delete the row")
+    if (missing := absent(words)).any():
+        raise source.fault(f"{_first(missing)}, column seed: is missing; fill it in or delete the row")
     return words.astype("int64") if words.str.fullmatch(r"[+-]?\d{1,18}").all() else words
 
 
-def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False, may_be_infinite: bool = False) -> pd.Series:
+def numbers_of(
+    column: pd.Series, source: Source, *, may_miss: bool = False, may_be_infinite: bool = False
+) -> pd.Series:
+    """A column as float64, NaN where it is missing.
+
+    Raises:
+        ValueError: naming the first cell that is text, or missing or infinite where it may not be.
+    """
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    absent = _absent(column)
-    if (text := numbers.isna() & ~absent).any():
+    missing = absent(column)
+    if (text := numbers.isna() & ~missing).any():
         row = _first(text)
         said = str(column[text].iloc[0])[:60]
         raise source.fault(f"{row}, column {column.name}: {said!r} is not a number; write it like 0.93")
-    if absent.any() and not may_miss:
-        raise source.fault(f"{_first(absent)}, column {column.name}: is missing; fill it in or delete the row")
+    if missing.any() and not may_miss:
+        raise source.fault(f"{_first(missing)}, column {column.name}: is missing; fill it in or delete the row")
     if not may_be_infinite and (endless := pd.Series(np.isinf(numbers), numbers.index)).any():
         raise source.fault(f"{_first(endless)}, column {column.name}: is infinite; give a finite number")
     return numbers
@@ -84,17 +92,17 @@ def _numbers(column: pd.Series, source: Source, *, may_miss: bool = False, may_b
 
 def _values(column: pd.Series, source: Source) -> pd.Series:
     """A missing or infinite value is that of a sweep that failed; the judgement counts it as the worst and says so."""
-    some = not _absent(column).all()  # otherwise it is another column that was meant
-    return _numbers(column, source, may_miss=some, may_be_infinite=True)
+    some = not absent(column).all()  # otherwise it is another column that was meant
+    return numbers_of(column, source, may_miss=some, may_be_infinite=True)
 
 
 def _counts(column: pd.Series, source: Source) -> pd.Series:
-    numbers = _numbers(column, source)
+    numbers = numbers_of(column, source)
     return numbers.astype("int64") if (numbers % 1 == 0).all() else numbers
 
 
 def _seconds(column: pd.Series, source: Source) -> pd.Series:
-    return _numbers(column, source, may_miss=True)
+    return numbers_of(column, source, may_miss=True)
 
 
 CHECKS = {

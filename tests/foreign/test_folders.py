@@ -105,6 +105,23 @@ def test_carps_without_incumbents(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read(tmp_path), read(DATA / "carps" / "logs.csv"))
 
 
+@pytest.mark.parametrize("gathered", [True, False])
+def test_carps_keeps_the_incumbent_when_a_trial_crashes(tmp_path: Path, gathered: bool) -> None:
+    """A crashed trial has no cost, and in its row pandas' `cummin`, which CARP-S gathers with, no incumbent."""
+    logs = pd.read_csv(DATA / "carps" / "logs.csv")
+    logs.loc[logs["n_trials"].isin([1, 4]) & (logs["optimizer_id"] == "Optuna-TPE"), "trial_value__cost"] = None
+    logs["trial_value__cost_inc"] = logs.groupby(["optimizer_id", "task_id", "seed"])["trial_value__cost"].cummin()
+    if not gathered:
+        logs = logs.drop(columns="trial_value__cost_inc")
+    logs.to_csv(tmp_path / "logs.csv", index=False)
+    table = read(tmp_path).set_index("budget")
+    crashed = table[table["strategy"] == "Optuna-TPE"]["value"]
+    assert crashed[1].isna().all()
+    assert crashed[4].notna().all()
+    assert crashed[4].tolist() == crashed[3].tolist()
+    assert table[table["strategy"] == "RandomSearch"]["value"].notna().all()
+
+
 def test_carps_counts_of_trials_that_ended_together(tmp_path: Path) -> None:
     logs = pd.read_csv(DATA / "carps" / "logs.csv")
     logs["n_trials"] = logs["n_trials"].clip(upper=3)
