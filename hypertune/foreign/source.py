@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 
 UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)
@@ -102,9 +103,13 @@ class Source:
 
 
 def best(values: Iterable[Any], mode: str) -> float | None:
-    """The best of the numbers among `values`; None where there is none."""
-    numbers = pd.to_numeric(pd.Series(list(values), dtype=object), errors="coerce").dropna()
-    return None if numbers.empty else float(numbers.max() if mode == "max" else numbers.min())
+    """The best of the finite numbers among `values`; NaN, the value of a sweep that failed, where none is finite; None
+    without any values."""
+    numbers = pd.to_numeric(pd.Series(list(values), dtype=object), errors="coerce").astype("float64")
+    finite = numbers[np.isfinite(numbers)]
+    if finite.empty:
+        return None if numbers.empty else np.nan
+    return float(finite.max() if mode == "max" else finite.min())
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

@@ -81,7 +81,7 @@ def test_syne_tune_that_is_broken(tmp_path: Path) -> None:
 def test_syne_tune_without_a_result(tmp_path: Path) -> None:
     shutil.copytree(DATA / "syne_tune" / "REA-1", tmp_path / "REA-1")
     (tmp_path / "REA-1" / "results.csv.zip").unlink()
-    (tmp_path / "REA-1" / "results.csv").write_text("trial_id,accuracy,st_tuner_time\n0,,1\n")
+    (tmp_path / "REA-1" / "results.csv").write_text("trial_id,st_tuner_time\n0,1\n")
     with pytest.raises(ValueError, match=r"folder 'REA-1': no trial has reported accuracy"):
         read(tmp_path)
 
@@ -223,3 +223,43 @@ def test_ray_tune_that_has_nothing_or_is_broken(tmp_path: Path) -> None:
         ValueError, match=r"folder 'train': nothing says its seed; record it under the name seed, or name it"
     ):
         read(tmp_path, mode="max")
+
+
+def both(folder: Path, *reports: dict[str, object]) -> Path:
+    """The files of a trial as Ray's two loggers write them: `progress.csv` has the fields of the first report alone."""
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("".join(f"{json.dumps(report)}\n" for report in reports))
+    names = [name for name in reports[0] if name != "config"]
+    rows = [",".join(str(report[name]) for name in names) for report in reports]
+    (folder / "progress.csv").write_text("\n".join([",".join(names), *rows]) + "\n")
+    return folder
+
+
+def test_ray_tune_metrics_that_come_after_the_first_report(tmp_path: Path) -> None:
+    first, second = {"loss": 0.5, "config": {"lr": 1}}, {"loss": 0.4, "config": {"lr": 1}, "valid": {"acc": 0.9}}
+    both(tmp_path / "tpe-0" / "t0", {**first, "valid": {"acc": 0.7}})
+    file = both(tmp_path / "tpe-0" / "t1", first, second) / "result.json"
+    assert read(tmp_path, metric="valid/acc", mode="max")["value"].tolist() == [0.9]
+    assert read(tmp_path, metric="loss", mode="min")["value"].tolist() == [0.4]
+    with pytest.raises(ValueError, match=r"give metric: one of loss, valid/acc$"):
+        read(tmp_path, mode="max")
+    with file.open("a") as torn:
+        torn.write('{"loss": 0.')  # killed while it wrote
+    assert read(tmp_path, metric="valid/acc", mode="max")["value"].tolist() == [0.9]
+    with file.open("a") as torn:
+        torn.write('{"loss": 0.3}\n')
+    with pytest.raises(ValueError, match=r"tpe-0/t1/result.json cannot be read \(line 3 is not a JSON object\); mend"):
+        read(tmp_path, metric="loss", mode="min")
+
+
+def test_ray_tune_reports_that_are_no_finite_numbers_are_those_of_failed_trials(tmp_path: Path) -> None:
+    both(tmp_path / "tpe-0" / "t0", {"loss": 0.5}, {"loss": float("-inf")}, {"loss": float("nan")})
+    both(tmp_path / "tpe-1" / "t0", {"loss": float("nan")}, {"loss": "null"})  # a float32's NaN
+    both(tmp_path / "tpe-2" / "t0", {"loss": 0.6})
+    assert read(tmp_path, mode="min")["value"].fillna(-1).tolist() == [0.5, -1, 0.6]
+
+
+def test_ray_tune_rows_that_do_not_fit_the_header(tmp_path: Path) -> None:
+    trial(tmp_path / "tpe-0" / "t0", "loss\n0.5\n0.9,0.4\n")
+    with pytest.raises(ValueError, match=r"t0/progress.csv cannot be read \(a row has more cells than the header"):
+        read(tmp_path, mode="min")
