@@ -169,7 +169,7 @@ def _row(folder: Path, trials: list[Path], reports: Reports, asked: tuple[str, s
 def _known(folder: Path, trials: list[Path], source: Source) -> dict[str, Any]:
     """Strategy and seed: from the folder's name, with its parents' names where needed, or from what the trials'
     configurations have in common."""
-    config = _constants(trials)
+    config = _constants(trials, source)
     around = [folder.name, *(part.name for part in folder.parents if part.is_relative_to(source.path))]
     around = around[1:] if is_dated(folder.name) else around  # the first part is then the trainable's name
     names = ["/".join(reversed(around[: depth + 1])) for depth in range(len(around))]
@@ -180,12 +180,19 @@ def _known(folder: Path, trials: list[Path], source: Source) -> dict[str, Any]:
     return known
 
 
-def _constants(trials: list[Path]) -> dict[str, Any]:
+def _constants(trials: list[Path], source: Source) -> dict[str, Any]:
     """What the configurations of all trials have in common."""
-    texts = [trial / "params.json" for trial in trials if (trial / "params.json").is_file()]
-    configs = [json.loads(path.read_text(encoding="utf-8")) for path in texts]
+    configs = [_config(trial / "params.json", source) for trial in trials if (trial / "params.json").is_file()]
     return {
         key: value
         for key, value in (configs[0] if configs else {}).items()
         if all(c.get(key) == value for c in configs)
     }
+
+
+def _config(file: Path, source: Source) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        what = f"{file.relative_to(source.path)} cannot be read as a JSON object"
+        raise source.fault(f"{what}; delete it if the folder's name says strategy and seed, else mend it") from None

@@ -263,3 +263,12 @@ def test_ray_tune_rows_that_do_not_fit_the_header(tmp_path: Path) -> None:
     trial(tmp_path / "tpe-0" / "t0", "loss\n0.5\n0.9,0.4\n")
     with pytest.raises(ValueError, match=r"t0/progress.csv cannot be read \(a row has more cells than the header"):
         read(tmp_path, mode="min")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"lr": 0.'])
+def test_ray_tune_with_a_configuration_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    trial(tmp_path / "tpe-0" / "t0", "loss\n0.5\n", text)
+    with pytest.raises(ValueError, match=r"^\S+: tpe-0/t0/params.json cannot be read as a JSON object; delete it if"):
+        read(tmp_path, mode="min")
+    (tmp_path / "tpe-0" / "t0" / "params.json").unlink()
+    assert read(tmp_path, mode="min")["value"].tolist() == [0.5]
