@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from hypertune.foreign.checking import absent
 from hypertune.foreign.naming import NAMES, bare, found, strategy_among, task_of
 from hypertune.foreign.source import UNREADABLE, Source, listed
 
@@ -93,8 +94,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds a number, and nothing else besides missing ones."""
-    cells = column[column.map(lambda cell: not isinstance(cell, dict | list) and str(cell).strip() != "")].dropna()
-    return not cells.empty and bool(pd.to_numeric(cells, errors="coerce").notna().all())
+    cells = column[~absent(column)]
+    if cells.empty or cells.map(lambda cell: isinstance(cell, dict | list)).any():
+        return False
+    return bool(pd.to_numeric(cells, errors="coerce").notna().all())
 
 
 def _csv(path: Path) -> pd.DataFrame:

@@ -86,6 +86,15 @@ def test_a_run_without_the_metric_is_one_that_failed(tmp_path: Path) -> None:
     assert read(written(tmp_path, text), metric="best_accuracy")["value"].isna().tolist() == [False, False, True]
 
 
+@pytest.mark.parametrize("cell", ["NaN", "-", "None"])
+def test_a_metric_that_one_run_spells_as_missing_is_still_one(tmp_path: Path, cell: str) -> None:
+    text = TABLE + f'"x",{END},"0.2","1","random","{cell}"\n'
+    with pytest.raises(ValueError, match=r"several could be the result; give metric: one of lr, best_accuracy$"):
+        read(written(tmp_path, text))
+    text = text.replace('"lr"', '"config.lr"')
+    assert read(written(tmp_path, text))["value"].isna().tolist() == [False, False, True]
+
+
 def test_a_chart_has_the_curve_of_every_run(tmp_path: Path) -> None:
     def columns(run: str) -> str:
         return ",".join(f'"{run} - {metric}{end}"' for metric in ("_step", "acc") for end in ("", "__MIN", "__MAX"))
