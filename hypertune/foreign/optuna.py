@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hypertune.foreign.naming import identity, unknown
-from hypertune.foreign.source import Source, listed
+from hypertune.foreign.source import Source, best, listed
 
 
 def read(source: Source) -> pd.DataFrame:
@@ -60,15 +60,17 @@ def _storage(optuna: Any, source: Source) -> Any:
 
 def _objective(study: Any, source: Source) -> tuple[int, str]:
     """Which of the study's objectives is judged, and its mode."""
-    modes = ["max" if direction.name == "MAXIMIZE" else "min" for direction in study.directions]
+    modes = [_mode(direction) for direction in study.directions]
     names = study.metric_names or []
-    if len(modes) == 1:
+    if len(modes) == 1 and (not names or source.metric is None):  # without a name the metric is what it is called here
         return 0, modes[0]
     if source.metric in names:
         return names.index(source.metric), modes[names.index(source.metric)]
     known = (
         f"give metric: one of {listed(names)}" if names else "name them with study.set_metric_names, then give metric"
     )
+    if len(modes) == 1:
+        raise source.fault(f"study {study.study_name!r} has no metric {source.metric!r}; {known}")
     raise source.fault(f"study {study.study_name!r} has {len(modes)} objectives, but only one can be judged; {known}")
 
 
@@ -76,19 +78,18 @@ def _row(study: Any, number: int, source: Source) -> dict[str, Any]:
     known = identity(study.user_attrs, study.study_name, source)
     if not {"strategy", "seed"} <= set(known):
         raise unknown(f"study {study.study_name!r}", known, source)
-    done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    trials = study.get_trials(deepcopy=False)
+    done = [trial for trial in trials if trial.state.name == "COMPLETE"]
     if not done:
         raise source.fault(f"study {study.study_name!r} has no completed trial; finish it or delete it")
-    return {**known, "value": _best(study, number, done, source), "seconds": _seconds(study.trials)}
+    # Those without constraints are feasible, as for Optuna itself; without a feasible trial the sweep has failed.
+    feasible = [trial for trial in done if all(constraint <= 0 for constraint in trial.constraints.values())]
+    values = [trial.values[number] for trial in feasible] or [float("nan")]
+    return {**known, "value": best(values, _mode(study.directions[number])), "seconds": _seconds(trials)}
 
 
-def _best(study: Any, number: int, done: list[Any], source: Source) -> float:
-    if len(study.directions) > 1:
-        return float((max if study.directions[number].name == "MAXIMIZE" else min)(t.values[number] for t in done))
-    try:
-        return float(study.best_value)  # among the trials that meet the constraints, if there are any
-    except ValueError as error:
-        raise source.fault(f"study {study.study_name!r} has no best trial ({error}); delete it") from None
+def _mode(direction: Any) -> str:
+    return "max" if direction.name == "MAXIMIZE" else "min"
 
 
 def _seconds(trials: list[Any]) -> float | None:

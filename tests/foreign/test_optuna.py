@@ -110,6 +110,42 @@ def test_of_several_objectives_one_is_judged(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("constraints", [{"constraints": [0.0, 1.0]}, {"constraints:size": 1.0}])
+@pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"]])
+def test_trials_that_violate_a_constraint_are_not_the_best(
+    tmp_path: Path, constraints: dict[str, Any], directions: list[Literal["minimize", "maximize"]]
+) -> None:
+    """As samplers record them for `constraints_func`, and `Trial.set_constraint`."""
+    storage, path = journal(tmp_path)
+    made = optuna.create_study(study_name="nsga-0", storage=storage, directions=directions)
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        made.set_metric_names(["size", "accuracy"][-len(directions) :])
+    others = [1.0] * (len(directions) - 1)
+    made.add_trial(optuna.create_trial(values=[*others, 0.99], system_attrs=constraints))
+    made.add_trial(optuna.create_trial(values=[*others, 0.7], system_attrs={"constraints": [0.0, -1.0]}))
+    made.add_trial(optuna.create_trial(values=[*others, 0.6]))
+    assert read(path, metric="accuracy")["value"].tolist() == [0.7]
+
+
+def test_a_study_without_a_feasible_trial_is_a_failed_sweep(tmp_path: Path) -> None:
+    storage, path = journal(tmp_path)
+    study(storage, "tpe-0", 0.5)
+    study(storage, "tpe-1").add_trial(optuna.create_trial(value=0.9, system_attrs={"constraints": [1.0]}))
+    study(storage, "tpe-2", float("inf"), 0.6)
+    assert read(path)["value"].fillna(-1).tolist() == [0.5, -1, 0.6]
+
+
+def test_a_metric_that_the_only_objective_is_not(tmp_path: Path) -> None:
+    storage, path = journal(tmp_path)
+    made = study(storage, "tpe-0", 0.5)
+    assert read(path, metric="accuracy").attrs["metric"] == "accuracy"
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        made.set_metric_names(["accuracy"])
+    assert read(path, metric="accuracy")["value"].tolist() == [0.5]
+    with pytest.raises(ValueError, match=r"study 'tpe-0' has no metric 'loss'; give metric: one of accuracy$"):
+        read(path, metric="loss")
+
+
 def test_the_same_seed_twice(tmp_path: Path) -> None:
     storage, path = journal(tmp_path)
     study(storage, "tpe-0", 0.5)
