@@ -99,7 +99,9 @@ def judge(
     margin: float | None = None,
     until_decided: bool = False,
     max_seeds: int | None = None,
-    metric: str = "value",
+    metric: str | None = None,
+    strategy: str | None = None,
+    kind: str | None = None,
 ) -> Judgment:
     """Judges which strategy is best, from a table of results.
 
@@ -121,19 +123,24 @@ def judge(
             order, and stops once it is decided; strategies that are established as worse get no further seeds. For one
             task only.
         max_seeds: at most this many of the seeds of each strategy, in the same order. For one task only.
-        metric: what the values are, for sentences and figures.
+        metric: what the values are, for sentences; of a path or URL, also the column, metric or objective that is the
+            result, needed where several could be. By default `value`, or what the results themselves call it.
+        strategy, kind: for a path or URL only: the column or entry that holds the strategy, and which tool wrote it
+            (`hypertune.foreign.reading.KINDS`), where that cannot be told.
 
     Raises:
         ValueError: one line that names the column, the row or the argument, and the remedy.
     """
     if isinstance(frame, pd.DataFrame):
         table, name = frame, "table"
+        _check_path_only(strategy=strategy, kind=kind)
     else:
         from hypertune.foreign.reading import read
+        from hypertune.foreign.source import Source
 
-        name = os.fspath(frame)
-        table = read(name, mode=mode)
-        mode = mode or table.attrs.get("mode")
+        name = Source.of(os.fspath(frame)).shown
+        table = read(os.fspath(frame), kind=kind, metric=metric, mode=mode, strategy=strategy)
+        mode, metric = mode or table.attrs["mode"], metric or table.attrs["metric"]
     mode = mode or "max"
     _check(mode, margin, max_seeds)
     sheet = sheet_of(table, mode, name=name)
@@ -143,7 +150,13 @@ def judge(
             wrong = " and ".join(option for option, is_given in given.items() if is_given)
             raise ValueError(f"{name}: has several tasks, which are compared by ranks; leave out {wrong}")
         return _of_tasks(sheet, mode)
-    return _of_seeds(sheet, mode, margin, metric, until_decided, max_seeds)
+    return _of_seeds(sheet, mode, margin, metric or "value", until_decided, max_seeds)
+
+
+def _check_path_only(**given: str | None) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise ValueError(f"{option}: is for results read from a path or URL; rename the table's columns instead")
 
 
 def _check(mode: object, margin: object, max_seeds: object) -> None:

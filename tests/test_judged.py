@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 import hypertune
-from hypertune.commands.cli import main
+from hypertune.commands.cli import main, parser
+from hypertune.foreign.reading import read
 
 
 def frame(values: NDArray[np.float64]) -> pd.DataFrame:
@@ -173,6 +175,32 @@ def test_a_wrong_table_gets_one_line(table: pd.DataFrame, message: str) -> None:
 def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         hypertune.judge(clear(), **options)  # type: ignore[arg-type]
+
+
+def test_what_the_messages_of_reading_ask_for_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "two.csv"
+    table = clear().rename(columns={"strategy": "sampler", "value": "accuracy"})
+    table.assign(method="same", other=1).to_csv(path, index=False)
+    assert main(["judge", str(path)]) == 2
+    assert "two.csv: sampler, method could each be the strategy; give strategy: one of" in capsys.readouterr().err
+    assert main(["judge", str(path), "--strategy", "sampler"]) == 2
+    assert "two.csv: has no column value; give metric: one of accuracy, other" in capsys.readouterr().err
+    assert main(["judge", str(path), "--strategy", "sampler", "--metric", "accuracy", "--kind", "table"]) == 0
+    assert "Take s1" in capsys.readouterr().out
+    judged = hypertune.judge(path, strategy="sampler", metric="accuracy", kind="table", mode="max")
+    assert judged.conclusion == hypertune.judge(clear(), metric="accuracy").conclusion
+    with pytest.raises(ValueError, match=r"^strategy: is for results read from a path or URL; rename the table's col"):
+        hypertune.judge(table, strategy="sampler")
+
+
+def test_every_option_of_reading_is_one_of_judging() -> None:
+    """Its messages say "give metric: ..." to whoever calls it, the command included."""
+    options = set(inspect.signature(read).parameters) - {"source"}
+    assert options == {"kind", "metric", "mode", "strategy"}
+    assert options <= set(inspect.signature(hypertune.judge).parameters)
+    asked = [part for name in options for part in (f"--{name}", "min")]
+    given = vars(parser().parse_args(["judge", "x.csv", *asked]))
+    assert {name: given[name] for name in options} == dict.fromkeys(options, "min")
 
 
 def test_it_needs_neither_ray_nor_torch(tmp_path: Path) -> None:

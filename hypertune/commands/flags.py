@@ -117,5 +117,11 @@ def add_judge(judge: argparse.ArgumentParser) -> None:
     )
     judge.add_argument("--max-seeds", metavar="N", type=int, help="use at most this many seeds")
     judge.add_argument("--metric", metavar="NAME", help="the column or metric that is the result")
-    judge.add_argument("--from", dest="kind", metavar="TOOL", help="which tool wrote it, if that cannot be detected")
+    judge.add_argument(
+        "--strategy", metavar="NAME", help="the column or entry that is the strategy, if several could be"
+    )
+    judge.add_argument(
+        "--kind", metavar="TOOL",
+        help="which tool wrote it, if that cannot be told: table, optuna, mlflow, wandb, ray, syne-tune or carps",
+    )  # fmt: skip
     judge.add_argument("--out", metavar="DIR", type=Path, help="folder to write the tables and figures to")

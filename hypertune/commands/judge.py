@@ -24,16 +24,16 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: for a wrong table or option.
     """
     from hypertune.commands.exit_codes import DONE
-    from hypertune.foreign.reading import read
 
-    table = read(arguments.source, kind=arguments.kind, metric=arguments.metric, mode=arguments.mode)
     judgment = judge(
-        table,
-        mode=arguments.mode or table.attrs.get("mode"),
+        arguments.source,
+        mode=arguments.mode,
         margin=arguments.margin,
         until_decided=arguments.until_decided,
         max_seeds=arguments.max_seeds,
-        metric=arguments.metric or table.attrs.get("metric") or "value",
+        metric=arguments.metric,
+        strategy=arguments.strategy,
+        kind=arguments.kind,
     )
     _print(judgment)
     if arguments.out is not None:

@@ -56,10 +56,14 @@ class Source:
             return Path(self.name.partition("://")[2].removeprefix("/").partition("?")[0])
         return Path(unquote(urlsplit(self.name).path) if self.scheme == "file" else self.name)
 
+    @property
+    def shown(self) -> str:
+        """The name as messages give it, without the password of a database."""
+        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.name)
+
     def fault(self, text: str) -> ValueError:
         """An error of one line about this source."""
-        shown = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.name)  # no password of a database
-        return ValueError(f"{shown}: {' '.join(text.split())}")
+        return ValueError(f"{self.shown}: {' '.join(text.split())}")
 
     def keeps(self, name: str) -> bool:
         """Whether a study or experiment of this name is to be read."""
