@@ -112,7 +112,22 @@ def _csv(path: Path) -> pd.DataFrame:
     header = str(frame.columns[0])
     if len(frame.columns) == 1 and (separator := next((s for s in ";\t" if s in header), None)):
         frame = pd.read_csv(path, sep=separator, **options)
-    return frame
+    return frame if isinstance(frame.index, pd.RangeIndex) else _straightened(frame)
+
+
+def _straightened(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose rows have more cells than the header has names, the first of which pandas took for an index.
+
+    Either they end in separators, or they begin with their numbers, as R's `write.table` puts them.
+    """
+    names = list(frame.columns)
+    cells = frame.reset_index().fillna("")
+    if not (cells.iloc[:, len(names) :] != "").any(axis=None):
+        return cells.iloc[:, : len(names)].set_axis(names, axis=1)
+    if list(frame.index) == [str(number) for number in range(1, len(frame) + 1)]:
+        return frame
+    extra = cells.shape[1] - len(names)
+    raise ValueError(f"its rows have {extra} cell{'s'[: extra - 1]} more than the header has names; name every column")
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -117,12 +117,36 @@ FAULTS = {
         r"are trials of a sweep\), give each its own seed, "
         r"or say in a column task what",
     ),
+    "unnamed column": (
+        "strategy,seed,value\na,0,1,9\nb,0,2,\n",
+        r"cannot be read as a table \(its rows have 1 cell more than the header has names; name every column\)$",
+    ),
+    "unnamed columns": (
+        "strategy,seed,value\na,0,1,9,8\n",
+        r"cannot be read as a table \(its rows have 2 cells more than the header has names; name every column\)$",
+    ),
     "two axes": ("strategy,seed,epoch,budget,value\na,0,1,1,1\n", r"has both an epoch and a budget"),
     "bad epoch": ("strategy,seed,epoch,value\na,0,first,1\n", r"row 1, column epoch: 'first' is not a number"),
     "bad seconds": ("strategy,seed,seconds,value\na,0,long,1\n", r"row 1, column seconds: 'long' is not a number"),
     "two strategies": ("method,sampler,seed,value\na,b,0,1\n", r"method, sampler could each be the strategy"),
     "two seeds": ("strategy,run,rep,value\na,0,0,1\n", r"run, rep could each be the seed; rename the right one seed"),
 }
+
+
+@pytest.mark.parametrize("end", [",", ",,", ", ", ";"])
+def test_separators_at_the_end_of_rows_shift_nothing(tmp_path: Path, end: str) -> None:
+    text = GOOD if "," in end else GOOD.replace(",", ";")
+    header, *rows = text.splitlines()
+    table = read(written(tmp_path, "\n".join([header, *(row + end for row in rows)]) + "\n"))
+    pd.testing.assert_frame_equal(table, read(written(tmp_path, GOOD, "good.csv")))
+
+
+def test_numbers_of_rows_that_the_header_does_not_name(tmp_path: Path) -> None:
+    """As R's `write.table` writes them."""
+    header, *rows = GOOD.splitlines()
+    numbered = "\n".join([header, *(f'"{number}",{row}' for number, row in enumerate(rows, 1))])
+    table = read(written(tmp_path, numbered))
+    pd.testing.assert_frame_equal(table, read(written(tmp_path, GOOD, "good.csv")))
 
 
 def test_values_that_cannot_be_squared_are_refused() -> None:
