@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,13 +119,9 @@ def _sweeps(runs: list[Any], experiments: dict[str, str], source: Source) -> Ite
         raise source.fault(
             f"holds several experiments: {listed(experiments.values())}; choose with {source.name}#PATTERN"
         )
-    parents = {run.info.run_id: run.data.tags.get(PARENT) for run in runs}
     together: dict[tuple[Any, ...], Sweep] = {}
-    for run in runs:
-        if parents[run.info.run_id] in parents:
-            continue
+    for run, below in _families(runs):
         sweep = _sweep(run, experiments, per_sweep, source)
-        below = [other for other in runs if _top(other.info.run_id, parents) == run.info.run_id and other is not run]
         if sweep.own is not None:
             sweep.trials = below
             yield sweep
@@ -134,10 +131,18 @@ def _sweeps(runs: list[Any], experiments: dict[str, str], source: Source) -> Ite
     yield from together.values()
 
 
-def _top(run_id: str, parents: dict[str, str | None]) -> str:
-    while (parent := parents[run_id]) is not None and parent in parents:
-        run_id = parent
-    return run_id
+def _families(runs: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """Each run without a parent, and all runs below it, at any depth."""
+    ids = {run.info.run_id for run in runs}
+    children: dict[str | None, list[Any]] = defaultdict(list)  # None: of no run that is there
+    for run in runs:
+        parent = run.data.tags.get(PARENT)
+        children[parent if parent in ids else None].append(run)
+    for top in children[None]:
+        below = list(children[top.info.run_id])
+        for run in below:  # which grows meanwhile
+            below += children[run.info.run_id]
+        yield top, below
 
 
 def _sweep(run: Any, experiments: dict[str, str], per_sweep: bool, source: Source) -> Sweep:

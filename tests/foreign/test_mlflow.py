@@ -137,3 +137,15 @@ def test_a_database(tmp_path: Path) -> None:
             assert read(source)[["strategy", "seed", "value"]].values.tolist() == [["tpe", 0, 0.5]]
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", relax)
+
+
+def test_trials_at_any_depth_and_a_sweep_whose_trials_all_diverged(tmp_path: Path, client: Any) -> None:
+    parent = run(client, "digits", "tpe-0", None)
+    child = run(client, "digits", "trial 1", float("nan"), parent=parent)
+    run(client, "digits", "again", 0.4, parent=child)
+    run(client, "digits", "trial 1", float("nan"), parent=run(client, "digits", "tpe-1", None))
+    run(client, "digits", "trial 1", float("inf"), strategy="random", seed=0, trial_id=1)
+    run(client, "digits", "trial 2", 0.3, strategy="random", seed=0, trial_id=2)
+    table = read(tmp_path, mode="max").sort_values(["strategy", "seed"])
+    assert table["strategy"].tolist() == ["random", "tpe", "tpe"]
+    assert table["value"].fillna(-1).tolist() == [0.3, 0.4, -1]
