@@ -143,7 +143,8 @@ def _chart(exported: pd.DataFrame, source: Source) -> pd.DataFrame:
         if run.startswith("Group: ") or strategy is None or seed is None:
             raise unknown(f"run {run!r}", {} if strategy is None else {"strategy": strategy}, source)
         curve = exported[[axis, f"{run} - {metric}"]].set_axis([point, "value"], axis=1)
-        curve = curve[curve["value"].astype(str).str.strip() != ""]
+        logged = curve["value"].astype(str).str.strip() != ""
+        curve = curve[logged] if logged.any() else curve.head(1)  # a run that logged nothing has failed
         curve.index = pd.Index([f"{row}, run {run!r}" for row in curve.index])
         parts.append(curve.assign(strategy=strategy, seed=seed))
     frame = pd.concat(parts)

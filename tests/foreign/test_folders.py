@@ -86,6 +86,15 @@ def test_syne_tune_without_a_result(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_syne_tune_whose_trials_all_diverged_is_a_failed_sweep(tmp_path: Path) -> None:
+    for name in ("REA-1", "RandomSearch-1"):
+        shutil.copytree(DATA / "syne_tune" / name, tmp_path / name)
+    (tmp_path / "REA-1" / "results.csv.zip").unlink()
+    (tmp_path / "REA-1" / "results.csv").write_text("trial_id,accuracy,st_tuner_time\n0,,1\n1,inf,2\n")
+    table = read(tmp_path).set_index("strategy")
+    assert table["value"].isna().to_dict() == {"REA": True, "RS": False}
+
+
 @pytest.mark.parametrize("source", ["carps", "carps/logs.parquet", "carps/logs.csv"])
 def test_carps_gives_the_curves_of_its_incumbents(source: str) -> None:
     table = read(DATA / source)

@@ -107,6 +107,8 @@ def test_a_chart_has_the_curve_of_every_run(tmp_path: Path) -> None:
         ["random", 0, 0, 0.4],
     ]
     assert table.attrs["metric"] == "acc"
+    silent = read(written(tmp_path, text.replace(".4", "")), mode="max")
+    assert silent[["strategy", "value"]].fillna(-1).values.tolist() == [["tpe", 0.5], ["tpe", 0.6], ["random", -1]]
     assert "epoch" in read(written(tmp_path, text.replace('"Step"', '"epoch"')))
     with pytest.raises(ValueError, match=r"run 'Group: tpe-0': nothing says its seed"):
         read(written(tmp_path, text.replace("tpe-0", "Group: tpe-0")))
