@@ -47,7 +47,7 @@ class Reports:
     def add(self, report: dict[str, Any]) -> None:
         """Takes in one report, with nested keys."""
         end, took = _number(report.get("timestamp")), _number(report.get("time_this_iter_s"))
-        if end is not None and took is not None:
+        if end is not None and took is not None and math.isfinite(end - took):
             self.ends.append(end)
             self.starts.append(end - took)
         for name, value in _flat(report):

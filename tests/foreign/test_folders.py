@@ -266,6 +266,9 @@ def test_ray_tune_reports_that_are_no_finite_numbers_are_those_of_failed_trials(
     both(tmp_path / "tpe-1" / "t0", {"loss": float("nan")}, {"loss": "null"})  # a float32's NaN
     both(tmp_path / "tpe-2" / "t0", {"loss": 0.6})
     assert read(tmp_path, mode="min")["value"].fillna(-1).tolist() == [0.5, -1, 0.6]
+    assert read(tmp_path, mode="min").get("seconds", pd.Series(dtype=float)).dropna().empty
+    both(tmp_path / "tpe-2" / "t1", {"loss": 0.7, "timestamp": 9, "time_this_iter_s": 2.5})
+    assert read(tmp_path, mode="min")["seconds"].fillna(-1).tolist() == [-1, -1, 2.5]
 
 
 def test_ray_tune_rows_that_do_not_fit_the_header(tmp_path: Path) -> None:
