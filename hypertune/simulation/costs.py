@@ -26,9 +26,11 @@ class Costs:
     start_s: float = 0.01
     """From the assignment of a trial to a worker until its first epoch."""
     report_s: float = 0.004
-    """From the end of an epoch until the driver's answer arrives."""
+    """Seconds of the driver per report, handled one at a time; the trial waits for the answer."""
+    batched_s: float = 0.0003
+    """Seconds of the driver per further report that the trial sends together with one; see `sweep.batches`."""
     pause_s: float = 0.01
-    """Saving a paused trial, during which its worker is busy."""
+    """Saving a paused trial, during which its worker is busy and the trial cannot go on elsewhere."""
     resume_s: float = 0.01
     """Restoring a paused or interrupted trial, on top of `start_s`."""
     straggler_share: float = 0.0

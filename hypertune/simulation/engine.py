@@ -1,7 +1,7 @@
 """One sweep in virtual time: the real strategy and the real sweep, with a heap of events instead of a cluster.
 
-As in Ray Tune, the driver is one thread: it handles one report or one suggestion at a time, and others wait. Nothing
-here reads a real clock unless decisions are measured.
+As in Ray Tune, the driver is one thread: it handles one report (or several that a trial sends together) or one
+suggestion at a time, and others wait. Nothing here reads a real clock unless decisions are measured.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hypertune.simulation.lookup import Source
 from hypertune.simulation.runs import NOWHERE, ORIGINS, Run
 from hypertune.strategies.checks import build
 from hypertune.study.study import Study
+from hypertune.sweep.batches import batch_s
 from hypertune.sweep.strategy import BuiltStrategy, Clocks
 from hypertune.sweep.sweep import CONTINUE, PAUSE, Sweep
 from hypertune.sweep.trial import StubTrial
@@ -91,8 +92,8 @@ class Simulation:
         """Runs the sweep to its end."""
         self.sweep.begin()
         while True:
-            # Reports that have arrived come before new trials, as in Ray's own loop.
-            if self._idle and not (self._heap and self._heap[0][0] <= self.now) and self._start_one():
+            # Ray's own loop starts all trials that it can before it handles the next report.
+            if self._idle and self._start_one():
                 continue
             if self._heap:
                 at, _, happen, what = heappop(self._heap)
@@ -170,7 +171,8 @@ class Simulation:
         return run
 
     def _train(self, run: Run, delay: float) -> None:
-        seconds = delay + run.train()
+        reports = self.sweep.grant(run.trial.trial_id)
+        seconds = delay + run.train(reports, batch_s(self.sweep.workers))
         self._later(seconds, self._failed if run.failed else self._reported, run)
 
     def _later(self, seconds: float, happen: Callable[[Any], None], what: Any) -> None:
@@ -179,16 +181,28 @@ class Simulation:
     def _reported(self, run: Run) -> None:
         if run.worker == NOWHERE:
             return  # stopped from outside during the epoch
-        spent = self.sweep.decision_s
-        decision = self.sweep.report(run.trial, run.report(), self)
-        self._charge(spent)
+        decision, seconds = CONTINUE, self.costs.report_s
+        for report in run.unreported:
+            self.now += seconds
+            spent = self.sweep.decision_s
+            decision = self.sweep.report(run.trial, report, self)
+            self._charge(spent)
+            if decision != CONTINUE:
+                break
+            seconds = self.costs.batched_s
         if decision == CONTINUE:
             self._train(run, 0.0)
         elif decision == PAUSE:
-            run.trial.status = "PAUSED"
-            self._later(self.costs.pause_s, self._free, run.leave())
+            self._later(self.costs.pause_s, self._saved, (run.trial, run.leave()))
         else:
             self._leave(run.trial)
+
+    def _saved(self, paused: tuple[StubTrial, int]) -> None:
+        """Only now may the trial go on elsewhere: to Ray Tune it is running while it is saved."""
+        trial, worker = paused
+        self._free(worker)
+        if trial.trial_id in self.live:
+            trial.status = "PAUSED"
 
     def _failed(self, run: Run) -> None:
         if run.worker != NOWHERE:

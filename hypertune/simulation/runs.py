@@ -23,12 +23,16 @@ class Run:
         chance: random generator for stragglers and failures; None if there are none.
     """
 
-    __slots__ = ("chance", "costs", "curve", "deaths", "elapsed_s", "epoch", "node", "slow", "trial", "worker")
+    __slots__ = (
+        "chance", "costs", "curve", "deaths", "elapsed_s", "epoch", "node", "slow", "trial", "unreported", "worker",
+    )  # fmt: skip
 
     def __init__(self, trial: Any, curve: Curve, costs: Costs, chance: np.random.Generator | None) -> None:
         self.trial, self.curve, self.costs, self.chance = trial, curve, costs, chance
         self.epoch, self.elapsed_s, self.deaths = 0, 0.0, 0
         self.worker, self.slow, self.node = NOWHERE, 1.0, ""
+        self.unreported: list[Report] = []
+        """Reports of the epochs that have been trained since the driver was told last."""
 
     def enter(self, worker: int) -> float:
         """Occupies a worker; returns the seconds until training begins there."""
@@ -49,8 +53,22 @@ class Run:
         """Whether the trial's worker has died too often."""
         return self.deaths > self.costs.retries
 
-    def train(self) -> float:
-        """Trains one epoch; returns the seconds until its report has arrived, or until the trial has failed."""
+    def train(self, reports: int, limit_s: float) -> float:
+        """Trains the epochs of the reports that are sent together; returns the seconds that it takes, or those until
+        the trial has failed.
+
+        Args:
+            reports: at most so many.
+            limit_s: no further epoch begins after so many seconds.
+        """
+        self.unreported = []
+        took = self._epoch()
+        while not self.failed and len(self.unreported) < reports and took < limit_s:
+            took += self._epoch()
+        return took
+
+    def _epoch(self) -> float:
+        """Trains one epoch; returns the seconds until its end, or until the trial has failed."""
         seconds = self.curve.seconds.item(self.epoch) * self.slow
         lost = 0.0
         if self.chance is not None and self.costs.failures_per_hour:
@@ -59,7 +77,9 @@ class Run:
                 return lost
         self.epoch += 1
         self.elapsed_s += seconds
-        return lost + seconds + self.costs.report_s
+        metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1].tolist(), strict=True))
+        self.unreported.append(Report(self.epoch, metrics, self.elapsed_s, self.node, DEVICE))
+        return lost + seconds
 
     def _deaths(self, seconds: float, chance: np.random.Generator) -> float:
         """Seconds lost to deaths of the worker during an epoch of this length, which is then trained again."""
@@ -71,11 +91,6 @@ class Run:
                 break
             lost += self.costs.restart_s + self.costs.start_s + self.costs.resume_s
         return lost
-
-    def report(self) -> Report:
-        """The report of the last epoch."""
-        metrics = dict(zip(self.curve.names, self.curve.rows[self.epoch - 1].tolist(), strict=True))
-        return Report(self.epoch, metrics, self.elapsed_s, self.node, DEVICE)
 
     def origin(self) -> str:
         """The origin of its values, one of `ORIGINS`."""

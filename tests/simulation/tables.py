@@ -29,7 +29,7 @@ def published(name: str) -> Path:
     return path
 
 
-FREE = Costs(decision_s=0, start_s=0, report_s=0, pause_s=0, resume_s=0)
+FREE = Costs(decision_s=0, start_s=0, report_s=0, batched_s=0, pause_s=0, resume_s=0)
 """A cluster that charges for nothing but training."""
 
 

@@ -61,8 +61,49 @@ def test_the_driver_makes_one_suggestion_at_a_time() -> None:
 def test_a_report_waits_for_a_driver_that_is_deciding() -> None:
     curves = run(THREE_TRIALS, workers=3, costs=replace(FREE, decision_s=30.0))["book"].curves_table()
     first = curves[curves["trial_id"] == "random_s0_0001"]["wall_s"].tolist()
-    # The trial starts at 30 and its first epoch ends at 40, while the second suggestion is made until 60.
-    assert first[:3] == pytest.approx([60.0, 90.0, 100.0])
+    # The trial starts at 30 and its first epoch ends at 40, while the other two suggestions are made until 90.
+    assert first[:3] == pytest.approx([90.0, 100.0, 110.0])
+
+
+def test_a_report_waits_for_a_driver_that_handles_another() -> None:
+    curves = run(THREE_TRIALS, workers=3, costs=replace(FREE, report_s=2.0))["book"].curves_table()
+    # All three epochs end at 10; each trial then trains for 10 s more, by which time the driver has answered the rest.
+    assert curves["wall_s"].tolist()[:6] == pytest.approx([12.0, 14.0, 16.0, 24.0, 26.0, 28.0])
+
+
+@pytest.mark.parametrize("workers", [5, 50])
+def test_reports_of_many_workers_come_no_faster_than_the_driver_handles_them(workers: int) -> None:
+    study = make_study(budget=Budget(epochs=450))
+    row = run(study, workers=workers, costs=replace(FREE, report_s=4.0))
+    most = min(workers / 14, 1 / 4)  # reports per second of the workers, and of the driver
+    assert 0.85 * most < row["epochs"] / row["wall_s"] <= most
+    assert row["busy_s"] == pytest.approx(450 * 10)
+
+
+def test_one_worker_waits_for_its_own_reports_only() -> None:
+    walls = run(THREE_TRIALS, costs=replace(FREE, report_s=2.0))["book"].curves_table()["wall_s"]
+    assert walls.tolist() == pytest.approx([12.0 * n for n in range(1, 28)])
+
+
+def test_reports_that_are_sent_together_cost_less_than_single_ones() -> None:
+    study = make_study(budget=Budget(trials=100))
+    quick = pd.DataFrame(recorded([{"lr": 0.001 * n, "width": 1} for n in range(1, 60)], seconds=0.01))
+    source = Nearest(recordings(study, quick), study)
+    costs = replace(FREE, report_s=2.0, batched_s=0.5)
+    book, _ = simulated(study, "random", workers=100, source=source, costs=costs)
+    # The first report of a trial comes alone, since the duration of an epoch is not known yet; then eight together.
+    assert book.sweeps["random", 0]["wall_s"] == pytest.approx(0.01 + 100 * 2 + 100 * (2 + 7 * 0.5))
+    own = book.curves_table().query("trial_id == 'random_s0_0001'")["wall_s"]
+    assert own.diff().tolist()[2:] == pytest.approx(7 * [0.5])
+
+
+def test_a_report_is_held_back_for_a_second_at_most() -> None:
+    study = make_study(budget=Budget(trials=1))
+    quick = pd.DataFrame(recorded([{"lr": 0.001, "width": 1}], seconds=0.4))
+    source = Nearest(recordings(study, quick), study)
+    book, _ = simulated(study, "random", workers=1000, source=source, costs=replace(FREE, report_s=2.0))
+    # 1 + 2 + 2 + 2 + 2 epochs, as an epoch of 0.4 s may be followed by one more within a second.
+    assert book.sweeps["random", 0]["wall_s"] == pytest.approx(9 * 0.4 + 5 * 2)
 
 
 def test_pausing_and_resuming_are_charged() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,12 +81,13 @@ def test_the_same_seed_gives_the_same_sweep_to_the_last_digit(strategy: str) -> 
     st.integers(0, 3),
     st.sampled_from([0.0, 0.3]),
     st.sampled_from([0.0, 60.0]),
+    st.sampled_from([0.0, 7.0]),
 )
 def test_whatever_happens_the_ledger_adds_up(
-    strategy: str, workers: int, epochs: int, seed: int, stragglers: float, failures: float
+    strategy: str, workers: int, epochs: int, seed: int, stragglers: float, failures: float, report_s: float
 ) -> None:
     study = make_study(strategies=(strategy,), budget=Budget(epochs=epochs))
-    costs = Costs(report_s=0, straggler_share=stragglers, failures_per_hour=failures, restart_s=5)
+    costs = Costs(report_s=report_s, straggler_share=stragglers, failures_per_hour=failures, restart_s=5)
     book, simulation = simulated(study, strategy, workers=workers, costs=costs, seed=seed, source=SOURCE)
     row, trials, curves = book.sweeps[strategy, seed], book.trials_table(), book.curves_table()
     assert row["epochs"] == epochs == len(curves) + row["failed"]
@@ -120,6 +123,32 @@ def test_the_journal_is_one_that_a_real_sweep_could_have_written() -> None:
     assert walls == sorted(walls)
 
 
+def test_a_paused_trial_goes_on_elsewhere_only_when_it_has_been_saved() -> None:
+    events: list[Event] = []
+    study = make_study(strategies=("hyperband",), budget=Budget(trials=9))
+    cluster = VirtualCluster(SOURCE, 9, replace(FREE, pause_s=400.0))
+    Simulation(study, "hyperband", 0, cluster=cluster, emit=events.append).run()
+    paused: dict[str, float] = {}
+    waits = []
+    for event in events:
+        if event["event"] == "pause":
+            paused[event["trial_id"]] = event["wall_s"]
+        elif event["event"] == "unpause":
+            waits.append(event["wall_s"] - paused[event["trial_id"]])
+    assert len(waits) >= 2
+    assert min(waits) >= 400
+
+
+def test_a_trial_that_ends_makes_way_for_a_new_one_before_the_next_report() -> None:
+    events: list[Event] = []
+    study = make_study(strategies=("asha",), budget=Budget(epochs=300))
+    Simulation(study, "asha", 0, cluster=VirtualCluster(SOURCE, 20, Costs(report_s=60.0)), emit=events.append).run()
+    told = [event["event"] for event in events if event["event"] in ("trial", "epoch", "end")]
+    followed = [after for kind, after in pairwise(told) if kind == "end"]
+    assert followed.count("trial") > 50
+    assert "trial" not in followed[followed.index("epoch") :]  # from where the budget has no room for another one
+
+
 def test_a_paused_trial_goes_on_when_the_last_new_one_has_been_made() -> None:
     study = make_study(strategies=("hyperband",), budget=Budget(trials=5))
     book, _ = simulated(study, "hyperband", workers=2)
@@ -149,6 +178,8 @@ def test_a_trial_that_goes_beyond_its_recording_is_counted() -> None:
 
 class StopsOthers:
     """A scheduler that stops the first trial from outside when the second one reports its third epoch."""
+
+    next_decision = None
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args: None
