@@ -179,6 +179,7 @@ class Simulation:
         heappush(self._heap, (self.now + seconds, next(self._order), happen, what))
 
     def _reported(self, run: Run) -> None:
+        """The driver's turn: events that are due earlier than it ends wait until then."""
         if run.worker == NOWHERE:
             return  # stopped from outside during the epoch
         decision, seconds = CONTINUE, self.costs.report_s

@@ -102,7 +102,7 @@ def test_a_report_is_held_back_for_a_second_at_most() -> None:
     quick = pd.DataFrame(recorded([{"lr": 0.001, "width": 1}], seconds=0.4))
     source = Nearest(recordings(study, quick), study)
     book, _ = simulated(study, "random", workers=1000, source=source, costs=replace(FREE, report_s=2.0))
-    # 1 + 2 + 2 + 2 + 2 epochs, as an epoch of 0.4 s may be followed by one more within a second.
+    # 1 + 2 + 2 + 2 + 2 epochs: three would take longer than a second.
     assert book.sweeps["random", 0]["wall_s"] == pytest.approx(9 * 0.4 + 5 * 2)
 
 

@@ -44,10 +44,12 @@ def test_a_budget_of_trials_gives_out_that_many(strategy: str) -> None:
     assert (book.trials_table()["status"] != "running").all()
 
 
+@pytest.mark.parametrize("report_s", [0.0, 50.0])
 @pytest.mark.parametrize("strategy", ["random", "asha", "hyperband"])
-def test_a_budget_of_seconds_is_virtual_and_ends_with_the_epochs_in_flight(strategy: str) -> None:
-    book, _ = simulated(make_study(strategies=(strategy,), budget=Budget(seconds=5000)), strategy, workers=3)
-    assert 5000 <= book.sweeps[strategy, 0]["wall_s"] <= 5000 + 80
+def test_a_budget_of_seconds_is_virtual_and_ends_with_the_epochs_in_flight(strategy: str, report_s: float) -> None:
+    study, costs = make_study(strategies=(strategy,), budget=Budget(seconds=5000)), replace(FREE, report_s=report_s)
+    book, _ = simulated(study, strategy, workers=3, costs=costs)
+    assert 5000 <= book.sweeps[strategy, 0]["wall_s"] <= 5000 + 80 + 3 * report_s
 
 
 @pytest.mark.parametrize("strategy", ["random", "asha", "hyperband", "hyperopt", "optuna", "bohb", "median"])
