@@ -76,6 +76,7 @@ class TrainingLoop:
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
         self.epoch = 0
+        self._unused: dict[str, Any] | None = None  # a loaded state of another optimizer, until the next epoch
         self.device = choose_device(h.device)
         self.dtype = choose_precision(h.precision, self.device, many=many)
         keep_freed_memory()
@@ -117,6 +118,7 @@ class TrainingLoop:
     def begin_epoch(self) -> tuple[float, Batches]:
         """Begins the next epoch without training it; returns its learning rate and its batches."""
         self.epoch += 1
+        self._unused = None
         lr = learning_rate(self.hyperparameters, self.epoch, self.max_epochs)
         self.optimizer.param_groups[0]["lr"] = lr
         return lr, self._next_batches()
@@ -139,7 +141,7 @@ class TrainingLoop:
         return {
             "epoch": self.epoch,
             "model": {name: value.clone() for name, value in self.model.state_dict().items()},
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "optimizer": copy.deepcopy(self._unused or self._optimizer_state()),
             "randomness": self.randomness.state_dict(),
             "ahead": self._ahead.order.cpu() if self._ahead else None,
         }
@@ -147,21 +149,28 @@ class TrainingLoop:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the state of `state_dict`, but keeps this loop's own hyperparameters.
 
-        Those of the optimisation (learning rate, decay, momentum, dropout) may differ from the saved ones.
+        Those of the optimisation (optimizer, learning rate, decay, momentum, dropout) may differ from the saved ones.
+        Another optimizer than the saved one begins anew, without moments, from the saved weights.
 
         Raises:
             ValueError, RuntimeError: if the model has a different shape.
         """
         self.epoch = state["epoch"]
         fill(self.model, state["model"])
+        saved, own = state["optimizer"], self._optimizer_state()
+        same = saved.get("kind", own["kind"]) == own["kind"]  # checkpoints of earlier versions lack it
+        # Kept where it is of no use, since `change` may return to that optimizer before the next epoch.
+        self._unused = None if same else copy.deepcopy(saved)
         # The groups hold hyperparameters, and the saved ones must not replace this loop's.
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]["state"]})
+        self.optimizer.load_state_dict({**own, "state": saved["state"] if same else {}})
         self.randomness.load_state_dict(state["randomness"])
         ahead = state["ahead"]
         self._ahead = self._cut(self.images.splits["train"][:0] if ahead is None else ahead.to(self.device))
 
     def change(self, config: Mapping[str, Any]) -> None:
         """Changes the hyperparameters; the shape of the model must stay the same.
+
+        Another optimizer begins anew, as in `load_state_dict`.
 
         Raises:
             ValueError, RuntimeError: if one is not allowed, or would change the model's shape.
@@ -170,6 +179,10 @@ class TrainingLoop:
         self.hyperparameters = read_hyperparameters(self.kind, config)
         self._build(config)
         self.load_state_dict(state)
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        """The state of torch's optimizer, and which one it is."""
+        return {"kind": self.hyperparameters.optimizer, **self.optimizer.state_dict()}
 
     def _next_batches(self) -> Batches:
         """The batches of the next epoch."""

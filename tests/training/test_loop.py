@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,33 @@ def test_resuming_gives_the_same_numbers(few_digits: ImageData, kind: str, optim
     resumed.load_state_dict(torch.load(file, weights_only=True))
     assert curve(resumed, 2) == expected[2:]
     assert resumed.evaluate("test") == whole.evaluate("test")
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(["adam", "adamw", "sgd", "rmsprop"], 2)))
+def test_another_optimizer_begins_anew(few_digits: ImageData, before: str, after: str) -> None:
+    begun = make(few_digits, {"optimizer": before, "momentum": 0.9}, "mlp")
+    curve(begun, 1)
+    forked = make(few_digits, {"optimizer": after}, "mlp", seed=1)
+    curve(forked, 1)
+    forked.load_state_dict(begun.state_dict())
+    begun.change({"device": "cpu", "optimizer": after})
+    fresh = make(few_digits, {"optimizer": after}, "mlp")
+    fresh.load_state_dict({**begun.state_dict(), "optimizer": fresh.state_dict()["optimizer"]})
+    assert curve(forked, 2) == curve(begun, 2) == curve(fresh, 2)
+
+
+def test_an_optimizer_that_returns_before_the_next_epoch_has_not_been_changed(few_digits: ImageData) -> None:
+    adam, sgd = ({"device": "cpu", "optimizer": name} for name in ("adam", "sgd"))
+    unchanged, loop = make(few_digits, adam, "mlp"), make(few_digits, sgd, "mlp")
+    curve(unchanged, 1)
+    loop.load_state_dict(unchanged.state_dict())
+    loop.load_state_dict(loop.state_dict())
+    loop.change(adam)
+    assert curve(loop, 1) == curve(unchanged, 1)
+    loop.change(sgd)
+    curve(loop, 1)
+    loop.change(adam)
+    assert not loop.optimizer.state
 
 
 def test_a_state_is_a_copy(few_digits: ImageData) -> None:

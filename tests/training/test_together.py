@@ -85,6 +85,20 @@ def test_a_trial_goes_on_alone_or_in_other_company_from_its_state(few_digits: Im
     close([together.train_epoch([other, make(few_digits, "mlp", config, 5), again])[2]], expected[3:])
 
 
+@pytest.mark.parametrize("after", ["adam", "sgd", "rmsprop"])
+def test_another_optimizer_begins_anew_as_it_does_alone(few_digits: ImageData, after: str) -> None:
+    """What population based training does: one trial goes on from the state of another, with a changed optimizer."""
+    before = "adam" if after == "sgd" else "sgd"
+    alone, ours = ([make(few_digits, "mlp", {"optimizer": before, "lr": 0.01}, seed) for seed in (0, 1)] for _ in "ab")
+    together = Together()
+    close(together.train_epoch(ours), [loop.train_epoch() for loop in alone])
+    for first, second in (alone, ours):
+        second.load_state_dict(first.state_dict())
+        second.change({"device": "cpu", "batch_size": 16, "optimizer": after, "lr": 0.001})
+    for _ in range(2):
+        close(together.train_epoch(ours), [loop.train_epoch() for loop in alone])
+
+
 def test_passes_that_end_at_different_steps(few_digits: ImageData) -> None:
     options = {"steps_per_epoch": 4}
     alone = [make(few_digits, "mlp", {"norm": "batch", "optimizer": "sgd"}, seed, **options) for seed in (0, 1)]
