@@ -214,6 +214,19 @@ def test_it_needs_neither_ray_nor_torch(tmp_path: Path) -> None:
     assert done.stdout.split() == ["s1", "False", "False"]
 
 
+def test_the_command_names_the_files_that_it_has_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, several = clear(), clear()
+    several["task"], several["seed"] = several["seed"] % 4, several["seed"] // 4
+    for name, table in (("one", one), ("several", several)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        out = tmp_path / name
+        assert main(["judge", str(tmp_path / f"{name}.csv"), "--out", str(out)]) == 0
+        folder, _, told = capsys.readouterr().out.splitlines()[-1].partition(": ")
+        assert folder == str(out)
+        assert set(told.replace(" and ", ", ").split(", ")) == {path.name for path in out.iterdir()}
+        assert ("pairs.csv" in told) == (name == "one")
+
+
 def test_the_command_prints_and_writes_the_judgement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clear().to_csv(tmp_path / "table.csv", index=False)
     out = tmp_path / "judged"

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from hypertune.comparison.numbers import duration, with_interval
+from hypertune.comparison.numbers import duration, listing, with_interval
 from hypertune.judged import Judgment, judge
 from hypertune.records.sheets import to_csv
 from hypertune.storage.files import write_atomically
@@ -37,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     _print(judgment)
     if arguments.out is not None:
-        write(judgment, arguments.out)
-        print(f"{arguments.out}: judgement.csv, pairs.csv and figures")
+        print(f"{arguments.out}: {listing(write(judgment, arguments.out))}")
     return DONE
 
 
@@ -61,12 +60,15 @@ def _print(judgment: Judgment) -> None:
     console.print(table)
 
 
-def write(judgment: Judgment, folder: Path) -> None:
-    """Writes the tables and each figure, as a page that opens from disk, into a folder."""
+def write(judgment: Judgment, folder: Path) -> list[str]:
+    """Writes the tables and each figure, as a page that opens from disk, into a folder; returns the files' names."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "conclusion.txt").write_text(judgment.conclusion + "\n", encoding="utf-8")
-    write_atomically(folder / "judgement.csv", to_csv(judgment.table))
-    if len(judgment.pairs):
-        write_atomically(folder / "pairs.csv", to_csv(judgment.pairs))
+    tables = {"judgement.csv": judgment.table, "pairs.csv": judgment.pairs}
+    written = [name for name, table in tables.items() if len(table)]
+    for name in written:
+        write_atomically(folder / name, to_csv(tables[name]))
     for name, figure in judgment.figures().items():
         figure.write_html(folder / f"{name}.html", include_plotlyjs=True)
+        written.append(f"{name}.html")
+    return ["conclusion.txt", *written]
