@@ -156,28 +156,29 @@ class _Session:
 
     def tell(self) -> None:
         """Prints the answer; with several numbers of workers, also writes the capacity page."""
+        console = Terminal()  # not the one that --quiet silences
         if self.only is not None:
-            self._tell_one(self.only)
+            self._tell_one(self.only, console)
             return
         assert self.target is not None
         table, metric = capacity_table(self.rows), self.setting.study.metric
         told = sentences(table, metric, self.target)
         write_capacity(self.out, table, told, self.setting.study, self.target)
         with though_unread():
-            self.console.print()
+            console.print()
             for sentence in told:
-                self.console.print(sentence, soft_wrap=True)
-            self.console.print(f"Capacity: {self.out}/capacity.html; beside it one report per number of workers")
+                console.print(sentence, soft_wrap=True)
+            console.print(f"Capacity: {self.out}/capacity.html; beside it one report per number of workers")
 
-    def _tell_one(self, facts: Records) -> None:
+    def _tell_one(self, facts: Records, console: Console) -> None:
         from hypertune.comparison.terminal import rich_table
         from hypertune.comparison.verdict import conclusion
 
         with though_unread():
-            self.console.print()
-            self.console.print(conclusion(facts), soft_wrap=True)
-            self.console.print(rich_table(facts))
-            self.console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
+            console.print()
+            console.print(conclusion(facts), soft_wrap=True)
+            console.print(rich_table(facts))
+            console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
 
 
 def parse_workers(text: str) -> list[int]:

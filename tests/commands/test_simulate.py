@@ -87,9 +87,18 @@ def test_the_same_command_writes_the_same_records(curves: Path) -> None:
         assert (first / name).read_bytes() == (curves.parent / "first" / name).read_bytes()
 
 
-def test_quiet_says_nothing(curves: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert simulate(curves, "--quiet") == 0
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize(("workers", "ends"), [("1", "report.html"), ("1,2", "one report per number of workers")])
+def test_quiet_leaves_only_the_result(
+    curves: Path, workers: str, ends: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(curves, "--workers", workers, "--strategies", "random,asha", "--processes", "1") == 0
+    whole = capsys.readouterr().out
+    (curves.parent / "out").rename(curves.parent / "first")
+    assert simulate(curves, "--workers", workers, "--strategies", "random,asha", "--processes", "1", "--quiet") == 0
+    said = capsys.readouterr().out
+    assert whole.endswith(said)
+    assert "simulated in" in whole.removesuffix(said)
+    assert " ".join(said.split()).endswith(ends)
 
 
 WRONG = {
