@@ -111,7 +111,10 @@ class Folder:
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        return [(status, _ended(self._folder, done=status.done))], False
+        from hypertune.records import records
+        from hypertune.result import is_complete
+
+        return [(status, _ended(self._folder, done=is_complete(records.read(self._folder))))], False
 
     @cached_property
     def _sharing(self) -> str | None:
@@ -166,7 +169,7 @@ def _study(status: Status, doing: str) -> list[RenderableType]:
     table = Table.grid(padding=(0, 1))
     spent = (status.sweeps_done + status.share) / status.sweeps
     table.add_row(_bar(spent), f"{status.sweeps_done} of {status.sweeps} sweeps, {status.budget} each")
-    if status.running and not status.done:
+    if status.running:
         workers = f", {status.workers} trials at a time" + (f" ({status.sharing})" if status.sharing else "")
         table.add_row(_bar(status.share), f"{status.running}, {status.share:.0%} of its budget{workers}")
     if status.retrained:

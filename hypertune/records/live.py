@@ -73,12 +73,6 @@ class Status(msgspec.Struct, kw_only=True):
         """Finished share of the study's sweeps, 0 to 1; its retrainings come on top."""
         return (self.sweeps_done + self.share) / self.sweeps
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to do according to the events."""
-        retrained = self.retrained is None or self.retrained[0] >= self.retrained[1]
-        return self.sweeps_done >= self.sweeps and retrained
-
 
 class _Sweep:
     """The current sweep."""

@@ -54,6 +54,24 @@ def test_a_study_from_its_start_to_its_end(tmp_path: Path, capsys: pytest.Captur
     assert shown(tmp_path, capsys).split() == whole.split(), "the tables tell the same as the journal"
 
 
+@pytest.mark.parametrize(("retrained", "said"), [(0, "interrupted"), (1, "interrupted"), (2, "done")])
+def test_a_study_is_done_once_its_incumbents_are_retrained(
+    retrained: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the journal and by the tables, also where it was killed before the first retraining had begun."""
+    study = make_study(strategies=("random",), seeds=(0,), retrain=2)
+    row = {"event": "retrained", "strategy": "random", "seed": 0, "status": "completed"}
+    with claim(tmp_path, study, resume=False):
+        recorder = Recorder(study, tmp_path)
+        for event in [*Runner(study, "random").run().events, *({**row, "retrain_seed": i} for i in range(retrained))]:
+            recorder(event)
+        recorder.close()
+        write_provenance(tmp_path, {}, recorder.book.records())
+    assert f"scripted: {said}" in shown(tmp_path, capsys)
+    (tmp_path / JOURNAL).unlink()
+    assert f"scripted: {said}" in shown(tmp_path, capsys)
+
+
 def test_it_reads_on_where_it_was(tmp_path: Path) -> None:
     lock = claimed(tmp_path)
     recorder = Recorder(STUDY, tmp_path)
@@ -69,7 +87,7 @@ def test_it_reads_on_where_it_was(tmp_path: Path) -> None:
     assert epochs == sorted(epochs)
     assert epochs[0] < epochs[-1]
     ((status, _),), going_on = folder.look()
-    assert (status.strategies[0].epochs, status.done, going_on) == (40, True, False)
+    assert (status.strategies[0].epochs, status.sweeps_done, going_on) == (40, 1, False)
 
 
 def test_half_a_line_is_left_for_the_next_look(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_the_share_and_the_rate_are_those_of_the_sweep_that_runs() -> None:
     assert status.strategies[0].epochs_per_s == pytest.approx(2.0)
     live(done)
     status = live.status()
-    assert (status.running, status.sweeps_done, status.done) == (None, 1, False)
+    assert (status.running, status.sweeps_done) == (None, 1)
     assert status.strategies[0].epochs_per_s == 0
 
 
@@ -63,24 +63,25 @@ def test_a_study_that_has_been_decided_is_done_with_fewer_sweeps() -> None:
         for event in Runner(study, strategy, seed=seed).run().events:
             live(event)
             book.apply(event)
-    assert (live.status().sweeps, live.status().done, is_complete(book.records())) == (20, False, False)
+    assert (live.status().sweeps, is_complete(book.records())) == (20, False)
     look = {"event": "look", "seeds": 3, "ended": True, "why": "decided", "dropped": ["asha"], "told": ""}
     planned = {"event": "planned", "plan": {}, "before": {"margin": None}}
     for event, sweeps, done in ((look, 6, True), (planned, 13, False)):  # `asha` gets no more seeds, `random` seven
         live(event)
         book.apply(event)
         status = live.status()
-        assert (status.sweeps, status.sweeps_done, status.done) == (sweeps, 6, done)
+        assert (status.sweeps, status.sweeps_done) == (sweeps, 6)
         assert is_complete(book.records()) == done
         assert len(book.records().sweeps_planned) == sweeps
 
 
-def test_a_study_is_done_when_its_incumbents_are_retrained() -> None:
+def test_retrainings_are_counted() -> None:
     study = make_study(strategies=("random",), seeds=(0,))
     live = Live(study)
     for event in Runner(study, "random").run().events:
         live(event)
+    assert live.status().retrained is None
     live({"event": "retraining", "jobs": 1})
-    assert not live.status().done
+    assert live.status().retrained == (0, 1)
     live({"event": "retrained"})
-    assert live.status().done
+    assert live.status().retrained == (1, 1)
