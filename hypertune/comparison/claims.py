@@ -50,10 +50,16 @@ def p_above(plus: Floats, minus: Floats, threshold: float = 0.0, *, step: float 
     apart = np.abs(plus.var(axis=-1, ddof=1) - minus.var(axis=-1, ddof=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         imbalance = np.where(variance > least**2, np.minimum(apart / variance, 1.0), 0.0)
-        shrunk = 1 + SKEWNESS * imbalance**HIDDEN / np.sqrt(seeds)
-        t = ahead / np.sqrt(variance / seeds) / shrunk
+        tail = p_beyond(ahead / np.sqrt(variance / seeds), imbalance, seeds)
     certain = np.where(ahead > least, 0.0, 1.0)
-    p: Floats = np.where(variance > least**2, stats.t.sf(t, seeds - 1), certain)
+    p: Floats = np.where(variance > least**2, tail, certain)
+    return p
+
+
+def p_beyond(t: Floats, imbalance: Floats, seeds: int) -> Floats:
+    """p-value of a Student's t over so many seeds, shrunk by how much noisier one of its two sides is (0 to 1)."""
+    shrunk = 1 + SKEWNESS * imbalance**HIDDEN / np.sqrt(seeds)
+    p: Floats = stats.t.sf(t / shrunk, seeds - 1)
     return p
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from typing import Any
 
-from hypertune.comparison.against import BETTER, SAME, WORSE, against
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from hypertune.comparison.against import BETTER, SAME, WORSE, _independent, _paired, against
+from hypertune.comparison.statistics import holm
 from hypertune.records.records import Records
 from tests.comparison.synthetic import make_records
 
@@ -39,11 +44,33 @@ def test_the_same_study_has_not_changed() -> None:
     assert (facts.table["better_by"] == 0).all()
 
 
-def test_other_seeds_are_compared_in_their_order() -> None:
-    facts = against(study([10, 11, 12, 13]), study(3))
+def test_other_seeds_are_independent_samples_whose_order_does_not_matter() -> None:
+    before, after = study([10, 11, 12, 13], asha=-0.05), study(3)
+    facts = against(before, after)
     assert not facts.paired
     assert facts.table["seeds"].tolist() == [3, 3, 3]
-    assert "in the order of the seeds" in facts.sentences()[-1]
+    assert "as independent samples" in facts.sentences()[-1]
+    shuffled = study([10, 11, 12, 13], asha=-0.05)
+    seeds = dict(zip([10, 11, 12, 13], [12, 10, 13, 11], strict=True))
+    shuffled.retrained["seed"] = shuffled.retrained["seed"].map(seeds)
+    pd.testing.assert_frame_equal(against(shuffled, after).table, facts.table)
+    welch = stats.ttest_ind(*(scores(facts, "asha") for facts in (before, after)), equal_var=False)
+    row = facts.table.set_index("strategy").loc["asha"]
+    assert row["better_by"] / (row["high"] - row["better_by"]) * stats.t.ppf(0.975, 2) == pytest.approx(
+        -welch.statistic
+    )
+
+
+def scores(records: Records, strategy: str) -> pd.Series[float]:
+    """A strategy's mean test score by seed."""
+    own = records.retrained[records.retrained["strategy"] == strategy]
+    return own.groupby("seed")["test_accuracy"].mean()
+
+
+def test_a_few_common_seeds_do_not_make_pairs() -> None:
+    facts = against(study([0, 1, 2, 3]), study([2, 3, 4, 5]))
+    assert not facts.paired
+    assert facts.table["seeds"].tolist() == [4, 4, 4]
 
 
 def test_strategies_of_one_study_alone_are_named() -> None:
@@ -65,16 +92,26 @@ def test_what_cannot_be_compared_is_refused(before: Records, message: str) -> No
         against(before, study())
 
 
-@pytest.mark.parametrize("kind", ["normal", "skewed", "unequal"])
-def test_no_change_is_claimed_in_at_most_one_study_in_twenty(kind: str) -> None:
-    from hypertune.comparison.claims import p_above
-    from hypertune.comparison.statistics import holm
+@pytest.mark.parametrize(
+    ("compared", "seeds", "kind"),
+    [
+        (_paired, (5, 5), "normal"), (_paired, (5, 5), "skewed"), (_paired, (5, 5), "unequal"),
+        (_independent, (3, 30), "normal"), (_independent, (5, 5), "skewed"), (_independent, (10, 3), "unequal"),
+    ],
+)  # fmt: skip
+def test_no_change_is_claimed_in_at_most_one_study_in_twenty(compared: Any, seeds: tuple[int, int], kind: str) -> None:
+    assert claimed(compared, seeds, kind) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
-    rng, wrong = np.random.default_rng(1), 0
-    for _ in range(400):
-        sides = rng.standard_normal((2, 4, 5)) if kind == "normal" else rng.exponential(size=(2, 4, 5)) - 1
-        if kind == "unequal":
-            sides[1] *= 3
-        p = [2 * min(float(p_above(b, a)), float(p_above(a, b))) for a, b in zip(*sides, strict=True)]
-        wrong += bool((holm(np.minimum(p, 1.0)) < 0.05).any())
-    assert wrong <= 0.05 * 400 + 3 * np.sqrt(400 * 0.05 * 0.95)
+
+def test_independent_samples_use_all_seeds() -> None:
+    assert claimed(_independent, (5, 30), "normal", shift=3.0) > 0.5
+
+
+def claimed(compared: Any, seeds: tuple[int, int], kind: str, *, shift: float = 0.0, repeats: int = 400) -> float:
+    """The share of pairs of studies of four strategies of which a change is claimed."""
+    rng, claims = np.random.default_rng(1), 0
+    for _ in range(repeats):
+        sides = [rng.standard_normal((4, n)) if kind == "normal" else rng.exponential(size=(4, n)) - 1 for n in seeds]
+        sides[1] = sides[1] * (3 if kind == "unequal" else 1) + shift
+        claims += bool((holm([compared(*pair)[0] for pair in zip(*sides, strict=True)]) < 0.05).any())
+    return claims / repeats
