@@ -212,6 +212,12 @@ def _steadied(own: Matrix, seeds: Matrix, step: float) -> Matrix:
 
     A handful of seeds that happen to agree would otherwise look like certainty. The pair's own variance is reduced a
     little before it is compared with the average, since it is less certain.
+
+    A strategy with a huge value thus widens all intervals. Floors that it does not raise are no better calibrated: for
+    noise from 1 to 100 times as large, exponential, looked at after each of 3 to 30 seeds, 3, 4, 6 and 14 strategies
+    get a false claim in 4.6, 5.0, 3.2 and 3.1 % of 1,000 simulated studies with the average pair's variance; with the
+    median pair's in 4.5, 5.2, 6.9 and 11.6 %; and in 8.3, 8.3, 5.6 and 4.3 % with the average over the strategies whose
+    variance is at most 100 times the median one.
     """
     k = len(own)
     if k < 2:
