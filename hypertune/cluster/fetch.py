@@ -19,6 +19,7 @@ from typing import Any
 from hypertune.cluster import pack_results
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import require_job, require_running, wait
+from hypertune.records.records import FILES
 from hypertune.storage.files import STUDY
 from hypertune.storage.lease import LEASE
 from hypertune.storage.storage import Storage, is_url
@@ -51,7 +52,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 
 class Copied:
-    """A copy of a study's output folder on a cluster, made anew as often as it is asked for.
+    """A copy of a study's records on a cluster, made anew as often as it is asked for.
 
     Args:
         address: the dashboard's.
@@ -80,19 +81,20 @@ class Copied:
         """
         with jobs_client(self._address) as client:
             job = require_job(client, self.job_id)
-            _copy(client, job, self._folder)
+            _copy(client, job, self._folder, *FILES)
         return not job.end_time
 
 
-def _copy(client: Any, job: Any, target: Path) -> None:
+def _copy(client: Any, job: Any, target: Path, *names: str) -> None:
+    """Copies the output folder, or these of its files."""
     job_id, place = job.submission_id, job.metadata["out"]
     with tempfile.TemporaryDirectory(prefix="hypertune-") as folder:
         staged = Path(folder)
         if is_url(place):
             storage = Storage(place)
-            storage.download(staged, (name for name in storage.files() if name != LEASE))
+            storage.download(staged, names or (name for name in storage.files() if name != LEASE))
         else:
-            unpack(_through_log(client, job_id, place), staged)
+            unpack(_through_log(client, job_id, place, *names), staged)
         if not (staged / STUDY).is_file():
             raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
         (staged / MARK).write_text(job_id)

@@ -20,7 +20,8 @@ def main(folder: str, most_bytes: int, names: "list[str]") -> None:
     if not os.path.isfile(os.path.join(folder, "study.toml")):
         sys.exit(f"{folder}: not an output folder of hypertune on this node")
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    # The default of tarfile, 9, takes three times as long, for 5 % less of a large journal.
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
         if not names:
             archive.add(folder, arcname=".", filter=_wanted)
         for name in names:

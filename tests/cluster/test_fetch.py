@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import shlex
 import subprocess
 import sys
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hypertune.cluster import pack_results
+from hypertune.cluster import fetch, pack_results
 from hypertune.cluster.fetch import read_file, read_packed, unpack
 from hypertune.records import records
 from tests.records.test_records import recorded
@@ -96,6 +98,29 @@ def test_what_arrives_damaged_is_fetched_again(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="damaged"):
         read_file(cluster, job, "study.toml")
     assert (cluster.asked, cluster.jobs) == (3, set())
+
+
+def test_a_page_copies_the_records_and_not_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = recorded(tmp_path / "there")
+    (folder / "best").mkdir(exist_ok=True)
+    (folder / "best" / "model.pt").write_bytes(b"large" * 1000)
+    job = SimpleNamespace(submission_id="first", metadata={"out": str(folder)}, end_time=None)
+    asked: list[str] = []
+
+    class Head(Cluster):
+        def submit_job(self, *, submission_id: str, entrypoint: str = "", **_: Any) -> None:
+            super().submit_job(submission_id=submission_id)
+            asked[:] = shlex.split(entrypoint)
+            self.logs.append(packed(folder, *asked[5:]).stdout)
+
+    monkeypatch.setattr(fetch, "jobs_client", lambda address: nullcontext(Head()))
+    monkeypatch.setattr(fetch, "require_job", lambda client, job_id: job)
+    copied = fetch.Copied("http://127.0.0.1:8265", "first", tmp_path / "here")
+    for _ in range(2):
+        assert copied.renew()
+        assert records.read(tmp_path / "here").curves.equals(records.read(folder).curves)
+    assert asked[:4] == ["exec", "python", "pack_results.py", str(folder)]
+    assert not (tmp_path / "here" / "best").exists()
 
 
 def test_cut_off_or_damaged_on_the_way_is_told(tmp_path: Path) -> None:
