@@ -111,10 +111,8 @@ class Folder:
         status = self._live.status()
         if held:
             return [(status, "running" if self._read else "starting")], True
-        from hypertune.records import records
-        from hypertune.result import is_complete
-
-        return [(status, _ended(self._folder, done=is_complete(records.read(self._folder))))], False
+        _, done = _from_records(self._folder)  # the events of a killed driver do not tell what it was yet to do
+        return [(status, _ended(self._folder, done=done))], False
 
     @cached_property
     def _sharing(self) -> str | None:
