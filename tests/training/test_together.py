@@ -87,7 +87,7 @@ def test_a_trial_goes_on_alone_or_in_other_company_from_its_state(few_digits: Im
 
 @pytest.mark.parametrize("after", ["adam", "sgd", "rmsprop"])
 def test_another_optimizer_begins_anew_as_it_does_alone(few_digits: ImageData, after: str) -> None:
-    """What population based training does: one trial goes on from the state of another, with a changed optimizer."""
+    """As under a scheduler that perturbs choices: a trial goes on from another's state, with another optimizer."""
     before = "adam" if after == "sgd" else "sgd"
     alone, ours = ([make(few_digits, "mlp", {"optimizer": before, "lr": 0.01}, seed) for seed in (0, 1)] for _ in "ab")
     together = Together()
