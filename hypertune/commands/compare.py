@@ -19,11 +19,9 @@ from hypertune.storage.telling import though_unread
 from hypertune.study.rules import difference
 from hypertune.study.study import Study
 from hypertune.tuning.interrupts import ignore_signals, sigterm_as_ctrl_c
-from hypertune.tuning.terminal import Terminal
+from hypertune.tuning.terminal import Terminal, wide_terminal
 from hypertune.tuning.watchdog import ending_process
 
-WIDTH = 120
-"""Columns of the table where the output is not a terminal."""
 DEFAULT_STUDY = "digits_cnn"
 
 
@@ -33,9 +31,7 @@ def compare(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: for wrong input.
     """
-    console = Terminal()
-    if not console.is_terminal:
-        console = Terminal(width=WIDTH)
+    console = wide_terminal()
     if arguments.or_resume:
         arguments = _new_or_resumed(arguments)
     study, out, data_dir = _resumed(arguments) if arguments.resume else _new(arguments)
@@ -133,7 +129,7 @@ def _print_result(result: Any, out: Place, console: Terminal) -> None:
     for sentence in others:
         console.print(f"- {sentence}", soft_wrap=True)
     console.print()
-    console.print(rich_table(result.records))
+    console.print(rich_table(result.records, console.width))
     console.print(f"Report: {inside(out, REPORT)}", soft_wrap=True)
 
 

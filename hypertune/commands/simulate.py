@@ -33,7 +33,7 @@ from hypertune.storage.telling import though_unread
 from hypertune.strategies.checks import check_strategies
 from hypertune.study.extent import extent
 from hypertune.study.study import Study
-from hypertune.tuning.terminal import Terminal
+from hypertune.tuning.terminal import Terminal, wide_terminal
 
 MOST_WORKERS = 10**6
 
@@ -156,7 +156,7 @@ class _Session:
 
     def tell(self) -> None:
         """Prints the answer; with several numbers of workers, also writes the capacity page."""
-        console = Terminal()  # not the one that --quiet silences
+        console = wide_terminal()  # not the one that --quiet silences
         if self.only is not None:
             self._tell_one(self.only, console)
             return
@@ -177,7 +177,7 @@ class _Session:
         with though_unread():
             console.print()
             console.print(conclusion(facts), soft_wrap=True)
-            console.print(rich_table(facts))
+            console.print(rich_table(facts, console.width))
             console.print(f"Report: {self.out}/{REPORT}", soft_wrap=True)
 
 

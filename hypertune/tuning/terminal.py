@@ -10,6 +10,9 @@ from rich.segment import Segment
 
 from hypertune.storage.printable import printable
 
+PIPE_WIDTH = 120
+"""Columns of a table where the output is not a terminal."""
+
 
 class Terminal(Console):
     """rich's console, in which no text is markup and none steers the terminal.
@@ -27,3 +30,9 @@ class Terminal(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+def wide_terminal() -> Terminal:
+    """A terminal for a table of results; a pipe, whose width nobody knows, has `PIPE_WIDTH` columns instead of 80."""
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=PIPE_WIDTH)

@@ -45,6 +45,7 @@ def test_a_simulation_writes_what_a_study_writes(curves: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "results go to" in said
     assert "report.html" in said
+    assert "wall-clock verdict" in said  # not cut off, although a pipe has no width
     assert main(["report", str(out)]) == 0
     assert main(["export", str(out)]) == 0
 

@@ -8,12 +8,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from hypertune.comparison.assessment import assess
 from hypertune.comparison.outcomes import outcomes
 from hypertune.comparison.table import comparison_table
-from hypertune.comparison.terminal import rich_table
 from hypertune.comparison.verdict import conclusion
 from hypertune.records.records import Book
 from tests.comparison.edges import EDGES, edge
@@ -181,18 +179,3 @@ def test_nan_metrics_are_no_values() -> None:
     records.trials.loc[:, "valid_accuracy"] = np.nan
     assert comparison_table(records)["valid_accuracy"].isna().all()
     assert "No trial reported a finite value" in conclusion(records)
-
-
-@pytest.mark.parametrize("name", ["plain", "all trials failed", "one strategy unfinished", "a metric of another name"])
-def test_the_terminal_table_fits_in_100_columns(name: str) -> None:
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(rich_table(edge(name)))
-    lines = console.export_text().splitlines()
-    assert max(len(line.rstrip()) for line in lines) <= 100
-
-
-def test_the_terminal_shows_brackets_as_they_are() -> None:
-    records = make_records(space={"[bold]": {"choice": ["[red]x", "[/]"]}})
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(rich_table(records))
-    assert "[bold]=[" in console.export_text()
