@@ -51,6 +51,8 @@ class Judgment:
     sheet: Sheet
     values: pd.DataFrame
     """What was judged: index seeds, columns strategies; with several tasks one row for each."""
+    metric: str
+    """What the values are, for the axes of figures."""
     judgement: Judgement | None = None
     several: Several | None = None
 
@@ -81,7 +83,7 @@ class Judgment:
         from hypertune.report.judged import figures_of
         from hypertune.result import Figures
 
-        return Figures(figures_of(self.sheet, self.values, self.pairs, self.several))
+        return Figures(figures_of(self.sheet, self.values, self.pairs, self.several, self.metric))
 
     def __repr__(self) -> str:
         return f"{self.conclusion}\n\n{self.table.to_string(index=False)}"
@@ -123,8 +125,8 @@ def judge(
             order, and stops once it is decided; strategies that are established as worse get no further seeds. For one
             task only.
         max_seeds: at most this many of the seeds of each strategy, in the same order. For one task only.
-        metric: what the values are, for sentences; of a path or URL, also the column, metric or objective that is the
-            result, needed where several could be. By default `value`, or what the results themselves call it.
+        metric: what the values are, for sentences and figures; of a path or URL, also the column, metric or objective
+            that is the result, needed where several could be. By default `value`, or what the results call it.
         strategy, kind: for a path or URL only: the column or entry that holds the strategy, and which tool wrote it
             (`hypertune.foreign.reading.KINDS`), where that cannot be told.
 
@@ -149,7 +151,7 @@ def judge(
         if any(given.values()):
             wrong = " and ".join(option for option, is_given in given.items() if is_given)
             raise ValueError(f"{name}: has several tasks, which are compared by ranks; leave out {wrong}")
-        return _of_tasks(sheet, mode)
+        return _of_tasks(sheet, mode, metric or "value")
     return _of_seeds(sheet, mode, margin, metric or "value", until_decided, max_seeds)
 
 
@@ -197,6 +199,7 @@ def _of_seeds(
         decided=outcome.ended if until_decided else None,
         sheet=sheet,
         values=used,
+        metric=metric,
         judgement=outcome.judgement,
     )
 
@@ -218,7 +221,7 @@ def _notes(sheet: Sheet) -> list[str]:
     ]
 
 
-def _of_tasks(sheet: Sheet, mode: str) -> Judgment:
+def _of_tasks(sheet: Sheet, mode: str, metric: str) -> Judgment:
     values = pd.DataFrame({task: own.mean() for task, own in sheet.tasks.items()}).T
     lacking = values.isna().any()
     if lacking.any():
@@ -236,5 +239,6 @@ def _of_tasks(sheet: Sheet, mode: str) -> Judgment:
         decided=None,
         sheet=sheet,
         values=values,
+        metric=metric,
         several=several,
     )

@@ -168,6 +168,20 @@ def test_a_wrong_table_gets_one_line(table: pd.DataFrame, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_figures_say_what_the_values_are() -> None:
+    rows = [
+        (strategy, seed, epoch, 0.5 / epoch + place + seed / 1000)
+        for seed in range(6)
+        for place, strategy in enumerate(("a", "b"))
+        for epoch in (1, 2)
+    ]
+    table = pd.DataFrame(rows, columns=["strategy", "seed", "epoch", "value"])
+    charts = hypertune.judge(table, mode="min", metric="valid <loss>").figures()
+    assert charts["values"].layout.xaxis.title.text == "valid &lt;loss&gt;"
+    assert charts["differences"].layout.xaxis.title.text == "valid &lt;loss&gt;: better by"
+    assert charts["anytime"].layout.yaxis.title.text == "mean valid &lt;loss&gt;"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"mode": "up"}, "mode: max or min"), ({"margin": -1}, "margin: "), ({"max_seeds": 0}, "max_seeds: ")],

@@ -18,34 +18,34 @@ from hypertune.report.style import BLUE, GREY, Style, figure, plain, styles
 
 
 def figures_of(
-    sheet: Sheet, values: pd.DataFrame, pairs: pd.DataFrame, several: Several | None
+    sheet: Sheet, values: pd.DataFrame, pairs: pd.DataFrame, several: Several | None, metric: str
 ) -> dict[str, go.Figure]:
-    """The figures that the data allow, by name; see `hypertune.judged.Judgment`."""
+    """The figures that the data allow, by name; see `hypertune.judged.Judgment`. `metric` is what the values are."""
     look = styles(sheet.strategies)
     drawn: dict[str, go.Figure | None] = {}
     if several is None:
-        drawn["values"] = _values(values, look)
-        drawn["differences"] = _differences(pairs)
-        drawn["anytime"] = _anytime(sheet, look)
+        drawn["values"] = _values(values, look, metric)
+        drawn["differences"] = _differences(pairs, metric)
+        drawn["anytime"] = _anytime(sheet, look, metric)
     else:
         drawn["critical_difference"] = critical_difference(several, look)
         drawn["performance_profile"] = _profile(several, look)
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
-def _values(used: pd.DataFrame, look: Mapping[str, Style]) -> go.Figure:
+def _values(used: pd.DataFrame, look: Mapping[str, Style], metric: str) -> go.Figure:
     """Means with intervals, and every seed as a dot."""
     names = list(used.columns)
     chart = figure(120 + 46 * len(names))
     chart.set_subplots(rows=1, cols=1)
-    scores(chart, used, "value", look, Marks(True, 0.0, 1))
+    scores(chart, used, metric, look, Marks(True, 0.0, 1))
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=[plain(n) for n in names], autorange="reversed")
-    chart.update_xaxes(title="value")
+    chart.update_xaxes(title=plain(metric))
     chart.update_layout(showlegend=False)
     return chart
 
 
-def _differences(pairs: pd.DataFrame) -> go.Figure | None:
+def _differences(pairs: pd.DataFrame, metric: str) -> go.Figure | None:
     """How much better one strategy is than another, with the intervals that the verdicts are based on."""
     known = pairs[pairs["low"].notna()] if len(pairs) else pairs
     if not len(known):
@@ -60,12 +60,12 @@ def _differences(pairs: pd.DataFrame) -> go.Figure | None:
         hovertemplate="%{y}: %{x:.4g}<extra></extra>",
     )  # fmt: skip
     chart.add_vline(x=0, line={"color": GREY, "dash": "dot", "width": 1})
-    chart.update_xaxes(title="better by")
+    chart.update_xaxes(title=f"{plain(metric)}: better by")
     chart.update_yaxes(autorange="reversed")
     return chart
 
 
-def _anytime(sheet: Sheet, look: Mapping[str, Style]) -> go.Figure | None:
+def _anytime(sheet: Sheet, look: Mapping[str, Style], metric: str) -> go.Figure | None:
     """Mean value over what was spent, with its 95 % t-interval."""
     curves = sheet.curves
     if curves is None:
@@ -84,7 +84,7 @@ def _anytime(sheet: Sheet, look: Mapping[str, Style]) -> go.Figure | None:
             draw_band(chart, pd.DataFrame({"at": grid[shown], "low": low, "high": high}), "at", style, str(name))
         draw_curve(chart, grid[shown], mean, style, str(name))
     chart.update_xaxes(title=sheet.along, rangemode="tozero")
-    chart.update_yaxes(title="mean value")
+    chart.update_yaxes(title=f"mean {plain(metric)}")
     return chart
 
 
