@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import plotly.graph_objects as go
+
 TITLES = {
     "anytime_epochs": "How good after how many epochs",
     "anytime_seconds": "How good after how many seconds",
@@ -42,7 +44,8 @@ CAPTIONS = {
     ),
     "tried": (
         "Best value of each trial in the order in which its sweep tried it. Crosses were stopped early. Of more "
-        "than 4,000 trials an even selection is drawn, here and in the figures of hyperparameters."
+        "than 4,000 trials an even selection is drawn, here with the best of each strategy, and in the figures of "
+        "hyperparameters."
     ),
     "learning": "One line per trial; dotted ones were stopped early.",
     "parallel": (
@@ -92,9 +95,11 @@ def title_of(name: str) -> str:
     return TITLES[name]
 
 
-def caption_of(name: str) -> str:
-    """The caption of a figure."""
-    return LEVEL_CAPTION if name.startswith("level-") else CAPTIONS[name]
+def caption_of(name: str, chart: go.Figure) -> str:
+    """The caption of a figure, with what is true of this one only."""
+    general = LEVEL_CAPTION if name.startswith("level-") else CAPTIONS[name]
+    own = (chart.layout.meta or {}).get("note")
+    return f"{general} {own}" if own else general
 
 
 WIDE = ("learning", "tried", "parallel", "timeline")

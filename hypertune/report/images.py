@@ -77,7 +77,7 @@ def write_images(records: Records, folder: Path, kind: str, size: str = "paper")
             _print(picture.decode(), path, own.width, chart["layout"]["height"])
         else:
             write_atomically(path, picture)
-    lines = [f"**{title_of(name)}.** {caption_of(name)}\n" for name in charts]
+    lines = [f"**{title_of(name)}.** {caption_of(name, chart)}\n" for name, chart in drawn.items()]
     write_atomically(folder / "captions.md", "\n".join(lines))
     return paths
 

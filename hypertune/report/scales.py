@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hypertune.comparison.encoding import option_labels
 from hypertune.comparison.numbers import setting
-from hypertune.report.style import plain
+from hypertune.report.style import plain, short
 from hypertune.space.domains import Numeric
 from hypertune.space.space import Parameter
 
@@ -97,7 +97,7 @@ class Scale:
 def scale(parameter: Parameter, values: pd.Series[float]) -> Scale:
     """The axis of one hyperparameter; a domain without bounds ends at the tried values."""
     domain, key = parameter.domain, parameter.key
-    title = plain(key if len(key) <= LONGEST else f"{key[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}")
+    title = short(key, LONGEST)
     if not isinstance(domain, Numeric):
         options = tuple(plain(label) for label in option_labels(parameter))
         return Scale(title, options, False, 0, max(len(options) - 1, 0))

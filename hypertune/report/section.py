@@ -251,7 +251,7 @@ def _figures(assessment: Assessment, look: Mapping[str, Style], prefix: str) -> 
         Figure(
             f"{prefix}-{name}",
             title_of(name),
-            " ".join(filter(None, (extra.get(name), caption_of(name)))),
+            " ".join(filter(None, (extra.get(name), caption_of(name, chart)))),
             int(chart.layout.height),
             Markup(figure_json(chart)),
             name in WIDE,

@@ -99,6 +99,17 @@ def plain(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
+def short(text: str, most: int) -> str:
+    """`plain`, and with an ellipsis beyond `most` characters."""
+    return plain(text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}")
+
+
+def note(chart: go.Figure, *sentences: str) -> None:
+    """Adds what is true of this figure only, for its caption; see `captions.caption_of`."""
+    if any(sentences):
+        chart.update_layout(meta={"note": " ".join(filter(None, sentences))})
+
+
 def figure(height: int = 420, **layout: Any) -> go.Figure:
     """An empty figure in the report's style; its width follows the page."""
     chart = go.Figure()

@@ -13,12 +13,14 @@ from plotly.subplots import make_subplots
 from hypertune.comparison.timeline import busy_spans
 from hypertune.records.records import Records
 from hypertune.report.marks import MOST_MARKS, even_choice
-from hypertune.report.style import STATUSES, Style, figure, finish, plain
+from hypertune.report.style import STATUSES, Style, figure, finish, note, plain, short
 
 MOST_LANES = 160
 """With more workers in total, the timeline shows how many were busy instead of each one."""
 MOST_CURVES = 120
 """Most learning curves drawn per strategy; beyond that, the best one and an even selection."""
+LONGEST_TITLE = 22
+"""Most characters of the metric beside a panel, whose height they must not exceed."""
 
 
 def timeline(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
@@ -99,29 +101,38 @@ def learning(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     names = [name for name in records.study.strategies if (records.curves["strategy"] == name).any()]
     if not names:
         return None
-    chart, places = _panels(names)
+    metric, mode = records.study.metric, records.study.mode
+    drawn = [records.curves.iloc[:0]]
+    chart, places = _panels(names, metric)
     for name, (row, col) in zip(names, places, strict=True):
         for label, dash, opacity, curves in _lines(records, name):
             if curves.empty:
                 continue
+            drawn.append(curves)
             chart.add_scatter(
-                **_joined(curves, records.study.metric), name=label, legendgroup=label, mode="lines+markers", row=row,
+                **_joined(curves, metric), name=label, legendgroup=label, mode="lines+markers", row=row,
                 col=col, line={"color": styles[name].colour, "dash": dash, "width": 1.2}, opacity=opacity,
                 marker={"size": 3}, hovertemplate="epoch %{x}: %{y}<extra></extra>",
             )  # fmt: skip
-    chart.update_yaxes(range=_upper_range(records.curves, records.study.metric))
+    values = pd.concat([curves[metric] for curves in drawn]).astype(float)
+    shown, outside = _range(values, mode)
+    most = int(records.trials["strategy"].value_counts().max())
+    chosen = f"At most {MOST_CURVES} lines per strategy are drawn: the best one and an even selection by value."
+    note(chart, chosen if most > MOST_CURVES else "", _left_out(outside, int(np.isfinite(values).sum()), "points"))
+    chart.update_yaxes(range=shown)
     chart.update_xaxes(title="epoch", row=places[-1][0])
     chart.update_xaxes(showticklabels=True)
     return _finish_panels(chart, places)
 
 
-def _panels(names: list[str]) -> tuple[go.Figure, list[tuple[int, int]]]:
+def _panels(names: list[str], metric: str) -> tuple[go.Figure, list[tuple[int, int]]]:
     columns = min(3, len(names))
     places = [(i // columns + 1, i % columns + 1) for i in range(len(names))]
     chart = make_subplots(
         rows=places[-1][0], cols=columns, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.03,
         vertical_spacing=0.2 / places[-1][0] + 0.02, subplot_titles=[plain(name) for name in names],
     )  # fmt: skip
+    chart.update_yaxes(title=short(metric, LONGEST_TITLE), col=1)
     return chart, places
 
 
@@ -166,17 +177,27 @@ def _joined(curves: pd.DataFrame, metric: str) -> dict[str, list[Any]]:
     return {"x": x, "y": y}
 
 
-def _upper_range(curves: pd.DataFrame, metric: str) -> list[float] | None:
-    """From the 2 % to the 100 % quantile: a diverging trial must not flatten all others into a line."""
-    values = curves[metric].astype(float).to_numpy()
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return None
-    low, high = (float(edge) for edge in np.quantile(values, [0.02, 0.98]))
-    margin = 0.15 * (high - low)
-    return (
-        [max(low - margin, float(values.min())), min(high + margin, float(values.max()) + margin)] if margin else None
-    )
+def _range(values: pd.Series[float], mode: str) -> tuple[list[float] | None, int]:
+    """The axis of values, and how many of them lie outside: a diverging trial must not flatten all others into a line.
+
+    It ends beyond the best value, so that its mark is whole, and beyond the worst unless that takes more than half of
+    it; then a little beyond the value than which 2 % are worse.
+    """
+    numbers = values.to_numpy(dtype=float)
+    goodness = numbers[np.isfinite(numbers)] * (1 if mode == "max" else -1)
+    if goodness.size == 0:
+        return None, 0
+    worst, bad, best = (float(edge) for edge in np.quantile(goodness, [0, 0.02, 1]))
+    low = worst if best - worst <= 2 * (best - bad) else bad - 0.15 * (best - bad)
+    margin = 0.05 * (best - low)
+    if not 0 < margin < np.inf:
+        return None, 0
+    ends = [low - margin, best + margin]
+    return ends if mode == "max" else [-ends[1], -ends[0]], int((goodness < ends[0]).sum())
+
+
+def _left_out(count: int, of: int, things: str) -> str:
+    return f"{count:,} of {of:,} {things} are worse than the axis shows." if count else ""
 
 
 def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
@@ -185,11 +206,13 @@ def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
     trials = records.trials
     number = trials.groupby(["strategy", "seed"], sort=False).cumcount() + 1
     trials = trials[np.isfinite(trials[metric].astype(float))]
-    trials = trials[even_choice(len(trials))]
+    by_strategy = trials[metric].astype(float).groupby(trials["strategy"])
+    ranks = by_strategy.rank(method="first", ascending=records.study.mode == "min")
+    trials = trials[even_choice(len(trials)) | (ranks == 1).to_numpy()]
     names = [name for name in records.study.strategies if (trials["strategy"] == name).any()]
     if not names:
         return None
-    chart, places = _panels(names)
+    chart, places = _panels(names, metric)
     for name, (row, col) in zip(names, places, strict=True):
         for status, (colour, symbol) in STATUSES.items():
             line = {"width": 1.5, "color": colour}
@@ -202,7 +225,9 @@ def tried(records: Records, styles: Mapping[str, Style]) -> go.Figure | None:
                 marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7, "line": line},
                 hovertemplate="%{customdata[0]}: %{y}<extra></extra>",
             )  # fmt: skip
-    chart.update_yaxes(range=_upper_range(trials, metric))
+    shown, outside = _range(trials[metric], records.study.mode)
+    note(chart, _left_out(outside, len(trials), "trials"))
+    chart.update_yaxes(range=shown)
     chart.update_xaxes(title="trial of the sweep", row=places[-1][0])
     chart.update_xaxes(showticklabels=True)
     return _finish_panels(chart, places)
