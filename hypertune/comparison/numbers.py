@@ -100,13 +100,23 @@ def share(value: float | None) -> str:
 
 
 def setting(value: Any, digits: int = 3) -> str:
-    """One hyperparameter's value to `digits` significant digits, e.g. `5.5e-4`."""
+    """One hyperparameter's value to `digits` significant digits, e.g. `5.5e-4`, and all those before the point."""
     if isinstance(value, bool) or not isinstance(value, float):
         return "none" if value is None else str(value)
     if math.isfinite(value) and value != 0 and not 1e-2 <= abs(value) < 1e4:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return f"{value:.{digits}g}"
+    return f"{value:.{_significant(value, digits)}g}"
+
+
+def rounded(value: float, digits: int) -> float:
+    """As `setting` shows it."""
+    return float(f"{value:.{_significant(value, digits)}g}")
+
+
+def _significant(value: float, digits: int) -> int:
+    """More digits where they stand before the point of a number that is written without an exponent."""
+    return max(digits, len(f"{abs(value):.0f}")) if 1 <= abs(value) < 1e4 else digits
 
 
 def configuration(config: Mapping[str, Any]) -> str:

@@ -48,8 +48,9 @@ def test_duration(seconds: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(5.5e-4, "5.5e-4"), (0.05, "0.05"), (14, "14"), (True, "True"), (None, "none"), ("batch", "batch"), (1e6, "1e6")],
-)
+    [(5.5e-4, "5.5e-4"), (0.05, "0.05"), (14, "14"), (True, "True"), (None, "none"), ("batch", "batch"), (1e6, "1e6"),
+     (2000.0, "2000"), (1234.7, "1235"), (9999.96, "10000"), (-512.3, "-512"), (1e4, "1e4")],
+)  # fmt: skip
 def test_setting(value: object, text: str) -> None:
     assert numbers.setting(value) == text
 
