@@ -15,8 +15,8 @@ from hypertune.comparison.encoding import encoded
 from hypertune.comparison.importance import importances
 from hypertune.records.records import Records
 from hypertune.report.marks import even_choice
-from hypertune.report.scales import Scale, scale
-from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain
+from hypertune.report.scales import LONGEST, Scale, scale
+from hypertune.report.style import GREY, SCALE, STATUSES, Style, figure, finish, plain, short
 
 MOST_LINES = 1000
 MOST_AXES = 20
@@ -67,7 +67,7 @@ def _score_scale(trials: pd.DataFrame, metric: str) -> Scale:
     """The axis of the metric, as wide as the completed trials: those stopped early would squeeze them together."""
     completed = trials.loc[trials["status"] == "completed", metric]
     values = (completed if len(completed) else trials[metric]).astype(float)
-    return Scale(plain(metric), (), False, float(values.min()), float(values.max()))
+    return Scale(short(metric, LONGEST), (), False, float(values.min()), float(values.max()))
 
 
 def _spread(axis: Scale, units: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,10 +114,14 @@ def _axes(chart: go.Figure, axes: list[Scale]) -> None:
             for at, text in axis.ticks()[:MOST_TICKS]
         ],
     )
-    titles = {"tickvals": list(range(len(axes))), "ticktext": [f"{axis.title}" for axis in axes], "side": "top"}
-    chart.update_xaxes(range=[-0.15, len(axes) - 1 + 0.35], showgrid=False, **titles)
+    titles = {"tickvals": list(range(len(axes))), "ticktext": [axis.title for axis in axes], "side": "top"}
+    # Plotly hides a tick's label that leaves the figure, as the first of titles slanting to the left does.
+    titles |= {"autotickangles": [0, -30, -90], "ticklabeloverflow": "allow"}
+    chart.update_xaxes(range=[-0.15, len(axes) - 1 + 0.15], showgrid=False, **titles)
     chart.update_yaxes(range=[-0.16, 1.06], visible=False)
-    chart.update_layout(legend={"y": -0.02, "yanchor": "top"})
+    # Plotly makes room for ticks, but not for annotations.
+    longest = max(len(text) for _, text in axes[-1].ticks()[:MOST_TICKS])
+    chart.update_layout(legend={"y": -0.02, "yanchor": "top"}, margin={"r": 12 + 7 * longest})
 
 
 def pair(records: Records, chosen: Sequence[str]) -> go.Figure | None:

@@ -11,7 +11,7 @@ import pytest
 
 from hypertune.comparison.encoding import encoded
 from hypertune.report.figures import figures
-from hypertune.report.hyperparameters import pair
+from hypertune.report.hyperparameters import pair, parallel
 from hypertune.report.payload import figure_json, script_json
 from hypertune.report.style import COLOURS, GREY, styles
 from hypertune.report.trials import timeline
@@ -138,11 +138,21 @@ def test_arrays_of_two_dimensions_keep_their_shape() -> None:
     assert tree["data"][0]["z"] == [[1, 2], [3, 4.5]]
 
 
+def test_titles_of_all_hyperparameters_are_never_hidden_and_values_have_room() -> None:
+    records = make_records(space={"a_long_first_name": {"uniform": [0.0, 1.0]}, "b": {"uniform": [0.0, 1.0]}})
+    chart = parallel(records)
+    assert chart is not None
+    assert chart.layout.xaxis.ticklabeloverflow == "allow"
+    assert all(angle <= 0 for angle in chart.layout.xaxis.autotickangles)  # slanting to the right, into the figure
+    last = [note.text for note in chart.layout.annotations if note.x == 2]
+    assert chart.layout.margin.r >= 7 * max(map(len, last))
+
+
 def test_of_hundreds_of_hyperparameters_the_most_important_ones_are_drawn() -> None:
     import numpy as np
 
     from hypertune.records.records import Book
-    from hypertune.report.hyperparameters import MOST_AXES, parallel
+    from hypertune.report.hyperparameters import MOST_AXES
     from hypertune.space.space import Space
     from hypertune.strategies.random import draw
     from tests.sweep.scripted import make_study
