@@ -146,7 +146,7 @@ def pair(records: Records, chosen: Sequence[str]) -> go.Figure | None:
     trials = records.trials.set_index("trial_id")
     completed = (trials["status"] == "completed") & np.isfinite(trials[metric].astype(float))
     done = numbers[completed].to_numpy()
-    chart = figure(480, coloraxis={"colorscale": SCALE, "colorbar": {"title": {"text": plain(metric)}}})
+    chart = figure(480, coloraxis={"colorscale": SCALE, "colorbar": {"title": {"text": short(metric, LONGEST)}}})
     # Axes first: plotly drops the heatmap's borders that an axis type set later does not fit.
     chart.update_xaxes(**axes[keys[x]].axis())
     chart.update_yaxes(**axes[keys[y]].axis())

@@ -145,7 +145,7 @@ def template(*, dark: bool) -> go.layout.Template:
             "annotationdefaults": {"font": {"color": ink}, "bgcolor": ground},
             "shapedefaults": {"line": {"color": grid}},
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8a929b", "activecolor": ink},
-            "coloraxis": {"colorbar": {"thickness": 12, "outlinewidth": 0}},
+            "coloraxis": {"colorbar": {"thickness": 12, "outlinewidth": 0, "title": {"side": "right"}}},
         }
     )
 
