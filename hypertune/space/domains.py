@@ -94,8 +94,9 @@ class Numeric:
         low, high = self.args[:2]
         if len(self.args) == 3 and self.step is not None and not (self.integer and self.step == 1):
             # Ten times 0.1 is not 1.0, and yet 0.1 divides it.
-            multiples = max(math.ceil(low / self.step - 1e-9), int(self.log)), math.floor(high / self.step + 1e-9)
-            low, high = (self._exact(multiple * self.step) for multiple in multiples)
+            first, last = math.ceil(low / self.step - 1e-9), math.floor(high / self.step + 1e-9)
+            first = max(first, 1) if self.log else first  # 0 has no logarithm
+            low, high = self._exact(first * self.step), self._exact(last * self.step)
         elif self.integer:
             high = max(high - 1, low) if self.log else high - 1
         return low, high

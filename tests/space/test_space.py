@@ -28,6 +28,8 @@ EVERY_DOMAIN = {
     "l": {"grid_search": [1, 2, 4]},
     "m": 7,
     "n": {"width": {"randint": [1, 5]}, "name": "fixed"},
+    "p": {"qrandint": [-9, -2, 3]},
+    "q": {"quniform": [-1.0, 1.0, 0.5]},
     "o": {"choice": [{"name": "sgd", "momentum": {"uniform": [0.0, 1.0]}}, {"name": "adam"}, "plain"]},
 }
 
@@ -62,12 +64,58 @@ def test_every_domain_stays_in_bounds_with_exact_types(u: float) -> None:
         ("lograndint", (1, 1000), 1, 999),
         ("qlograndint", (8, 64, 8), 8, 64),
         ("quniform", (0.0, 1.0, 0.1), 0.0, 1.0),
+        ("quniform", (-1.0, 1.0, 0.5), -1.0, 1.0),
+        ("quniform", (-0.9, -0.1, 0.2), -0.8, -0.2),
+        ("qrandint", (-10, 10, 5), -10, 10),
+        ("qrandint", (-7, -2, 3), -6, -3),
+        ("qrandint", (-3, 3, 1), -3, 2),
+        ("qloguniform", (0.1, 1.0, 0.25), 0.25, 1.0),
     ],
 )
 def test_bounds_are_those_of_ray_tune(kind: str, args: tuple[float, ...], low: float, high: float) -> None:
     domain = Numeric(kind, args)
     assert domain.from_unit(0.0) == low
     assert domain.from_unit(1.0) == high
+
+
+NEGATIVE = [
+    ("quniform", (-1.0, 1.0, 0.5)),
+    ("quniform", (-0.8, -0.2, 0.2)),
+    ("qrandint", (-10, 10, 5)),
+    ("qrandint", (-7, -2, 3)),
+    ("qrandint", (-3, 3, 1)),
+    ("qrandn", (-4.0, 0.5, 0.5)),
+]
+
+
+@pytest.mark.parametrize(("kind", "args"), NEGATIVE)
+def test_negative_values_are_those_of_ray_tune(kind: str, args: tuple[float, ...]) -> None:
+    from ray import tune
+
+    from hypertune.space.from_ray import from_ray
+
+    domain = Numeric(kind, args)
+    samples = getattr(tune, kind)(*args).sample(size=2000, random_state=0)
+    rays = sorted({round(float(value), 9) for value in samples})
+    ours = sorted({domain.from_unit((i + 0.5) / 2000) for i in range(2000)})
+    assert all(domain.contains(domain.cast(value)) and domain.cast(value) == pytest.approx(value) for value in rays)
+    if not domain.normal:
+        assert ours == pytest.approx(rays)
+    assert from_ray({"x": getattr(tune, kind)(*args)}).entries["x"] == domain
+    assert from_ray({"x": tune.uniform(-1, 1).quantized(0.5)}).entries["x"] == Numeric("quniform", (-1.0, 1.0, 0.5))
+
+
+@pytest.mark.parametrize(("kind", "args"), [case for case in NEGATIVE if case[0] != "qrandn"])
+def test_levels_below_zero_are_enumerated_and_searched_alike(kind: str, args: tuple[float, ...]) -> None:
+    """A grid has every level; population based training, which multiplies, never leaves them."""
+    from hypertune.study.design import level_numbers
+
+    domain = Numeric(kind, args)
+    levels = level_numbers(domain, points=3, levels=32)
+    assert (levels[0], levels[-1], len(levels)) == (domain.low, domain.high, domain.levels)
+    assert all(domain.contains(level) for level in levels)
+    assert [domain.from_unit(domain.to_unit(level)) for level in levels] == levels
+    assert all(domain.contains(domain.cast(level * factor)) for level in levels for factor in (0.8, 1.25, -1.0))
 
 
 def test_every_level_gets_its_share() -> None:

@@ -34,13 +34,13 @@ from tests.strategies.runner import Curve, VirtualRunner, crossing, failing, ris
 EVERY_DOMAIN = Space.parse(
     {
         "uniform": {"uniform": [-1.0, 2.0]},
-        "quniform": {"quniform": [0.0, 1.0, 0.25]},
+        "quniform": {"quniform": [-0.5, 0.5, 0.25]},
         "loguniform": {"loguniform": [1e-4, 1e-1]},
         "qloguniform": {"qloguniform": [0.5, 8.0, 0.5]},
         "randn": {"randn": [3.0, 2.0]},
         "qrandn": {"qrandn": [0.0, 1.0, 0.5]},
         "randint": {"randint": [2, 16]},
-        "qrandint": {"qrandint": [0, 10, 2]},
+        "qrandint": {"qrandint": [-4, 6, 2]},
         "lograndint": {"lograndint": [1, 1000]},
         "qlograndint": {"qlograndint": [16, 256, 16]},
         "choice": {"choice": ["a", 2, True, 0.5]},
@@ -64,7 +64,7 @@ UNUSUAL = Space.parse(
         "one": {"uniform": [2.0, 2.0]},
         "one_level": {"randint": [3, 4]},
         "one_log": {"loguniform": [2.0, 2.0]},
-        "uneven": {"qrandint": [1, 10, 3]},
+        "uneven": {"qrandint": [-10, -1, 3]},
         "twice": {"choice": ["a", "a", "b"]},
     }
 )
