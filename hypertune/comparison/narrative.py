@@ -21,6 +21,10 @@ from hypertune.study.hypotheses import PARAMETERS, SECONDS
 UNITS = {"seconds": " s", "parameters": " weights"}
 MOST_SHOWN = 20
 """Most hyperparameters of a configuration on one line."""
+OTHER_QUESTION = (
+    "That is one trial and no recommendation: which strategy to take is said above, and report.html has the best "
+    "configuration of that strategy."
+)
 
 
 def design_sentences(records: Records, *, one_by_one: bool = True) -> list[str]:
@@ -82,30 +86,71 @@ def recommended(records: Records) -> pd.Series[Any] | None:
     return rows.iloc[0] if len(rows) else None
 
 
+def chosen_name(records: Records) -> str:
+    """What the recommended row of the summary is called."""
+    return "best training" if records.study.design is None else "recommended"
+
+
 def cell_name(records: Records, row: pd.Series[Any]) -> str:
     """A configuration of the summary on one line; of hundreds of hyperparameters the first ones."""
-    values = {str(name): value for name, value in row.items() if value is not None}
+    values = {str(name): _whole(plain(value)) for name, value in row.items() if not _missing(value)}
     names = [name for name in hyperparameters(records) if name in values]
     shown, rest = names[:MOST_SHOWN], len(names) - MOST_SHOWN
-    told = configuration({name: plain(values[name]) for name in shown}) or "the one cell"
+    told = configuration({name: values[name] for name in shown}) or "the one cell"
     return f"{told} and {rest} more" if rest > 0 else told
 
 
+def _missing(value: Any) -> bool:
+    """Whether a cell of the summary is empty: the hyperparameter is not active there."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers are floats in a column with empty cells."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def recommendation(records: Records) -> str:
-    """The recommended configuration with what it gives and costs, in one sentence."""
-    table, row, metric = experiment_summary(records), recommended(records), records.study.metric
+    """The recommended configuration with what it gives and costs; of strategies, the best full training."""
+    table, row = experiment_summary(records), recommended(records)
     if row is None:
         return "No run ended with a finite value: there is nothing to recommend."
-    best = table.iloc[0]
-    words = f"Recommended: {cell_name(records, row)}, {metric} {number(row[metric])}"
-    words += f" in {duration(row[SECONDS])} of training" if math.isfinite(row[SECONDS]) else ""
-    words += f" with {row[PARAMETERS]:,.0f} weights" if math.isfinite(row[PARAMETERS]) else ""
+    told = _with_costs(records, row)
+    if records.study.design is None:
+        return f"{_best_training(records, row)}: {told}. {_stopped_better(records, table, row)}{OTHER_QUESTION}"
+    best = table[table["on_front"]].iloc[0]
     if row.name == best.name:
-        return f"{words}; it also has the best mean." if row["runs"] > 1 else f"{words}, the best."
-    return (
-        f"{words}: the fastest to train within one standard error of the best, {cell_name(records, best)} with "
-        f"{number(best[metric])} in {duration(best[SECONDS])}."
-    )
+        return f"Recommended: {told}{'; it also has the best mean' if row['runs'] > 1 else ', the best'}."
+    other = f"{cell_name(records, best)} with {number(best[records.study.metric])} in {duration(best[SECONDS])}"
+    if math.isfinite(best["sd"]):
+        return f"Recommended: {told}: the fastest to train within one standard error of the best, {other}."
+    return f"Recommended: {told}: as good as, and faster to train than, {other}."
+
+
+def _with_costs(records: Records, row: pd.Series[Any]) -> str:
+    metric = records.study.metric
+    words = f"{cell_name(records, row)}, {metric} {number(row[metric])}"
+    words += f" in {duration(row[SECONDS])} of training" if math.isfinite(row[SECONDS]) else ""
+    return words + (f" with {row[PARAMETERS]:,.0f} weights" if math.isfinite(row[PARAMETERS]) else "")
+
+
+def _best_training(records: Records, row: pd.Series[Any]) -> str:
+    if row["epochs"] >= records.study.training.max_epochs:
+        return "The best full training"
+    return f"The best of the longest trainings, none being full ({records.study.training.max_epochs} epochs)"
+
+
+def _stopped_better(records: Records, table: pd.DataFrame, row: pd.Series[Any]) -> str:
+    """What trials that were stopped early reached, where it was better."""
+    metric, sign = records.study.metric, 1 if records.study.mode == "max" else -1
+    earlier = table[(table["epochs"] < row["epochs"]) & (table["lost"] == 0)]
+    better = earlier[sign * earlier[metric] > sign * row[metric]]
+    if better.empty:
+        return ""
+    first = better.iloc[0]
+    many = f"{len(better)} trials that were stopped early did better, the best of them"
+    lead = many if len(better) > 1 else "One trial that was stopped early did better"
+    return f"{lead}: {cell_name(records, first)} with {number(first[metric])}. "
 
 
 def _lost(records: Records) -> list[str]:

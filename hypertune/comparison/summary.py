@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from hypertune.comparison.effects import estimate
 from hypertune.comparison.runs import Runs, runs, weights
 from hypertune.records.records import Records
+from hypertune.space.cells import CONFIG, columns
 from hypertune.study.hypotheses import PARAMETERS, SECONDS, VALUE
 
 COSTS = (SECONDS, PARAMETERS)
@@ -26,7 +28,9 @@ def experiment_summary(records: Records) -> pd.DataFrame:
     epoch, `low` and `high` its 95 % t-interval, `sd` the spread over seeds. Without a design every trial is its own
     configuration, `<metric>` is its best value, and there is no interval or spread.
 
-    Only full trainings can be on the front or recommended: those of a searcher's trials that ran all epochs.
+    Only full trainings can be on the front or recommended: those of a searcher's trials that ran all epochs. Without a
+    design `recommended` marks the best of them, of equal ones the fastest: which strategy and which of its
+    configurations to take is another question, which `Result.best` answers.
 
     Returns:
         Columns `first_started_at`, the hyperparameters (`epochs` among them), `runs, lost, <metric>, low, high, sd,
@@ -43,13 +47,28 @@ def hyperparameters(records: Records) -> list[str]:
     """The columns of `experiment_summary` that say what a configuration is."""
     if records.study.design is not None:
         return [factor.name for factor in records.study.factors()]
-    return ["strategy", "epochs", *(_called(p.key, records) for p in records.study.space.parameters())]
+    return ["strategy", "epochs", *(_called(path, records) for path in _searched(records))]
+
+
+def _searched(records: Records) -> list[str]:
+    """Paths of the columns of trials that hold what is searched, also of what is active in some trials only."""
+    space = records.study.space
+    names = {parameter.name for parameter in space.parameters()} | set(space.sampled())
+    return [path for path in columns(dict.fromkeys(records.trials)) if not names.isdisjoint(_upwards(path))]
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """The path and all above it: an option that is a table has columns of its own, `opt/kind` of `opt`."""
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _called(name: str, records: Records) -> str:
     """A hyperparameter's column: its name, unless the summary has another column of that name."""
     own = ("strategy", "epochs", "runs", "low", "high", "sd", "lost", *COSTS, records.study.metric)
-    return f"config/{name}" if name in own else name
+    return f"{CONFIG}{name}" if name in own else name
 
 
 def _cells(records: Records) -> pd.DataFrame:
@@ -57,10 +76,8 @@ def _cells(records: Records) -> pd.DataFrame:
     names = [factor.name for factor in facts.factors]
     began = dict(zip(records.trials["trial_id"], records.trials["started_at"], strict=True))
     rows = [_cell(facts, names, rows, began, records.study.metric) for _, rows in _by_cell(facts, names)]
-    columns = [
-        "first_started_at", *names, "runs", "lost", records.study.metric, "low", "high", "sd", *COSTS,
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    named = ["first_started_at", *names, "runs", "lost", records.study.metric, "low", "high", "sd", *COSTS]
+    return pd.DataFrame(rows, columns=named)
 
 
 def _by_cell(facts: Runs, names: list[str]) -> Any:
@@ -80,12 +97,11 @@ def _cell(facts: Runs, names: list[str], rows: pd.DataFrame, began: dict[str, An
 
 def _trials(records: Records) -> pd.DataFrame:
     trials, metric = records.trials, records.study.metric
-    config = {name: trials[name] for name in trials if str(name).startswith("config/")}
     lost = trials["status"].isin(["failed", "diverged"]).astype(int)
     return pd.DataFrame(
         {
             "first_started_at": trials["started_at"], "strategy": trials["strategy"], "epochs": trials["epochs"],
-            **{_called(str(name).removeprefix("config/"), records): column for name, column in config.items()},
+            **{_called(path, records): trials[f"{CONFIG}{path}"] for path in columns(dict.fromkeys(trials))},
             "runs": 1, "lost": lost, metric: trials[metric].astype(float), "low": math.nan, "high": math.nan,
             "sd": math.nan, SECONDS: trials["train_s"].astype(float),
             PARAMETERS: trials["trial_id"].map(weights(records)).astype(float),

@@ -78,8 +78,9 @@ CAPTIONS = {
     "trade_off": (
         "Full trainings only: one that was stopped early is cheap because it is unfinished. The larger a mark, the "
         "more weights. A configuration is on the front where no other one is at least as good in value, training time "
-        "and number of weights, and better in one of them. The star is the recommended one: the fastest to train "
-        "within one standard error of the best. Training times depend on this machine and its other load."
+        "and number of weights, and better in one of them. The star is the recommended one of a design, the fastest "
+        "to train within one standard error of the best; of strategies, the best training. Training times depend on "
+        "this machine and its other load."
     ),
 }
 LEVEL_CAPTION = (

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from hypertune.comparison.effects import Estimate, estimate
-from hypertune.comparison.narrative import cell_name
+from hypertune.comparison.narrative import cell_name, chosen_name
 from hypertune.comparison.numbers import number, setting
 from hypertune.comparison.runs import Runs, runs
 from hypertune.comparison.summary import experiment_summary, full_trainings
@@ -203,7 +203,7 @@ def trade_off(records: Records) -> go.Figure | None:
         return None
     table = pd.concat([table[table["on_front"]], table[~table["on_front"]].head(MOST_MARKS)])
     chart = figure(440)
-    for label, rows, marker in _marks(table):
+    for label, rows, marker in _marks(table, chosen_name(records)):
         chart.add_scatter(
             x=rows["seconds"], y=rows[metric], mode="markers", name=label, marker=marker,
             text=[plain(cell_name(records, row)) for _, row in rows.iterrows()], customdata=_costs(rows),
@@ -215,7 +215,7 @@ def trade_off(records: Records) -> go.Figure | None:
     return chart
 
 
-def _marks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]:
+def _marks(table: pd.DataFrame, best: str) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]:
     sizes = table["parameters"]
     known = sizes.notna().all() and sizes.max() > sizes.min() > 0
     scaled = 6 + 16 * (np.log(sizes) - np.log(sizes.min())) / np.log(sizes.max() / sizes.min()) if known else None
@@ -224,7 +224,7 @@ def _marks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]
     for label, rows, colour, symbol in (
         ("other configurations", table[~chosen & ~front], GREY, "circle-open"),
         ("on the front", table[front & ~chosen], BLUE, "circle"),
-        ("recommended", table[chosen], ORANGE, "star"),
+        (best, table[chosen], ORANGE, "star"),
     ):
         size: Any = 15 if symbol == "star" else scaled[rows.index] if scaled is not None else 8
         marks.append((label, rows, {"color": colour, "symbol": symbol, "size": size, "opacity": 0.75}))

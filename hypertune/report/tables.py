@@ -11,7 +11,7 @@ import pandas as pd
 from hypertune.comparison.effects import interactions, main_effects, variation
 from hypertune.comparison.findings import Finding, findings
 from hypertune.comparison.importance import importances
-from hypertune.comparison.narrative import cell_name, effect
+from hypertune.comparison.narrative import cell_name, chosen_name, effect
 from hypertune.comparison.numbers import MISSING, duration, form_of, interval_of, number, setting, share, with_interval
 from hypertune.comparison.runs import Runs
 from hypertune.comparison.summary import experiment_summary
@@ -49,7 +49,7 @@ def cells_table(records: Records, most: int, *, front_only: bool = False) -> Tab
     rows = [
         [
             cell_name(records, row), with_interval(row[metric], row["low"], row["high"]), number(row["sd"], 2),
-            str(row["runs"]), duration(row["seconds"]), _weights(row["parameters"]), _place(row),
+            str(row["runs"]), duration(row["seconds"]), _weights(row["parameters"]), _place(records, row),
         ]
         for _, row in table.head(most).iterrows()
     ]  # fmt: skip
@@ -61,8 +61,8 @@ def _weights(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else MISSING
 
 
-def _place(row: pd.Series[Any]) -> str:
-    return "recommended" if row["recommended"] else "on the front" if row["on_front"] else ""
+def _place(records: Records, row: pd.Series[Any]) -> str:
+    return chosen_name(records) if row["recommended"] else "on the front" if row["on_front"] else ""
 
 
 def effects_table(facts: Runs, metric: str) -> Table:
