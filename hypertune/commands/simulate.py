@@ -26,6 +26,7 @@ from hypertune.simulation import outputs
 from hypertune.simulation.costs import MOST, parse_costs
 from hypertune.simulation.engine import build_simulable
 from hypertune.simulation.recordings import Recordings, read
+from hypertune.simulation.repetitions import check_repetitions
 from hypertune.simulation.runner import Setting, cores, processes, simulate_all
 from hypertune.simulation.surrogate import LOOKUPS
 from hypertune.storage.files import REPORT, now
@@ -110,6 +111,7 @@ def planned(arguments: argparse.Namespace) -> Plan:
     costs = parse_costs(arguments.costs)
     count = parse_processes(arguments.processes, len(study.strategies) * len(study.seeds))
     recordings = read(arguments.curves, study, epoch_s=parse_epoch_seconds(arguments.epoch_seconds))
+    check_repetitions(recordings, study)
     check_strategies(study)
     for strategy in study.strategies:
         build_simulable(study, strategy, study.seeds[0])

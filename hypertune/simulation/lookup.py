@@ -59,9 +59,9 @@ class Nearest:
     """The curve of a configuration is its own recording, or else that of the nearest recorded configuration.
 
     Several recordings of a configuration represent its noise. In all its trials, a sweep uses the recording of its own
-    seed and strategy, else of its own seed, else of its seed modulo their number. A recording that was stopped early is
-    used for its own configuration only. It is extended by another recording of that configuration, or by the nearest
-    full one, shifted to start where it stopped.
+    seed and strategy, else of its own seed, else of its seed modulo their number; of a design, else one that no other
+    seed uses. A recording that was stopped early is used for its own configuration only. It is extended by another
+    recording of that configuration, or by the nearest full one, shifted to start where it stopped.
     """
 
     method = "nearest"
@@ -120,6 +120,12 @@ class Nearest:
                 return {name: score for name, score in scores if name.startswith(TEST)}
         return {}
 
+    def repeats(self, config: Config) -> list[int]:
+        """The recordings of exactly this configuration that were trained to the end or diverged, one per seed."""
+        point, distances = self._distances(config)
+        k = int(distances.argmin())
+        return self._repeats(k) if distances[k] + point @ point < SAME else []
+
     def description(self) -> dict[str, Any]:
         return {"lookup": self.method, "held_out": self.held_out}
 
@@ -156,9 +162,24 @@ class Nearest:
         candidates = self._of[k]
         if len(candidates) == 1:
             return candidates[0]
+        if self.study.design is not None and seed in (turns := self._turns(k)):
+            return turns[seed]
         candidates = [r for r in candidates if self._complete[r]] or candidates
         own = [r for r in candidates if self.recordings.seeds[r] == seed]
         return max(own, key=self._length) if own else candidates[seed % len(candidates)]
+
+    def _repeats(self, k: int) -> list[int]:
+        return list({int(self.recordings.seeds[r]): r for r in self._of[k] if self._complete[r]}.values())
+
+    def _turns(self, k: int) -> dict[int, int]:
+        """Seed of the study to recording of configuration `k`, none of which is used twice; some seeds may have none.
+
+        Seeds that share a recording would count as repetitions that never were.
+        """
+        free = {int(self.recordings.seeds[r]): r for r in self._repeats(k)}
+        own = {seed: free.pop(seed) for seed in self.study.seeds if seed in free}
+        others = (seed for seed in self.study.seeds if seed not in own)
+        return own | dict(zip(others, free.values(), strict=False))
 
     def _length(self, r: int) -> int:
         return int(self.recordings.lengths[r])
