@@ -162,7 +162,7 @@ def advise(arguments: argparse.Namespace) -> int:
     if arguments.curves is None:
         advise_public(arguments)
         return DONE
-    arguments.workers = arguments.workers or ADVISED_WORKERS
+    arguments.workers = ADVISED_WORKERS if arguments.workers is None else arguments.workers
     plan = planned(arguments)
     console = Terminal(quiet=arguments.quiet)
     console.print(plan.announcement, soft_wrap=True)

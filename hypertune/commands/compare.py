@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertune.commands.exit_codes import DONE, INTERRUPTED, PARTLY_FAILED
-from hypertune.commands.options import EXTENDING, OVERRIDES, extension, overridden
+from hypertune.commands.options import EXTENDING, OVERRIDES, adds, extension, overridden
 from hypertune.commands.plan import Way, announcement, confirmed, left_lines, plan_lines
 from hypertune.records import folder, records
 from hypertune.storage.files import REPORT, STUDY
@@ -87,7 +87,7 @@ def _run(study: Study, out: Place, data_dir: Path | None, arguments: argparse.Na
                 dashboard_host=arguments.dashboard_host,
                 data_dir=data_dir,
                 resume=bool(arguments.resume),
-                extends=bool(arguments.resume) and any(getattr(arguments, name) for name in EXTENDING),
+                extends=bool(arguments.resume) and adds(arguments),
                 observers=(progress,) if progress is not None else (),
             )
             result = api.run(study, out, circumstances)
@@ -134,7 +134,7 @@ def _print_result(result: Any, out: Place, console: Terminal) -> None:
 
 
 def _new(arguments: argparse.Namespace) -> tuple[Study, Place, Path | None]:
-    study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
+    study = overridden(Study.load(DEFAULT_STUDY if arguments.study is None else arguments.study), arguments)
     return study, arguments.out or folder.default(study), arguments.data_dir
 
 

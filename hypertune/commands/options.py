@@ -99,6 +99,12 @@ def extension(study: Study, arguments: argparse.Namespace) -> Study:
     return extended(study, changes) if changes else study
 
 
+def adds(arguments: argparse.Namespace) -> bool:
+    """Whether an option adds to the study that is resumed, by whatever value: a margin of 0 is one."""
+    given = (getattr(arguments, name) for name in EXTENDING)
+    return any(value is not None and value is not False for value in given)
+
+
 def parse_logging(text: str) -> Logging:
     """Reads what to log of every trial from the command line, e.g. `configs,mlflow`; `none` for nothing.
 

@@ -87,7 +87,7 @@ def _new(arguments: argparse.Namespace) -> tuple[Study, str | None, bool]:
     from hypertune.commands.options import overridden
     from hypertune.strategies.checks import check_names, check_strategies
 
-    study = overridden(Study.load(arguments.study or DEFAULT_STUDY), arguments)
+    study = overridden(Study.load(DEFAULT_STUDY if arguments.study is None else arguments.study), arguments)
     check_names(study)
     check_strategies(study)
     return study, _checked(arguments.out), False

@@ -23,4 +23,4 @@ def find(source: str | Path) -> Path:
         return path
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"{source}: neither a file nor a shipped study ({', '.join(names)}){hint}")
+    raise ValueError(f"{str(source) or repr('')}: neither a file nor a shipped study ({', '.join(names)}){hint}")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hypertune.commands.cli import main
+from hypertune.commands.cli import main, parser
+from hypertune.commands.options import adds, extension
 from hypertune.commands.plan import Way, plan_lines
+from hypertune.records import folder
 from hypertune.space.space import Space
 from hypertune.storage.files import JOURNAL
 from hypertune.storage.storage import Storage
@@ -188,3 +190,41 @@ def test_a_dry_run_tells_of_resources_that_the_trainable_asks_for() -> None:
     plain, own = (list(plan_lines(make_study(), Way(Path("out"), asks_itself=asks))) for asks in (False, True))
     assert "resources of a trial: 1 CPUs, 0 GPUs" in plain
     assert "workers and resources of a trial: as the trainable asks for" in own
+
+
+@pytest.mark.parametrize(
+    ("options", "added"),
+    [
+        ([], False),
+        (["--quiet"], False),
+        (["--margin", "0"], True),
+        (["--margin", "0.0"], True),
+        (["--margin", "0.1"], True),
+        (["--seeds", "4"], True),
+        (["--strategies", "+bohb"], True),
+        (["--until-decided"], True),
+        (["--max-seeds", "9"], True),
+        (["--max-seconds", "9"], True),
+        (["--max-workers", "1"], True),
+    ],
+)
+def test_whatever_is_added_to_a_study_is_stored_though_it_be_0(
+    tmp_path: Path, options: list[str], *, added: bool
+) -> None:
+    """`compare --resume DIR --margin 0` used the margin once, and the next report had the old one again."""
+    arguments = parser().parse_args(["compare", "--resume", str(tmp_path), *options])
+    assert adds(arguments) == added
+    limited = bool({"--max-seeds", "--max-seconds"}.intersection(options))
+    study = make_study(margin=0.1, seeds=(0, 1, 2), until_decided=limited)
+    (tmp_path / "study.toml").write_text(study.to_toml())
+    more = extension(study, arguments)
+    folder.claim(tmp_path, more, resume=True, extends=adds(arguments)).release()
+    assert Study.load(tmp_path / "study.toml") == more
+    if "--margin" in options:
+        assert Study.load(tmp_path / "study.toml").margin == float(options[1])
+
+
+@pytest.mark.parametrize("command", ["compare", "submit"])
+def test_an_empty_name_is_not_the_default_study(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "", "--dry-run"]) == 2
+    assert "'': neither a file nor a shipped study" in capsys.readouterr().err
