@@ -21,6 +21,7 @@ from rich.table import Table
 
 from hypertune.commands.advise_public import advise_public, favourite
 from hypertune.commands.flags import ADVISED_WORKERS
+from hypertune.commands.options import following
 from hypertune.commands.simulate import Plan, planned, simulated
 from hypertune.comparison.anytime import Axis, change_points, first_reached, on_points, steps_by_seed
 from hypertune.comparison.capacity import at_knees, capacity_table, default_target, rows_of, sentences
@@ -105,7 +106,8 @@ class Advice:
     Attributes:
         best: the first choice of `capacity.at_knees`.
         others: the other strategies that reach the target, in the same order.
-        epochs: a budget within which a share `CONFIDENT` of the best choice's sweeps reach the target.
+        epochs: a budget within which a share `CONFIDENT` of the best choice's sweeps reach the target; if fewer do, the
+            simulated one.
         table: as `capacity.capacity_table`.
     """
 
@@ -199,6 +201,11 @@ def tell(
         f"{within} of {len(best.arrivals.there)} simulated sweeps reach {study.metric} {number(advice.target)} within "
         f"that budget{'' if arguments.target is not None else ' (the final value of random search)'}."
     )
+    if within < CONFIDENT * len(best.arrivals.there):
+        say(
+            f"The simulated budget, {study.budget} per sweep, is too small for {CONFIDENT:.0%} of them to reach it: "
+            "give a larger --budget to learn what they need, or an easier --target."
+        )
     say(sentences(advice.table[advice.table["strategy"] == best.strategy], study.metric, advice.target)[0] + ".")
     say(_rivals(advice))
     favoured = favourite(study, [best.strategy, *_equals(advice)], best.workers, advice.epochs)
@@ -209,7 +216,7 @@ def tell(
     if never:
         say(f"Not reached within {study.budget} by: {', '.join(never)}.")
     say(_evidence(setting, tally))
-    say(f"hypertune compare {arguments.study} --strategies {best.strategy} --budget epochs={advice.epochs}")
+    say(following(arguments, best.strategy, f"epochs={advice.epochs}", best.workers))
 
 
 def _equals(advice: Advice) -> list[str]:

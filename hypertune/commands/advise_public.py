@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from hypertune.commands.options import overridden
+from hypertune.commands.options import following, overridden
 from hypertune.comparison.numbers import number, share
 from hypertune.comparison.public_tables import Advised, Setting, Tally, advised, kinds, known_strategies, public_tables
 from hypertune.strategies.checks import check_names
@@ -38,7 +38,7 @@ def advise_public(arguments: argparse.Namespace) -> None:
             f"study.strategies: none of {', '.join(study.strategies)} has been simulated on public tables with its "
             f"default options; give --strategies with some of {', '.join(known_strategies())}, or --curves"
         )
-    _tell(study, setting, advised(setting, names), Terminal(), arguments.study)
+    _tell(study, setting, advised(setting, names), Terminal(), arguments)
 
 
 def setting_of(study: Study, workers: int) -> Setting:
@@ -82,7 +82,7 @@ def _workers(text: str | None, study: Study) -> int:
     return int(text)
 
 
-def _tell(study: Study, setting: Setting, told: Advised, console: Console, asked: str) -> None:
+def _tell(study: Study, setting: Setting, told: Advised, console: Console, arguments: argparse.Namespace) -> None:
     say = partial(console.print, soft_wrap=True)
     say(f"{told.strategy}, from public tables", style="bold")
     for sentence in sentences(study, setting, told):
@@ -92,7 +92,7 @@ def _tell(study: Study, setting: Setting, told: Advised, console: Console, asked
     if left_out:
         say(f"Not known from the tables, with these options: {', '.join(left_out)}.")
     say("Recorded curves of this model say more: hypertune advise STUDY --curves DIR, the folder of any study of it.")
-    say(f"hypertune compare {asked} --strategies {told.strategy}")
+    say(following(arguments, told.strategy, arguments.budget, arguments.workers))
 
 
 def sentences(study: Study, setting: Setting, told: Advised) -> list[str]:

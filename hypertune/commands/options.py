@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import shlex
 from typing import Any
 
 import msgspec
@@ -103,6 +105,15 @@ def adds(arguments: argparse.Namespace) -> bool:
     """Whether an option adds to the study that is resumed, by whatever value: a margin of 0 is one."""
     given = (getattr(arguments, name) for name in EXTENDING)
     return any(value is not None and value is not False for value in given)
+
+
+def following(arguments: argparse.Namespace, strategy: str, budget: str | None, workers: object) -> str:
+    """The command that runs an advised strategy, on the study as it was changed for the advice."""
+    told: dict[str, Any] = {"strategies": strategy, "budget": budget}
+    told |= {name: getattr(arguments, name) for name in ("max_epochs", "steps_per_epoch", "metric", "mode")}
+    told["max_workers"] = workers
+    options = [[f"--{name.replace('_', '-')}", str(value)] for name, value in told.items() if value is not None]
+    return shlex.join(["hypertune", "compare", str(arguments.study), *itertools.chain(*options)])
 
 
 def parse_logging(text: str) -> Logging:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from hypertune.commands.advise import Arrivals, advice_of, arrivals
 from hypertune.commands.advise_public import sentences
-from hypertune.commands.cli import main
+from hypertune.commands.cli import main, parser
 from hypertune.comparison.public_tables import Advised, Tally, advised
 from hypertune.comparison.public_tables import Setting as Known
 from hypertune.simulation.costs import Costs
@@ -92,7 +94,9 @@ def test_the_command_prints_one_recommendation_its_evidence_and_what_to_run(tmp_
     strategy = "asha" if "asha, workers" in said else "random"
     assert f"{strategy}, workers: " in said
     assert "6 seeds; time is virtual" in said
-    assert f"hypertune compare {tmp_path}/study.toml --strategies {strategy} --budget epochs=" in said.replace("\n", "")
+    last = said.splitlines()[-1]
+    assert last.startswith(f"hypertune compare {tmp_path}/study.toml --strategies {strategy} --budget epochs=")
+    assert last.endswith((" --max-workers 1", " --max-workers 4"))
     assert "the final value of random search" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.parquet", "study.toml"]
 
@@ -150,3 +154,31 @@ def test_what_public_tables_cannot_answer_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_the_command_that_follows_is_the_study_that_was_advised(tmp_path: Path, capsys: Any) -> None:
+    folder = tmp_path / "my [red]studies"
+    folder.mkdir()
+    options = ["--max-epochs", "5", "--metric", "test_acc", "--mode", "min", "--workers", "2", "--processes", "1"]
+    assert run(folder, *options, "--seeds", "3") == 0
+    followed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    compare = parser().parse_args(followed[1:])
+    assert compare.study == str(folder / "study.toml")
+    assert (compare.max_epochs, compare.metric, compare.mode, compare.max_workers) == (5, "test_acc", "min", 2)
+    assert main(["advise", compare.study, "--max-epochs", "5", "--budget", "trials=8", "--workers", "8"]) == 0
+    followed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    compare = parser().parse_args(followed[1:])
+    assert (compare.max_epochs, compare.budget, compare.max_workers) == (5, "trials=8", 8)
+    assert main(["advise", compare.study]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split(" --")[1:] == [f"strategies {compare.strategies}"]
+
+
+@pytest.mark.parametrize("epochs", [90, 200])
+def test_a_simulated_budget_that_is_too_small_is_said_to_be(tmp_path: Path, capsys: Any, epochs: int) -> None:
+    options = ["--strategies", "random", "--workers", "1", "--processes", "1", "--budget", f"epochs={epochs}"]
+    assert run(tmp_path, *options, "--target", str(made_up()["acc"].quantile(0.97))) == 0
+    said = capsys.readouterr().out
+    counted = re.search(r"(\d+) of 20 simulated sweeps reach", said)
+    assert counted is not None
+    assert (int(counted[1]) < 18) == (epochs == 90)
+    assert (f"The simulated budget, {epochs} epochs per sweep, is too small for 90% of them" in said) == (epochs == 90)
