@@ -67,7 +67,7 @@ def _budget(value: Any) -> Budget:
     plain = {name: integer(amount, whole=True) or amount for name, amount in value.items()}
     try:
         return msgspec.convert(plain, Budget)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, OverflowError):
         raise ValueError(
             f"budget: a number above 0, whole for epochs and trials; {example}; got {shortened(value)}"
         ) from None

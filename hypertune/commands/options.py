@@ -13,6 +13,7 @@ import msgspec
 from hypertune.study.extension import ending, extended, numbered
 from hypertune.study.file import MOST_SEEDS, Budget, Logging
 from hypertune.study.study import FEWEST_TO_DECIDE, Study
+from hypertune.values_given import integer
 
 OVERRIDES = ("strategies", "seeds", "budget", "max_epochs", "steps_per_epoch", "metric", "mode", "warm_start")
 EXTENDING = ("strategies", "seeds", "margin", "until_decided", "max_seeds", "max_seconds", "max_workers")
@@ -138,6 +139,9 @@ def parse_budget(text: str) -> Budget:
     """
     unit, _, amount = text.partition("=")
     try:
-        return msgspec.convert({unit.strip(): json.loads(amount)}, Budget)
-    except (ValueError, msgspec.ValidationError):
-        raise ValueError(f"--budget: epochs=N, trials=N or seconds=N with N above 0, got {text!r}") from None
+        number = json.loads(amount)
+        return msgspec.convert({unit.strip(): integer(number, whole=True) or number}, Budget)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"--budget: epochs=N, trials=N or seconds=N with N above 0, whole for epochs and trials, got {text!r}"
+        ) from None

@@ -53,7 +53,7 @@ def plan_lines(study: Study, way: Way) -> Iterator[str]:
     size = extent(study)
     yield f"study: {study.name}, {study.metric} ({study.mode})"
     if study.design is not None:
-        yield f"design: {study.design.kind}, {study.budget.amount:g} cells, {len(study.seeds)} seed(s)"
+        yield f"design: {study.design.kind}, {study.budget.amount:,} cells, {len(study.seeds)} seed(s)"
     else:
         yield f"strategies: {', '.join(study.strategies)}"
         until = f"until decided, at most {len(study.seeds)}: " if study.until_decided else ""

@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from hypertune.space.domains import LARGEST
 from hypertune.space.values import from_toml, to_toml
 from hypertune.study.design import Design
 from hypertune.study.warm_start import WarmStart
 
-Positive = Annotated[int, Meta(ge=1)]
-Amount = Annotated[float, Meta(gt=0)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Amount = Annotated[float, Meta(gt=0, le=LARGEST)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+EXACT = 2**53
+"""Below it, whole floats are exactly the numbers that they look like."""
 MOST_SEEDS = 100_000
 MOST_PER_GPU = 1000
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
@@ -45,7 +48,8 @@ class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return self.epochs or self.trials or self.seconds or 0
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        amount = self.amount
+        return f"{int(amount) if amount == int(amount) < EXACT else amount:,} {self.unit}"
 
 
 class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -131,7 +135,7 @@ class StudyTable(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
     ) = 1
     max_seeds: Annotated[int, Meta(ge=3, le=MOST_SEEDS)] | None = None
     max_seconds: Amount | None = None
-    margin: Annotated[float, Meta(ge=0)] | None = None
+    margin: Annotated[float, Meta(ge=0, le=LARGEST)] | None = None
     budget: Budget | None = None
     metric: str
     mode: Literal["min", "max"]

@@ -32,7 +32,7 @@ def rules(study: Study, begun: Collection[str] | None = None) -> dict[str, str]:
     others = {name: getattr(training, name) for name in sorted(kept)}
     return {
         "trainable": training.trainable.rpartition(":")[2],
-        "budget": str(study.budget),
+        "budget": str(study.budget).replace(",", ""),  # as in the records of earlier versions
         "metric": study.metric,
         "mode": study.mode,
         "max_epochs": str(training.max_epochs),

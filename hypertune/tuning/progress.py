@@ -173,7 +173,7 @@ class StudyProgress:
 
     def _doing(self, sweep: SweepProgress) -> str:
         budget, failed = self.study.budget, sweep.count("failed")
-        words = f"{sweep.strategy} seed {sweep.seed}: {sweep.spent(budget.unit):.0f} of {budget}"
+        words = f"{sweep.strategy} seed {sweep.seed}: {sweep.spent(budget.unit):,.0f} of {budget}"
         return f"{words}, best {short(sweep.best)}" + (f", {failed} failed" if failed else "")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from hypertune.records.records import stored_study
 from hypertune.storage.workspace import Workspace
+from hypertune.study.file import Budget
 from hypertune.study.rules import changed, difference, rules
 from hypertune.study.study import Study
 from hypertune.tuning import driver
@@ -34,6 +35,28 @@ def test_the_options_of_a_strategy_stay(options: dict[str, Any], told: str | Non
     assert difference(BEFORE, after) == told
     assert changed(rules(after, begun={"random", "asha"}), rules(BEFORE)) == told
     assert changed(rules(after, begun={"random"}), rules(BEFORE)) is None  # asha is still to come
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Budget(epochs=1234567), Budget(epochs=1234568)),
+        (Budget(trials=10**15), Budget(trials=10**15 + 1)),
+        (Budget(seconds=100000.4), Budget(seconds=100000.1)),
+        (Budget(epochs=60), Budget(trials=60)),
+        (Budget(seconds=1e300), Budget(seconds=1.1e300)),
+    ],
+)
+def test_a_large_budget_stays_to_the_last_digit(before: Budget, after: Budget) -> None:
+    said = difference(make_study(budget=before), make_study(budget=after))
+    assert said is not None
+    assert said.startswith("budget: is ")
+    assert difference(make_study(budget=before), make_study(budget=before)) is None
+
+
+def test_a_budget_is_compared_with_records_of_earlier_versions() -> None:
+    assert changed({"budget": "20000 epochs"}, rules(make_study(budget=Budget(epochs=20000)))) is None
+    assert changed({"budget": "600 seconds"}, rules(make_study(budget=Budget(seconds=600.0)))) is None
 
 
 def test_the_trainable_stays_wherever_it_lies() -> None:

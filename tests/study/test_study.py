@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hypertune.arguments import READERS
+from hypertune.commands.options import parse_budget
 from hypertune.study.shipped import shipped
 from hypertune.study.study import Budget, Study
 
@@ -58,6 +60,8 @@ def test_seeds_are_a_number_or_a_list() -> None:
         ('["random"]', '["random", " random"]', "study.strategies: give each one once"),
         ("[space]", "[strategies]\nrandom = 1\n[space]", "strategies.random: a table of options"),
         ("epochs = 20", "epochs = 0", "study.budget.epochs: expected"),
+        ("epochs = 20", "seconds = inf", "study.budget.seconds: expected"),
+        ("seeds = 2", "margin = inf", "study.margin: expected"),
         ("epochs = 20", "epochs = 2, trials = 3", "study.budget: give exactly one of"),
         ("epochs = 20", "", "study.budget: give exactly one of"),
         ("epochs = 20", "steps = 3", "study.budget.steps: unknown key; known: epochs, trials, seconds"),
@@ -132,6 +136,49 @@ def test_arbitrary_bytes_are_refused(content: bytes, tmp_path_factory: pytest.Te
     path.write_bytes(content)
     with pytest.raises(ValueError, match="study.toml"):
         Study.load(path)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(epochs=200), "200 epochs"),
+        (Budget(epochs=1234567), "1,234,567 epochs"),
+        (Budget(trials=2**62), "4,611,686,018,427,387,904 trials"),
+        (Budget(seconds=3600.0), "3,600 seconds"),
+        (Budget(seconds=0.5), "0.5 seconds"),
+        (Budget(seconds=100000.4), "100,000.4 seconds"),
+        (Budget(seconds=1e300), "1e+300 seconds"),
+    ],
+)
+def test_a_budget_is_written_in_full(budget: Budget, said: str) -> None:
+    assert str(budget) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("epochs=200.0", Budget(epochs=200)),
+        ("epochs=1e3", Budget(epochs=1000)),
+        ("trials=3", Budget(trials=3)),
+        ("seconds=1e3", Budget(seconds=1000.0)),
+        ("seconds=0.5", Budget(seconds=0.5)),
+    ],
+)
+def test_a_budget_may_be_a_whole_float(text: str, budget: Budget) -> None:
+    """The same in Python as on the command line."""
+    assert parse_budget(text) == READERS["budget"](text) == budget
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["epochs=1.5", "epochs=true", "epochs=0.0", "epochs=1e400", "epochs=1e30", "seconds=Infinity", "seconds=NaN",
+     "steps=3", "epochs=" + "9" * 400, "seconds=" + "9" * 400, "epochs=[1]", "epochs"],
+)  # fmt: skip
+def test_what_is_no_budget_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^--budget: epochs=N"):
+        parse_budget(text)
+    with pytest.raises(ValueError, match=r"^budget: "):
+        READERS["budget"](text)
 
 
 def test_a_budget_knows_its_unit() -> None:
