@@ -17,7 +17,7 @@ from hypertune import Study, compare, load
 from hypertune.asked import study_of
 from hypertune.result import Result
 from hypertune.storage.files import JOURNAL, LOCK
-from hypertune.storage.lease import take_lease
+from hypertune.storage.lease import Lease
 from hypertune.storage.storage import Storage, upload
 from hypertune.study.file import Budget
 from tests.sweep.scripted import Runner, make_study
@@ -166,9 +166,9 @@ def test_a_study_at_a_url_is_loaded(folder: Path, bucket: str) -> None:
     storage = Storage(f"{bucket}/half")
     upload(folder, storage, {})
     assert load(storage.url).state == "interrupted"
-    take_lease(storage)
-    result = load(storage.url)
-    assert result.state == "running"
+    with Lease(storage):
+        result = load(storage.url)
+        assert result.state == "running"
     assert len(result.trials) == len(load(folder).trials)
     assert f"in {storage.url}" in repr(result)
     with pytest.raises(ValueError, match=r"nothing: not an output folder"):

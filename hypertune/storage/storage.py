@@ -255,14 +255,21 @@ def writable_copy(place: Place) -> Iterator[Path]:
             upload(folder, Storage(str(place)), before)
 
 
-def upload(folder: Path, storage: Storage, known: dict[str, tuple[int, int]]) -> None:
-    """Uploads the files of `folder` that changed since `known`, and updates `known`."""
+def upload(
+    folder: Path,
+    storage: Storage,
+    known: dict[str, tuple[int, int]],
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Uploads the files of `folder` that changed since `known`, and updates `known`; calls `check` before each."""
     for name, signature in signatures(folder).items():
         if known.get(name) != signature:
             try:
                 content = (folder / name).read_bytes()
             except FileNotFoundError:  # replaced or removed since the listing; the next upload will have it
                 continue
+            check()
             storage.write(name, content)
             known[name] = signature
 

@@ -54,7 +54,7 @@ class CheckpointMissing(StudyError):
 
 
 class StorageLost(StudyError):
-    """The output folder has not been writable for minutes."""
+    """The output folder has not been writable for minutes, or is another process's by now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from hypertune.study.study import Study
 from hypertune.tuning import connect
 from hypertune.tuning.reading import Reading
 from hypertune.tuning.recording import Recorder
+from hypertune.tuning.removed import check_ours
 from hypertune.tuning.shared_folder import Newcomers, check_shared
 
 Observer = Callable[[Event], None]
@@ -204,7 +206,9 @@ def _run(
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
     callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, WatchFolder(recorder.check, queue.abort)]
-    if storage is None:
+    if storage is not None:
+        callbacks.append(WatchFolder(partial(check_ours, work), queue.abort))
+    else:
         callbacks.append(WatchFolder(Newcomers(out, study.resources, connected.nodes).check, queue.abort))
 
     def stuck(reason: str) -> None:

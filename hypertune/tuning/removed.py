@@ -1,4 +1,5 @@
-"""Notices that the output folder has been removed or replaced while a study writes to it, and writes it anew."""
+"""Notices that the output folder has been removed or replaced while a study writes to it, and writes it anew; or that
+it lies on storage to which another process writes by now."""
 
 from __future__ import annotations
 
@@ -9,9 +10,21 @@ from pathlib import Path
 from typing import IO
 
 from hypertune.storage.files import JOURNAL, STUDY, write_atomically
+from hypertune.storage.workspace import Workspace
+from hypertune.sweep.trial import StorageLost
 
 SETTLE_S = 1.0
 """Seconds to wait before writing anew, since whoever removes a folder may not be done yet."""
+
+
+def check_ours(work: Workspace) -> None:
+    """Checks that nobody else writes to the study's storage by now.
+
+    Raises:
+        StorageLost: if somebody does.
+    """
+    if (why := work.lost()) is not None:
+        raise StorageLost(why)
 
 
 def is_gone(path: Path, file: IO[bytes]) -> bool:

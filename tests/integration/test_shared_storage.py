@@ -17,7 +17,9 @@ import pytest
 from hypertune import load_model
 from hypertune.records import records
 from hypertune.storage.files import JOURNAL
+from hypertune.storage.lease import LEASE
 from hypertune.storage.storage import Storage
+from tests.storage.test_lease import another
 
 SAME = ["strategy", "seed", "trial_id", "status", "epochs", "best_epoch", "score", "config/lr", "config/width"]
 
@@ -71,3 +73,20 @@ def test_killed_on_one_machine_it_goes_on_on_another(bucket: str, tmp_path: Path
     finish(storage.url, "resume")
     left, right = records.read(storage.url).trials[SAME], records.read(f"{bucket}/undisturbed").trials[SAME]
     pd.testing.assert_frame_equal(left, right)
+
+
+@pytest.mark.slow
+def test_a_study_that_another_process_took_over_ends_and_can_be_resumed_by_itself(bucket: str) -> None:
+    storage = Storage(f"{bucket}/study")
+    process = start(storage.url)
+    wait_for_epochs(storage, 5, process)
+    lease = another(storage)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 1
+    last = output.strip().splitlines()[-1]
+    assert "another hypertune writes to it by now (process 1 on elsewhere); what this one has recorded is in" in last
+    assert storage.read(LEASE) == lease
+    kept = Path(last.rpartition(" ")[2])
+    assert len((kept / JOURNAL).read_bytes()) >= len(storage.read(JOURNAL.as_posix()) or b"")
+    finish(str(kept), "resume")
+    assert records.read(kept).sweeps["finished"].all()

@@ -14,10 +14,10 @@ import pytest
 
 from hypertune.records import folder
 from hypertune.records.folder import Claim
-from hypertune.storage import workspace
+from hypertune.storage import lease, mirror
 from hypertune.storage.files import LOCK, STUDY
 from hypertune.storage.storage import Storage
-from hypertune.storage.workspace import Workspace
+from hypertune.storage.workspace import Workspace, workspace
 from hypertune.tuning import driver
 from tests.sweep.scripted import make_study
 
@@ -108,9 +108,10 @@ def test_a_folder_that_another_process_writes_is_not_touched(tmp_path: Path) -> 
 def test_a_study_that_recorded_nothing_leaves_nothing_on_shared_storage(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(mirror, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(lease, "SETTLE_S", 0.01)
     storage = Storage(f"{bucket}/study")
-    with workspace.workspace(storage.url, resume=False) as work, folder.claim(work.folder, MADE, resume=False):
+    with workspace(storage.url, resume=False) as work, folder.claim(work.folder, MADE, resume=False):
         assert work.copied(time.monotonic())
         assert STUDY in storage.files()
     assert list(storage.files()) == []

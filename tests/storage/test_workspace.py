@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from hypertune.storage import bounded
-from hypertune.storage import workspace as module
+from hypertune.storage import lease as lease_module
+from hypertune.storage import mirror as module
 from hypertune.storage.files import JOURNAL, now
-from hypertune.storage.lease import LEASE, take_lease
+from hypertune.storage.lease import LEASE, Lease
+from hypertune.storage.mirror import Mirror
 from hypertune.storage.storage import Storage, StorageError
-from hypertune.storage.workspace import Mirror, is_running, workspace
+from hypertune.storage.workspace import is_running, workspace
 from tests.conftest import Relay
 
 
@@ -32,6 +34,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(lease_module, "SETTLE_S", 0.01)
 
 
 def test_a_local_folder_is_its_own_workspace(tmp_path: Path) -> None:
@@ -108,24 +111,25 @@ def test_another_users_process_on_this_machine_is_alive(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "kill", kill)
     assert is_running(storage.url)
     with pytest.raises(ValueError, match="another hypertune is writing to it"):
-        take_lease(storage)
+        Lease(storage).__enter__()
 
 
 @pytest.mark.parametrize("content", ['{"host": "else', "", "[]", '{"host": "a", "pid": "b", "at": "c"}', "\x00"])
 def test_a_lease_that_was_half_written_is_named(tmp_path: Path, content: str) -> None:
     storage = Storage(f"local://{tmp_path}")
     storage.write(LEASE, content.encode())
-    for look in (lambda: is_running(storage.url), lambda: take_lease(storage)):
+    for look in (lambda: is_running(storage.url), Lease(storage).__enter__):
         with pytest.raises(ValueError, match=rf"{tmp_path}/sweeps/lease.json: cannot be read .*remove it"):
             look()
 
 
 def test_what_a_killed_writer_had_not_copied_yet_is_found_again(bucket: str) -> None:
     script = (
-        "import os, sys\nfrom hypertune.storage import workspace as module\n"
+        "import os, sys\nfrom hypertune.storage import mirror\n"
         "from hypertune.storage.files import JOURNAL\n"
-        "module.INTERVAL_SECONDS = 1000.0\n"
-        "with module.workspace(sys.argv[1], resume=False) as work:\n"
+        "from hypertune.storage.workspace import workspace\n"
+        "mirror.INTERVAL_SECONDS = 1000.0\n"
+        "with workspace(sys.argv[1], resume=False) as work:\n"
         "    (work.folder / JOURNAL.parent).mkdir()\n    (work.folder / JOURNAL).write_bytes(b'1\\n')\n"
         "    work.storage.write(JOURNAL.as_posix(), b'1\\n')\n"
         "    (work.folder / JOURNAL).write_bytes(b'1\\n2\\n')\n    os.kill(os.getpid(), 9)\n"
