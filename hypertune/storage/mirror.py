@@ -129,7 +129,7 @@ class Mirror:
         lines = (self.storage.read(JOURNAL.as_posix()) or b"").splitlines()
         if any(b'"event": "planned"' not in line for line in lines):
             raise StorageError(f"{self.folder}: the working copy of {self.storage} has been removed")
-        for name in list(self.known):
+        for name in reversed(list(self.known)):  # of what is cut off, the study and its journal are left
             self.storage.delete(name)
             del self.known[name]
 

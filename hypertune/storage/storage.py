@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from hypertune.storage.bounded import bounded
+from hypertune.storage.files import JOURNAL, STUDY
 from hypertune.storage.filesystems import entries, opened, output_stream
 
 Place = str | Path
@@ -31,6 +32,8 @@ SECRETS = ("secret", "password", "token", "key", "credential", "sas", "signature
 SIGNATURE = "sig"
 """The field with the secret of a shared access signature of Azure's."""
 
+FIRST = {STUDY: 0, JOURNAL.as_posix(): 1}
+"""Files that are uploaded before all others, in this order."""
 PART = 16 * 2**20
 """Bytes that are read at once."""
 
@@ -262,8 +265,11 @@ def upload(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Uploads the files of `folder` that changed since `known`, and updates `known`; calls `check` before each."""
-    for name, signature in signatures(folder).items():
+    """Uploads the files of `folder` that changed since `known`, and updates `known`; calls `check` before each.
+
+    The study and its journal go first: wherever it is cut off, there is nothing yet or a study that can be resumed.
+    """
+    for name, signature in sorted(signatures(folder).items(), key=lambda item: FIRST.get(item[0], len(FIRST))):
         if known.get(name) != signature:
             try:
                 content = (folder / name).read_bytes()

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from hypertune.records import records
 from hypertune.storage import bounded
 from hypertune.storage import lease as lease_module
 from hypertune.storage import mirror as module
-from hypertune.storage.files import JOURNAL, now
+from hypertune.storage.files import JOURNAL, STUDY, now
 from hypertune.storage.lease import LEASE, Lease
 from hypertune.storage.mirror import Mirror
-from hypertune.storage.storage import Storage, StorageError
+from hypertune.storage.storage import Storage, StorageError, upload
 from hypertune.storage.workspace import is_running, workspace
 from tests.conftest import Relay
+from tests.records.test_records import recorded
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -76,6 +78,38 @@ def test_a_driver_that_was_killed_at_once_can_be_started_again(bucket: str) -> N
     with workspace(storage.url, resume=False) as work:
         (work.folder / "study.toml").write_text("name")
     assert storage.read("study.toml") == b"name"
+
+
+class Killed(Storage):
+    """The storage of a driver that is killed after so many files."""
+
+    left = 0
+
+    def write(self, name: str, content: bytes) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().write(name, content)
+
+
+@pytest.mark.parametrize("files", range(5))
+def test_a_driver_that_was_killed_during_its_first_upload_can_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """As `--or-resume` does it: anew where there is no study."""
+    monkeypatch.setenv("HYPERTUNE_WORK_DIR", str(tmp_path / "working"))
+    (tmp_path / "there").mkdir()
+    folder = recorded(tmp_path / "made")
+    (folder / "provenance.json").write_text("{}")
+    storage = Killed(f"local://{tmp_path}/there")
+    storage.left = files
+    with pytest.raises(KeyboardInterrupt):
+        upload(folder, storage, {})
+    assert len(list(storage.files())) == files
+    if begun := records.stored_study(storage.url) is not None:
+        records.read(storage.url)
+    with workspace(storage.url, resume=begun) as work:
+        assert (work.folder / STUDY).exists() == begun
 
 
 def test_a_place_that_holds_something_is_not_written_to(bucket: str) -> None:
