@@ -16,10 +16,9 @@ from hypertune.report.outputs import write_outputs
 from hypertune.result import Result, load
 from hypertune.shown import closing, display_of
 from hypertune.space.space import Space
-from hypertune.storage.files import MODEL
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import Place, as_place, local_copy
-from hypertune.storage.workspace import collect, workspace
+from hypertune.storage.workspace import workspace
 from hypertune.study.file import Budget, Resources
 from hypertune.study.rules import difference
 from hypertune.study.study import Study
@@ -174,7 +173,6 @@ def run(study: Study, out: Place, circumstances: Circumstances, trainable: Train
     with workspace(out, resume=circumstances.resume) as work:
         outcome = driver.run(study.replace(space=study.space.alive()), work, prepare, circumstances)
         with outputs_in(work.place):
-            collect(work, MODEL)
             write_outputs(outcome.records, work.folder)
     page = JobPage()
     if page and not outcome.interrupted:

@@ -11,7 +11,9 @@ STUDY = "study.toml"
 JOURNAL = Path("sweeps") / "journal.jsonl"
 LOCK = JOURNAL.parent / ".lock"
 """Lock file, held by the process that writes the study."""
-MODEL = "best/model.pt"
+BEST = "best"
+"""Folder of the winner: its configuration, and its weights or checkpoint."""
+MODEL = f"{BEST}/model.pt"
 REPORT = "report.html"
 
 

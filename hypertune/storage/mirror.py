@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hypertune.storage.files import JOURNAL
+from hypertune.storage.files import BEST, JOURNAL, MODEL
 from hypertune.storage.lease import LeaseLost
 from hypertune.storage.patience import storage_patience_s
-from hypertune.storage.storage import Storage, StorageError, resume_command, upload
+from hypertune.storage.storage import Storage, StorageError, resume_command, signatures, upload
 from hypertune.storage.telling import tell_user
 
 INTERVAL_SECONDS = 2.0
@@ -43,6 +43,8 @@ class Mirror:
     ) -> None:
         self.folder, self.storage, self._check = folder, storage, check
         self.known: dict[str, tuple[int, int]] = {}
+        self._best: set[str] | None = None
+        """Files of the winner that are on the storage."""
         self._tell = tell or tell_user
         self._failing = self._told_waiting = self._lost = False
         self._last, self._copied = -math.inf, threading.Condition()
@@ -108,6 +110,7 @@ class Mirror:
         try:
             self._check()
             if self.folder.is_dir() and any(self.folder.iterdir()):
+                self._remove_former()
                 upload(self.folder, self.storage, self.known, check=self._check)
             else:
                 self._clear()
@@ -119,6 +122,19 @@ class Mirror:
             self._last, self._answered, self._told_waiting = began, time.monotonic(), False
             self._copied.notify_all()
         return True
+
+    def _remove_former(self) -> None:
+        """Deletes files of a former winner, which the driver has replaced by another's; the weights it removes itself,
+        since a worker writes the next ones to the storage."""
+        if self._best is None:
+            self._best = set(self.storage.files(BEST)) - {MODEL}
+        here = {f"{BEST}/{name}" for name in signatures(self.folder / BEST)} - {MODEL}
+        for name in self._best - here:
+            self._check()
+            self.storage.delete(name)
+            self._best.remove(name)
+            self.known.pop(name, None)
+        self._best |= here
 
     def _clear(self) -> None:
         """Deletes what has been copied of a study that recorded nothing, whose files the driver has removed.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from hypertune.storage.bounded import bounded
-from hypertune.storage.files import JOURNAL, STUDY
+from hypertune.storage.files import JOURNAL, MODEL, STUDY
 from hypertune.storage.filesystems import entries, opened, output_stream
 
 Place = str | Path
@@ -281,11 +281,11 @@ def upload(
 
 
 def signatures(folder: Path) -> dict[str, tuple[int, int]]:
-    """Name to modification time (ns) and size, for every file of an output folder that is copied to its storage."""
+    """Name to modification time (ns) and size of the files to upload; not the weights, which a worker writes there."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.name.startswith(".") or _is_run(name.as_posix()):
+        if path.name.startswith(".") or name.as_posix() == MODEL or _is_run(name.as_posix()):
             continue
         try:
             status = path.stat()

@@ -133,9 +133,3 @@ def is_running(place: Place) -> bool:
         except OSError:
             return True
         return False
-
-
-def collect(work: Workspace, name: str) -> None:
-    """Copies a file that a worker wrote to the storage into the working copy."""
-    if work.storage is not None and not (work.folder / name).exists():
-        work.storage.download(work.folder, [name])

@@ -16,7 +16,7 @@ from hypertune.records.facts import Ask
 from hypertune.records.live import JOB_NAME, STUDY
 from hypertune.records.provenance import start_provenance, write_provenance
 from hypertune.records.records import Event, Records, read_provenance
-from hypertune.storage.files import MODEL, now
+from hypertune.storage.files import now
 from hypertune.storage.patience import outputs_in
 from hypertune.storage.storage import resume_command
 from hypertune.storage.telling import tell_user
@@ -192,6 +192,7 @@ def _run(
     from hypertune.tuning.ray_internals import logs_folder
     from hypertune.tuning.stages import Stages
     from hypertune.tuning.watchdog import INTERRUPTED, end_process
+    from hypertune.tuning.weights import Weights
 
     retrains = bool(getattr(connected.trainable, "needs_data", False))
     storage = work.storage
@@ -200,8 +201,8 @@ def _run(
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied, runs=runs.path)
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), workers, recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
-    model_place = None if not retrains else storage.url_of(MODEL) if storage else str((out / MODEL).resolve())
-    asking = Stages(study, recorder, workers=workers, emit=emit, model_place=model_place, ask=circumstances.ask)
+    weights = Weights(work, recorder.book) if retrains else None
+    asking = Stages(study, recorder, workers=workers, emit=emit, weights=weights, ask=circumstances.ask)
     stages = asking.plan()
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
@@ -240,6 +241,7 @@ def _run(
     records = recorder.book.records(provenance)
     with outputs_in(work.place):
         write_provenance(out, provenance, records)
+    asking.settle()
     return Outcome(records, ending.interrupted, ending.trouble)
 
 

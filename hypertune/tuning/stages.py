@@ -8,7 +8,7 @@ from typing import Any
 
 from hypertune.records.facts import Ask
 from hypertune.records.records import Event, improves
-from hypertune.storage.files import MODEL, now
+from hypertune.storage.files import now
 from hypertune.strategies.checks import build
 from hypertune.study.study import Study
 from hypertune.sweep.retraining import FIRST_SEED, Incumbent, Job, Retraining
@@ -18,6 +18,7 @@ from hypertune.sweep.trial import Checkpoint
 from hypertune.tuning.queue import Begun, MakeTrial, StartStage
 from hypertune.tuning.recording import Recorder
 from hypertune.tuning.replay import Unfinished, replay
+from hypertune.tuning.weights import Weights
 
 
 class Stages:
@@ -27,8 +28,7 @@ class Stages:
         recorder: the study's records so far.
         workers: trials that the cluster can run at the same time; follows it as it grows and shrinks.
         emit: receives every event.
-        model_place: path or URL for the winner's weights, as the worker that retrains it reaches it; None for a
-            trainable that cannot be retrained and scored on a test split.
+        weights: the winner's; None for a trainable that cannot be retrained and scored on a test split.
         ask: asks of a study that runs until decided whether it is.
     """
 
@@ -39,11 +39,11 @@ class Stages:
         *,
         workers: int,
         emit: Callable[[Event], None],
-        model_place: str | None,
+        weights: Weights | None,
         ask: Ask | None = None,
     ) -> None:
         self.study, self.recorder, self._ask = study, recorder, ask
-        self.workers, self.emit, self.model_place = workers, emit, model_place
+        self.workers, self.emit, self._weights = workers, emit, weights
 
     def resize(self, workers: int) -> None:
         """Has the stages that follow begin with so many workers, or with one where there are none."""
@@ -137,41 +137,37 @@ class Stages:
     def _retrain(self, jobs: list[Job]) -> Begun | None:
         if not jobs:
             return None
-        if any(job.model_path for job in jobs):
-            (self.recorder.folder / MODEL).unlink(missing_ok=True)  # of an earlier winner
+        if self._weights is not None and any(job.model_path for job in jobs):
+            self._weights.remove()  # of an earlier winner
         stage = Retraining(self.study, jobs, workers=self.workers, emit=self.emit)
         stage.begin()
         return Begun(stage)
 
     def _jobs(self, *, winner: bool = True) -> list[Job]:
         """The retrainings still to be done; with `winner` the weights of the study's best are kept, too."""
-        if self.model_place is None:
+        if self._weights is None:
             return []
         incumbents = self._incumbents()
         best = self._best(incumbents) if winner else None
-        if best is not None and self._has_model(best):
+        if best is not None and self._weights.are_of(best.trial_id):
             best = None
         done = {(row["strategy"], row["seed"], row["retrain_seed"]) for row in self.recorder.book.retrained}
         jobs = []
         for incumbent in incumbents:
             for retrain_seed in range(FIRST_SEED, FIRST_SEED + self.study.retrain):
-                model_path = self._model_path(incumbent, best, retrain_seed)
+                model_path = self._weights.place if incumbent is best and retrain_seed == FIRST_SEED else None
                 known = (incumbent.strategy, incumbent.seed, retrain_seed) in done
                 if model_path or not known:
                     jobs.append(Job(incumbent, retrain_seed, model_path, test=not known, repeated=known))
         if not self.study.retrain and best is not None:
-            jobs.append(Job(best, FIRST_SEED, self._model_path(best, best, FIRST_SEED), test=False))
+            jobs.append(Job(best, FIRST_SEED, self._weights.place, test=False))
         return jobs
 
-    def _has_model(self, best: Incumbent) -> bool:
-        """Whether the winner's weights are there, or its retraining has diverged, so that there are none."""
-        exists, model = (self.recorder.folder / MODEL).exists(), self.recorder.book.model
-        if model is None:  # an older journal does not say whose they are
-            return exists
-        return model["trial_id"] == best.trial_id and (exists or model["status"] == "diverged")
-
-    def _model_path(self, incumbent: Incumbent, best: Incumbent | None, retrain_seed: int) -> str | None:
-        return self.model_place if incumbent is best and retrain_seed == FIRST_SEED else None
+    def settle(self) -> None:
+        """At the end of a run, however it ended: keeps no other weights than those of the best so far."""
+        if self._weights is not None:
+            best = self._best(self._incumbents())
+            self._weights.settle(best.trial_id if best else None)
 
     def _incumbents(self) -> list[Incumbent]:
         book = self.recorder.book

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hypertune.records import records
 from hypertune.storage import bounded
 from hypertune.storage import lease as lease_module
 from hypertune.storage import mirror as module
-from hypertune.storage.files import JOURNAL, STUDY, now
+from hypertune.storage.files import JOURNAL, MODEL, STUDY, now
 from hypertune.storage.lease import LEASE, Lease
 from hypertune.storage.mirror import Mirror
 from hypertune.storage.storage import Storage, StorageError, upload
@@ -182,6 +183,35 @@ def test_a_working_copy_of_something_else_is_not_taken_for_the_study(bucket: str
     storage.write(JOURNAL.as_posix(), b"theirs again\n")
     with workspace(storage.url, resume=True) as work:
         assert (work.folder / JOURNAL).read_bytes() == b"theirs again\n"
+
+
+def test_a_new_winners_files_replace_the_former_ones(url_of: Callable[[str], str]) -> None:
+    storage = Storage(url_of("study"))
+    for winner in ("first", "second"):
+        with workspace(storage.url, resume=winner == "second") as work:
+            best = work.folder / "best"
+            shutil.rmtree(best / "checkpoint", ignore_errors=True)  # as the pruner does
+            (best / "checkpoint").mkdir(parents=True)
+            (best / "checkpoint" / f"{winner}.pt").write_text(winner)
+            (best / "config.toml").write_text(winner)
+            (work.folder / "report.html").write_text(winner)
+        shutil.rmtree(work.folder)  # the next one is another machine
+    assert sorted(storage.files()) == ["best/checkpoint/second.pt", "best/config.toml", "report.html"]
+    assert storage.read("best/config.toml") == b"second"
+
+
+def test_the_weights_are_the_workers_to_write(bucket: str) -> None:
+    """Older ones of the working copy must not replace them, nor may they be taken for a former winner's."""
+    storage = Storage(f"{bucket}/study")
+    storage.write(MODEL, b"old")
+    with workspace(storage.url, resume=True) as work:
+        assert (work.folder / MODEL).read_bytes() == b"old"
+        (work.folder / "best" / "config.toml").write_text("any")
+        storage.write(MODEL, b"new")
+    with workspace(storage.url, resume=True) as work:
+        assert (work.folder / MODEL).read_bytes() == b"new"
+        (work.folder / MODEL).unlink()
+    assert storage.read(MODEL) == b"new"
 
 
 class Flaky(Storage):

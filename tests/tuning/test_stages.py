@@ -12,20 +12,23 @@ import pytest
 from hypertune.comparison.outcomes import held_out_scores
 from hypertune.records.records import Book
 from hypertune.storage.files import MODEL
+from hypertune.storage.storage import Storage, split_url
+from hypertune.storage.workspace import Workspace
 from hypertune.study.study import Study, Training
 from hypertune.sweep.retraining import FIRST_SEED, Job, Retraining
-from hypertune.sweep.trial import Report
+from hypertune.sweep.trial import Report, StorageLost
 from hypertune.tuning.stages import Stages
+from hypertune.tuning.weights import Weights
 from tests.sweep.scripted import Runner, make_study
 
 
 class Folder:
     """A study with one finished sweep of each strategy and seed, as its stages see it."""
 
-    def __init__(self, folder: Path, study: Study) -> None:
-        self.study, self.folder, self.book = study, folder, Book(study)
-        recorder: Any = SimpleNamespace(book=self.book, folder=folder, past=[])
-        self.stages = Stages(study, recorder, workers=2, emit=self.book.apply, model_place=str(folder / MODEL))
+    def __init__(self, work: Workspace, study: Study) -> None:
+        self.study, self.work, self.book = study, work, Book(study)
+        recorder: Any = SimpleNamespace(book=self.book, folder=work.folder, past=[])
+        self.stages = Stages(study, recorder, workers=2, emit=self.book.apply, weights=Weights(work, self.book))
 
     def sweep(self, strategy: str, seed: int, best: float) -> None:
         runner = Runner(self.study, strategy, seed=seed, curve=lambda config, epoch: best - config["lr"] + epoch / 100)
@@ -45,20 +48,28 @@ class Folder:
             stage.stage.report(trial, Report(told["stop_epoch"], {"acc": 0.8, "train_loss": loss, **score}, 1.0), None)
             stage.stage.ended(trial, None)
             if told["model_path"] and math.isfinite(loss):
-                Path(told["model_path"]).parent.mkdir(exist_ok=True)
-                Path(told["model_path"]).write_text(trial.trial_id)
+                url = told["model_path"] if self.work.storage else f"local://{told['model_path']}"
+                place, name = split_url(url)
+                Storage(place).write(name, trial.trial_id.encode())
 
     @property
     def model(self) -> str | None:
-        path = self.folder / MODEL
-        return path.read_text() if path.exists() else None
+        """Whose weights there are once a run has ended, in the folder and on the storage."""
+        self.stages.settle()
+        path = self.work.folder / MODEL
+        local = path.read_text() if path.exists() else None
+        if self.work.storage is not None:
+            there = self.work.storage.read(MODEL)
+            assert local == (None if there is None else there.decode())
+        return local
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+@pytest.fixture(params=["folder", "url"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
     training = Training(trainable="cnn", dataset="digits", max_epochs=9)
     study = make_study(strategies=("random", "sobol"), seeds=(0, 1), retrain=2, training=training)
-    return Folder(tmp_path, study)
+    storage = Storage(f"local://{tmp_path}/there") if request.param == "url" else None
+    return Folder(Workspace(tmp_path / "here", storage), study)
 
 
 def test_a_winner_that_is_beaten_after_an_extension_leaves_no_weights_behind(folder: Folder) -> None:
@@ -71,6 +82,27 @@ def test_a_winner_that_is_beaten_after_an_extension_leaves_no_weights_behind(fol
     folder.retrain(folder.jobs())
     assert folder.model == f"{folder.book.sweeps['sobol', 0]['incumbent']}_retrain_{FIRST_SEED}"
     assert folder.jobs() == []
+
+
+@pytest.mark.parametrize("ended", ["interrupted", "diverged"])
+def test_without_weights_of_the_winner_an_earlier_one_leaves_none(folder: Folder, ended: str) -> None:
+    folder.sweep("random", 0, 0.5)
+    folder.retrain(folder.jobs())
+    assert folder.model is not None
+    folder.sweep("sobol", 0, 0.9)
+    if ended == "diverged":
+        folder.retrain(folder.jobs(), loss=math.nan)
+    assert folder.model is None
+    assert bool(folder.jobs()) == (ended == "interrupted")
+
+
+def test_weights_on_storage_that_is_anothers_by_now_are_left_alone(tmp_path: Path) -> None:
+    storage = Storage(f"local://{tmp_path}/there")
+    storage.write(MODEL, b"theirs")
+    weights = Weights(Workspace(tmp_path / "here", storage, lost=lambda: "taken over"), Book(make_study()))
+    with pytest.raises(StorageLost, match="taken over"):
+        weights.remove()
+    assert storage.read(MODEL) == b"theirs"
 
 
 def test_a_retraining_that_is_repeated_for_its_weights_counts_once(folder: Folder) -> None:
