@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypertune.cluster import pack_results
+from hypertune.cluster import fetched, pack_results
 from hypertune.cluster.dashboard import jobs_client
 from hypertune.cluster.jobs import require_job, require_running, wait
 from hypertune.records.records import FILES
@@ -28,8 +28,6 @@ MOST_BYTES = 500 * 2**20
 """Maximal size of a packed folder fetched through a job's log, which the head node keeps in memory."""
 ATTEMPTS = 3
 """How often a folder is packed and read before it is told that it arrives damaged."""
-MARK = ".fetched"
-"""File with the job's id in a fetched folder, which allows fetching it again."""
 
 
 class Damaged(ValueError):
@@ -45,7 +43,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     with jobs_client(arguments.address) as client:
         job = require_job(client, arguments.id)
         target = arguments.out or Path("hypertune-out") / job.submission_id
-        _check(target, job.submission_id)
+        fetched.check(target, job.submission_id)
         _copy(client, job, target)
     print(f"{target}: fetched from {job.metadata['out']}" + ("" if job.end_time else "; the study is still running"))
     return 0
@@ -97,21 +95,7 @@ def _copy(client: Any, job: Any, target: Path, *names: str) -> None:
             unpack(_through_log(client, job_id, place, *names), staged)
         if not (staged / STUDY).is_file():
             raise ValueError(f"{job_id}: has written nothing to {place} yet; try again later")
-        (staged / MARK).write_text(job_id)
-        _replace(staged, target)
-
-
-def _check(target: Path, job_id: str) -> None:
-    mark = target / MARK
-    if target.exists() and any(target.iterdir()) and not (mark.is_file() and mark.read_text() == job_id):
-        raise ValueError(f"--out {target}: already holds something else; choose another folder")
-
-
-def _replace(staged: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(staged, target)
+        fetched.replace(staged, target, job_id)
 
 
 def read_file(client: Any, job: Any, name: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import shlex
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hypertune.cluster import fetch, pack_results
+from hypertune.cluster import fetch, fetched, pack_results
 from hypertune.cluster.fetch import read_file, read_packed, unpack
 from hypertune.records import records
 from tests.records.test_records import recorded
@@ -173,3 +174,94 @@ def test_any_truncated_or_damaged_download_is_told_in_one_line(tmp_path: Path) -
                 unpack(damaged, tmp_path / "there")
             except ValueError as error:
                 assert "\n" not in str(error)
+
+
+# Into the user's folder ----------------------------------------------------------------------------------------------
+
+
+def staged(folder: Path, **files: str) -> Path:
+    for name, content in {"study_toml": "x", **files}.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+def below(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != fetched.MARK)
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def again_and_again(tmp_path: Path, target: Path) -> dict[str, str]:
+    """Fetches twice; between these the user adds files, and the study replaces one, removes two and adds one."""
+    fetched.check(target, "job")
+    fetched.replace(staged(tmp_path / "1", trials_csv="1", logs__a_txt="1", best__b_pt="1"), target, "job")
+    assert below(target) == {"study.toml": "x", "trials.csv": "1", "logs/a.txt": "1", "best/b.pt": "1"}
+    (target / "notes.md").write_text("mine")
+    (target / "best" / "mine.png").write_text("mine")
+    fetched.check(target, "job")
+    fetched.replace(staged(tmp_path / "2", trials_csv="2", report_html="2"), target, "job")
+    assert not (target / "logs").exists()
+    return below(target)
+
+
+SECOND = {"study.toml": "x", "trials.csv": "2", "report.html": "2", "notes.md": "mine", "best/mine.png": "mine"}
+
+
+def test_fetching_again_replaces_what_was_fetched_and_nothing_else(tmp_path: Path) -> None:
+    assert again_and_again(tmp_path, tmp_path / "new" / "here") == SECOND
+
+
+@pytest.mark.parametrize("out", [".", "link"])
+def test_the_current_folder_and_links_can_be_fetched_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here" if out == "." else tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    assert again_and_again(tmp_path, Path(out)) == SECOND
+    assert below(tmp_path / "here") == SECOND
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(ValueError, match="already holds something else"):
+        fetched.check(tmp_path, "job")
+    fetched.replace(staged(tmp_path / "1"), tmp_path / "other", "other")
+    with pytest.raises(ValueError, match="already holds something else"):
+        fetched.check(tmp_path / "other", "job")
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "here"
+    fetched.replace(staged(tmp_path / "1", a_txt="1", b_txt="1", old_txt="1"), target, "job")
+    write = fetched.write_atomically
+
+    def full(path: Path, content: bytes | str) -> None:
+        if path.name == "b.txt":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    monkeypatch.setattr(fetched, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetched.replace(staged(tmp_path / "2", a_txt="2", b_txt="2", c_txt="2"), target, "job")
+    assert below(target) == {"study.toml": "x", "a.txt": "2", "b.txt": "1", "old.txt": "1"}
+    monkeypatch.undo()
+    fetched.check(target, "job")
+    fetched.replace(staged(tmp_path / "3", a_txt="3"), target, "job")
+    assert below(target) == {"study.toml": "x", "a.txt": "3"}
+
+
+def test_a_mark_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / fetched.MARK).write_text('job\n"../mine"')
+    fetched.replace(staged(tmp_path / "1"), tmp_path / "here", "job")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"job\nno name", b"\xff"])
+def test_a_damaged_mark_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / fetched.MARK).write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{tmp_path}/.fetched: is damaged"):
+        fetched.check(tmp_path, "job")
