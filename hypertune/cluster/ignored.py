@@ -62,6 +62,10 @@ class Ignored:
         """Every file, and every folder left out as a whole: its name below `root`, and why it is left out or None."""
         yield from self._walk(self.root, _outer_rules(self.root), None)
 
+    def alone(self, name: str) -> str | None:
+        """Why one file directly below `root` is left out, whatever ignore files say; None if it is not."""
+        return self._reason(self.root / name, (), None)
+
     def _walk(self, folder: Path, rules: _Rules, inherited: str | None) -> Iterator[tuple[str, str | None]]:
         try:
             paths, rules = sorted(folder.iterdir()), (*rules, *_rules_in(folder))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import Distribution, EntryPoint, distribution, entry_points
+from itertools import accumulate
 from pathlib import Path
 
 from hypertune.cluster.ignored import Ignored
@@ -50,6 +51,14 @@ class Shipment:
             else:
                 self.left_out[below + name] = reason
 
+    def add_file(self, path: Path, include: Iterable[str] = ()) -> None:
+        """Adds a file on its own, if it may be sent."""
+        reason = Ignored(path.parent, include).alone(path.name)
+        if reason is None:
+            self.files[path.name] = path
+        else:
+            self.left_out[path.name] = reason
+
     def write(self, folder: Path) -> None:
         """Writes everything into `folder`."""
         for name, file in self.files.items():
@@ -67,42 +76,44 @@ def pack(study: Study, working_dir: Path | None, *, include: Iterable[str] = ())
     Args:
         working_dir: the folder with the user's code; None is the current one if the study's trainable is there,
             else no folder.
-        include: patterns of files below it that are sent although they look like secrets, data or results.
+        include: patterns of files below it, or of installed modules, that are sent although they look like secrets,
+            data or results.
 
     Raises:
-        ValueError: if the trainable cannot be found, or there is too much to send.
+        ValueError: if the trainable cannot be found, if its module or a plugin's would be left out, or if there is too
+            much to send.
     """
-    shipment = Shipment()
+    shipment, include = Shipment(), tuple(include)
     root = working_dir or _current_if_needed(study)
     if root is not None:
         if not root.is_dir():
             raise ValueError(f"--working-dir {root}: no such folder")
         shipment.add_folder(root.resolve(), include=include)
-        _check_trainable(study, shipment)
     for module in _own_modules(study, root):
-        _add_module(shipment, module)
+        _add_module(shipment, module, include)
+    if (name := _trainable_module(study)) is not None:
+        _check_sent(shipment, "training.trainable", name)
     for package in {DISTRIBUTION, *_plugins(study)}:
-        _add_distribution(shipment, distribution(package))
+        _add_distribution(shipment, distribution(package), include)
     shipment.files[STUDY_FILE] = study.to_toml().encode()
     _check_size(shipment)
     return shipment
 
 
-def _check_trainable(study: Study, shipment: Shipment) -> None:
-    """Checks that the trainable's module is not among what is left out.
+def _check_sent(shipment: Shipment, whose: str, module: str) -> None:
+    """Checks that neither a module nor a package around it is among what is left out.
 
     Raises:
         ValueError: naming the file, the reason and the remedy.
     """
-    module = _trainable_module(study)
-    for name in (f"{module}.py", f"{module}/", f"{module}/__init__.py"):
-        if name in shipment.left_out:
-            reason = shipment.left_out[name]
-            why = "holds what looks like a key or password" if reason == "secret" else f"is left out ({reason})"
-            raise ValueError(
-                f"training.trainable: {name} {why} and would not be sent; correct that, or send it with "
-                f"--include {name}"
-            )
+    for path in accumulate(module.split("."), "{}/{}".format):
+        for name in (f"{path}.py", f"{path}/", f"{path}/__init__.py"):
+            if name in shipment.left_out:
+                reason = shipment.left_out[name]
+                why = "holds what looks like a key or password" if reason == "secret" else f"is left out ({reason})"
+                raise ValueError(
+                    f"{whose}: {name} {why} and would not be sent; correct that, or send it with --include {name}"
+                )
 
 
 def _check_size(shipment: Shipment) -> None:
@@ -121,13 +132,13 @@ def _top(module: str) -> str:
 
 
 def _trainable_module(study: Study) -> str | None:
-    """The top-level module of a trainable that the study names as `package.module:attribute`."""
+    """The module of a trainable that the study names as `package.module:attribute`."""
     name = study.training.trainable
-    return _top(name.partition(":")[0]) if ":" in name else None
+    return name.partition(":")[0] if ":" in name else None
 
 
 def _lies_in(folder: Path, module: str) -> bool:
-    return PathFinder.find_spec(module, [str(folder)]) is not None
+    return PathFinder.find_spec(_top(module), [str(folder)]) is not None
 
 
 def _current_if_needed(study: Study) -> Path | None:
@@ -136,35 +147,36 @@ def _current_if_needed(study: Study) -> Path | None:
 
 
 def _own_modules(study: Study, root: Path | None) -> Iterator[ModuleSpec]:
-    """The module of the study's trainable, unless it is in `root`."""
+    """The top-level module of the study's trainable, unless it is in `root`."""
     module = _trainable_module(study)
     if module is None or (root is not None and _lies_in(root, module)):
         return
-    spec = importlib.util.find_spec(module)
+    spec = importlib.util.find_spec(_top(module))
     if spec is None:
         raise ValueError(
-            f"training.trainable: module {module!r} is neither in {root or Path.cwd()} nor installed here; give its "
-            "folder as --working-dir"
+            f"training.trainable: module {_top(module)!r} is neither in {root or Path.cwd()} nor installed here; give "
+            "its folder as --working-dir"
         )
     yield spec
 
 
-def _add_module(shipment: Shipment, spec: ModuleSpec) -> None:
+def _add_module(shipment: Shipment, spec: ModuleSpec, include: Iterable[str]) -> None:
     """Adds a module or package; one with compiled code must be installed on the cluster instead."""
     locations = list(spec.submodule_search_locations or [])
     if not locations:
         if spec.origin and Path(spec.origin).suffix == ".py":
-            shipment.files[Path(spec.origin).name] = Path(spec.origin)
+            shipment.add_file(Path(spec.origin), include)
         else:
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         return
     # The kernels are optional, so the cluster need not have them.
     optional = (LIBRARY_NAME,) if spec.name == "hypertune" else ()
+    include = [pattern.removeprefix(f"{spec.name}/") for pattern in include]
     for location in map(Path, locations):
         if any(path.suffix in COMPILED and path.name not in optional for path in location.rglob("*")):
             shipment.left_out[spec.name] = "compiled; install it on the cluster"
         else:
-            shipment.add_folder(location, below=f"{spec.name}/", include=optional)
+            shipment.add_folder(location, below=f"{spec.name}/", include=[*optional, *include])
 
 
 def _plugins(study: Study) -> set[str]:
@@ -184,14 +196,15 @@ def _entries(kind: str) -> Iterable[EntryPoint]:
     return entry_points(group=f"hypertune.{kind}")
 
 
-def _add_distribution(shipment: Shipment, package: Distribution) -> None:
+def _add_distribution(shipment: Shipment, package: Distribution, include: Iterable[str]) -> None:
     """Adds the package's modules with its entry points, and the metadata that names them."""
     modules = {_top(entry.module) for entry in package.entry_points if entry.group.startswith("hypertune.")}
     for module in sorted(modules):
         spec = importlib.util.find_spec(module)
         if spec is None:
             raise ValueError(f"{package.name}: its entry points name {module!r}, which cannot be found")
-        _add_module(shipment, spec)
+        _add_module(shipment, spec, include)
+        _check_sent(shipment, package.name, module)
     folder = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
     for name in ("METADATA", "entry_points.txt"):
         text = package.read_text(name)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hypertune.cluster.shipping import MOST_BYTES, STUDY_FILE, pack
@@ -140,6 +141,35 @@ def test_a_trainable_with_a_key_in_it_is_refused(own: Study, tmp_path: Path) -> 
     ):
         pack(own, tmp_path)
     assert "own_code.py" in pack(own, tmp_path, include=["own_code.py"]).files
+
+
+@pytest.mark.parametrize("name", ["own_code.py", "own_code/__init__.py", "own_code/inner/train.py"])
+def test_an_installed_trainable_with_a_key_in_it_is_refused(
+    own: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "site" / name
+    path.parent.mkdir(parents=True)
+    if "/" in name:
+        (tmp_path / "site" / "own_code" / "__init__.py").touch()
+    path.write_text(f"TOKEN = 'hf_{'aB' * 17}'\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    if "inner" in name:
+        own = own.replace(training=msgspec.structs.replace(own.training, trainable="own_code.inner.train:train"))
+    with pytest.raises(ValueError, match=f"^training.trainable: {name} holds what looks like a key .*--include {name}"):
+        pack(own, None)
+    assert name in pack(own, None, include=[name]).files
+
+
+def test_a_plugin_with_a_key_in_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = tmp_path / "my_plugin-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[hypertune.searchers]\nclimber = my_plugin:climber\n")
+    (tmp_path / "my_plugin.py").write_text(f"TOKEN = 'hf_{'aB' * 17}'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    study = Study.load("digits_cnn").replace(strategies=("climber+asha",))
+    with pytest.raises(ValueError, match=r"^my-plugin: my_plugin\.py holds what looks like a key"):
+        pack(study, None)
 
 
 def test_a_dry_run_lists_what_would_be_sent_and_asks_no_cluster(
