@@ -119,6 +119,51 @@ def test_the_slurm_script_says_how_it_is_used() -> None:
     assert done.stderr.startswith("usage: sbatch")
 
 
+# Identities ----------------------------------------------------------------------------------------------------------
+
+
+def test_ray_starts_nodes_on_aws_with_the_identities_that_reach_the_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray's own launcher and provider, against an imitation of AWS."""
+    import boto3
+    from moto import mock_aws
+    from ray.autoscaler._private.aws.config import bootstrap_aws
+    from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+    from ray.autoscaler._private.util import prepare_config
+
+    monkeypatch.setenv("HOME", str(tmp_path))  # the launcher keeps its SSH key there
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        for role in ("head", "worker"):
+            boto3.client("iam").create_instance_profile(InstanceProfileName=f"hypertune-{role}")
+        config = bootstrap_aws(prepare_config(loaded("aws")))
+        provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+        for role in ("head", "worker"):
+            node = copy.deepcopy(config["available_node_types"][role]["node_config"])
+            provider.create_node(node, {"ray-node-type": role}, 1)
+        machines = boto3.client("ec2", config["provider"]["region"]).describe_instances()["Reservations"]
+        profiles = {machine["Instances"][0]["IamInstanceProfile"]["Arn"].rpartition("/")[2] for machine in machines}
+    assert profiles == {"hypertune-head", "hypertune-worker"}
+
+
+def test_workers_on_google_cloud_have_an_identity_of_the_project_that_reaches_the_bucket() -> None:
+    config = loaded("gcp")
+    (account,) = config["available_node_types"]["worker"]["node_config"]["serviceAccounts"]
+    project = config["provider"]["project_id"]
+    assert account["email"] == f"hypertune-worker@{project}.iam.gserviceaccount.com"
+    assert account["scopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
+
+
+def test_the_identities_are_those_that_the_readme_creates() -> None:
+    readme = (CLUSTER / "README.md").read_text()
+    assert "for name in hypertune-head hypertune-worker; do" in readme
+    assert '"iam:PassRole", "Resource": "arn:aws:iam::*:role/hypertune-worker"' in readme
+    assert "service-accounts create hypertune-worker" in readme
+
+
 # Closed --------------------------------------------------------------------------------------------------------------
 
 
