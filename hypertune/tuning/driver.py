@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +194,8 @@ def _run(
     from hypertune.tuning.weights import Weights
 
     retrains = bool(getattr(connected.trainable, "needs_data", False))
-    storage = work.storage
-    reached = storage.filesystem if storage else None
-    runs = experiment.runs_of(out, storage)
+    reached = work.storage.filesystem if work.storage else None
+    runs = experiment.runs_of(out, work.storage)
     pruner = Pruner(study, recorder.past, keep_best=not retrains, filesystem=reached, told=work.copied, runs=runs.path)
     tracker, publisher = Tracker(study, out, recorder.book), Publisher(study, logs_folder(), workers, recorder.past)
     emit = _to_all(recorder, pruner, tracker, publisher, *observers)
@@ -206,11 +204,10 @@ def _run(
     stages = asking.plan()
     hope = Hope(study.give_up_after, found=any(event["event"] == "epoch" for event in recorder.past))
     queue = Queue(stages, metric=study.metric, constants=study.training.config, told=_told(study), hope=hope)
-    callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, WatchFolder(recorder.check, queue.abort)]
-    if storage is not None:
-        callbacks.append(WatchFolder(partial(check_ours, work), queue.abort))
-    else:
-        callbacks.append(WatchFolder(Newcomers(out, study.resources, connected.nodes).check, queue.abort))
+    checks = [recorder.check, lambda: check_ours(work)]
+    if work.storage is None:
+        checks.append(Newcomers(out, study.resources, connected.nodes).check)
+    watching = (WatchFolder(check, queue.abort) for check in checks)
 
     def stuck(reason: str) -> None:
         """Ends the process if it hangs in a call into a Ray that has died; the journal has everything."""
@@ -224,6 +221,7 @@ def _run(
     try:
         if stages:
             with _trained(study, connected) as trained:
+                callbacks = [experiment.NoteCheckpoints(queue, pruner), publisher, *watching]
                 ending = experiment.run(study, runs, trained, queue, callbacks, stuck=stuck, resized=asking.resize)
         if queue.gave_up:
             emit({"event": "gave_up", "at": now()})
