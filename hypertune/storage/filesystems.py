@@ -27,12 +27,17 @@ def opened(url: str) -> tuple[Any, str]:
 
 def _by_fsspec(url: str) -> tuple[Any, str]:
     import fsspec
+    from fsspec.dircache import DirCache
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except ImportError as error:  # its message names the package
         raise ValueError(f"{error}") from None
+    # Listings would be kept for ever, and tell the size of a file as it was before another machine replaced it.
+    if isinstance(getattr(filesystem, "dircache", None), DirCache):
+        filesystem.dircache.use_listings_cache = False
+        filesystem.invalidate_cache()
     return PyFileSystem(FSSpecHandler(filesystem)), str(path)
 
 

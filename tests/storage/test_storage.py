@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from hypertune.commands.cli import main
 from hypertune.records import records
@@ -70,6 +74,29 @@ def test_what_counts_as_credentials(url: str, refused: bool) -> None:
 def test_a_scheme_that_needs_another_package_names_it() -> None:
     with pytest.raises(StorageError, match=r"^oss://bucket/x: Install ossfs"):
         Storage("oss://bucket/x").read("study.toml")
+
+
+class Listing(MemoryFileSystem):
+    """Keeps what it has listed, as fsspec's file systems of object stores do."""
+
+    protocol = "listing"
+    store: ClassVar[dict[str, Any]] = {}
+    find = AbstractFileSystem.find
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        found = self.dircache.get(path) or super().ls(path, detail=True)
+        self.dircache[path] = found
+        return found if detail else [info["name"] for info in found]
+
+
+def test_what_another_machine_has_written_is_seen() -> None:
+    fsspec.register_implementation("listing", Listing, clobber=True)
+    storage = Storage("listing://study")
+    storage.write("a", b"1")
+    assert list(storage.files()) == ["a"]
+    filesystem = Listing(skip_instance_cache=True)  # another machine's
+    filesystem.pipe(f"{storage.path}/b", b"2")
+    assert list(storage.files()) == ["a", "b"]
 
 
 def test_files_are_written_read_listed_and_removed(url_of: Callable[[str], str]) -> None:
