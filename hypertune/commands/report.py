@@ -55,12 +55,22 @@ def _check(arguments: argparse.Namespace) -> None:
 def _rebuild(place: Place, arguments: argparse.Namespace) -> None:
     facts = records.read(place)
     with writable_copy(place) as folder:
+        _check_records(place, folder)
         if arguments.figures:
             write_images(facts, folder / "figures", arguments.figures, arguments.size or "paper")
         write_outputs(facts, folder)  # report.md links to the pictures that exist
         if arguments.pdf:
             print_pdf(folder / REPORT, folder / "report.pdf", "--pdf")
     print(inside(place, "report.pdf" if arguments.pdf else REPORT))
+
+
+def _check_records(place: Place, folder: Path) -> None:
+    """Refuses to replace tables by those of no trials, where only the tables of a study have been kept."""
+    if (folder / "comparison.csv").is_file() and not any((folder / name).is_file() for name in records.FILES[1:]):
+        raise ValueError(
+            f"{place}: holds tables, but not the records that they were made from ({records.JOURNAL}, or trials.csv, "
+            "curves.parquet and provenance.json); a report of no trials would replace them"
+        )
 
 
 def _write(arguments: argparse.Namespace) -> None:

@@ -28,6 +28,8 @@ FEWEST_FOR_EQUAL = 5
 """The least number of seeds for the claim that the strategy with the best mean is within the margin of the best."""
 
 Matrix = NDArray[np.float64]
+CHANCE = 0.8
+"""Over the root of the seeds, about the imbalance that equally noisy strategies show by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Boundary:
         late: how much higher it is with more than `late_from` seeds: by `sqrt(1 + late * log(seeds / late_from))`.
         unequal: how much higher it is where one strategy is noisier: by `1 + unequal * imbalance ** 2 / seeds`, with
             the imbalance of the two variances between 0 (equal) and 1 (one strategy has all the noise).
+        skewed: the same by `1 + skewed * sqrt(excess / seeds)`, with the excess of the imbalance over `CHANCE /
+            sqrt(seeds)`: only between equally noisy strategies does the skewness of the noise cancel.
     """
 
     level: float
@@ -47,13 +51,16 @@ class Boundary:
     power: float
     late: float
     late_from: float
-    unequal: float
+    unequal: float = 0.0
+    skewed: float = 0.0
 
     def factor(self, seeds: Matrix, imbalance: Matrix) -> Matrix:
-        """`level` times the three factors, element by element."""
+        """`level` times the factors, element by element."""
         late = np.sqrt(1 + self.late * np.log(np.maximum(seeds / self.late_from, 1.0)))
         early = 1 + self.early / seeds**self.power
-        factor: Matrix = self.level * late * early * (1 + self.unequal * imbalance**2 / seeds)
+        excess = np.maximum(imbalance - CHANCE / np.sqrt(seeds), 0.0)
+        noisier = (1 + self.unequal * imbalance**2 / seeds) * (1 + self.skewed * np.sqrt(excess / seeds))
+        factor: Matrix = self.level * late * early * noisier
         return factor
 
 
@@ -69,7 +76,7 @@ def boundary_of_equality(strategies: int) -> Boundary:
     Lower than for a difference: whichever strategy is truly best, a false claim must be one against it.
     """
     level = 2.55 if strategies <= 2 else 2.3
-    return Boundary(level=level, early=150.0, power=3, late=0.6, late_from=12, unequal=6.0)
+    return Boundary(level=level, early=150.0, power=3, late=0.6, late_from=12, skewed=4.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

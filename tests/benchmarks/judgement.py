@@ -1,8 +1,8 @@
 """How often the judgement claims something false, how soon it decides, and how well the intervals cover.
 
-`python -m tests.benchmarks.judgement [error|ranks|power|coverage]` prints one JSON line per setting. The peer in the
-same run is the habit that it replaces: paired t-tests with Holm's correction, looked at after each seed; for the ranks
-over several tasks, Iman and Davenport's F.
+`python -m tests.benchmarks.judgement [error|equality|ranks|power|coverage]` prints one JSON line per setting. The peer
+in the same run is the habit that it replaces: paired t-tests with Holm's correction, looked at after each seed; for the
+ranks over several tasks, Iman and Davenport's F.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -85,6 +85,28 @@ def errors(repeats: int, seed: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
+def equality(repeats: int, seed: int) -> Iterator[dict[str, object]]:
+    """Studies whose strategies are worse than the first by the margin and a little, looked at after each of seeds 3 to
+    30: how many ever get a false verdict, which is mostly that one of them is practically equal."""
+    scales: dict[str, Callable[[int], Floats]] = {
+        **SCALES, "the first four times as quiet": lambda k: np.where(np.arange(k) == 0, 0.25, 1.0)
+    }  # fmt: skip
+    sizes_of_margin = (0.25, 1.0)
+    for k, kind, (scale, sizes), margin in itertools.product((2, 4, 6), KINDS, scales.items(), sizes_of_margin):
+        generator = np.random.default_rng(seed)
+        spread = sizes(k)
+        apart = margin * float(np.sqrt(np.mean(spread**2)))
+        means = np.where(np.arange(k) == 0, 0.0, -apart * (1 + 1e-9))
+        false = 0
+        for _ in range(repeats):
+            table = means + noise(kind, generator, (SEEDS, k)) * spread
+            false += any(false_claim(table[:n], means, apart) for n in range(FEWEST_SEEDS, SEEDS + 1))
+        yield {
+            "benchmark": "equality", "strategies": k, "noise": kind, "scale": scale, "margin": margin,
+            "repeats": repeats, "false": false / repeats,
+        }  # fmt: skip
+
+
 def ranks(repeats: int, seed: int) -> Iterator[dict[str, object]]:
     """Tables of several tasks and equal strategies: how many get any claim."""
     sizes = [(2, 2), (2, 3), (2, 5), (2, 6), (2, 30), (3, 2), (3, 3), (3, 4), (3, 10), (4, 2), (4, 3), (5, 2), (5, 5),
@@ -154,7 +176,7 @@ def coverage(repeats: int, seed: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-PARTS = {"error": errors, "ranks": ranks, "power": power, "coverage": coverage}
+PARTS = {"error": errors, "equality": equality, "ranks": ranks, "power": power, "coverage": coverage}
 
 
 def main() -> None:

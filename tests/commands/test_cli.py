@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hypertune.commands.cli import main
+from hypertune.records import records
 from tests.records.test_records import recorded
 
 
@@ -105,6 +106,18 @@ def test_report_and_export_work_on_a_study_cut_off_half_way(tmp_path: Path, caps
     capsys.readouterr()
     assert main(["export", str(folder), "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("strategy,best_config,acc,")
+
+
+def test_tables_whose_records_are_gone_are_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recorded(tmp_path / "out")
+    assert main(["report", str(folder)]) == 0
+    before = (folder / "comparison.csv").read_bytes()
+    for name in records.FILES[1:]:
+        (folder / name).unlink(missing_ok=True)
+    capsys.readouterr()
+    assert main(["report", str(folder)]) == 2
+    assert f"{folder}: holds tables, but not the records that they were made from" in capsys.readouterr().err
+    assert (folder / "comparison.csv").read_bytes() == before
 
 
 def test_the_report_of_one_study_goes_where_it_is_asked_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
