@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use JSON::PP;
+use POSIX qw(floor);
 
 $| = 1;
 my ($json, @space, $seed) = (JSON::PP->new->allow_nonref);
@@ -16,7 +17,7 @@ sub value {
     }
     my ($low, $high) = ($about->{low}, $about->{high});
     my $value = $about->{log} ? $low * ($high / $low)**$u : $low + $u * ($high - $low);
-    return $about->{type} eq 'integer' ? int($value + 0.5) : $value;
+    return $about->{type} eq 'integer' ? floor($value + 0.5) : $value;
 }
 
 while (my $line = <STDIN>) {
