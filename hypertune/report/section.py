@@ -223,7 +223,8 @@ def _notes(assessment: Assessment) -> list[str]:
         *([note] if (note := epoch_note(assessment.records)) else []),
         *([note] if (note := coarseness(assessment.records)) else []),
         "Square brackets are 95 % t-intervals of the mean over seeds. The verdicts are based on differences paired by "
-        "seed: at most 5 % of such studies make any false claim, however often the data are looked at.",
+        "seed: at most 5 % of such studies make any false claim, however often the data are looked at (up to 9 % where "
+        "the noise is skewed and several times as large in some strategies as in others).",
         f"Each sweep (one run of a strategy with one seed) was given {study.budget}; time, trials and epochs are means "
         "per sweep. Workers busy: the share of the workers' time in which a trial was training.",
         f"Mean rank: over the seeds, 1 is best. Probability of being best: of having the {highest} true mean, given "
