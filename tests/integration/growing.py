@@ -147,7 +147,6 @@ def grows(out: Path) -> Facts:
         connect.connect(address)
         _wait_for(lambda: nodes() == 1, "the first node did not come up")
         facts = run(address, out, budget={"trials": 30})
-        facts["after"] = nodes()
         _wait_for(lambda: nodes() == 1, "the nodes have not been let go of", 120)
         return facts
 

@@ -21,7 +21,6 @@ def test_a_cluster_grows_for_a_study_and_shrinks_when_it_has_ended(tmp_path: Pat
     assert len(used(facts)) == 3
     assert facts["mean"][0] > 1
     assert facts["accounted_s"] == pytest.approx(facts["offered_s"])
-    assert facts["after"] == 3
 
 
 @pytest.mark.parametrize("name", ["from_zero", "from_zero_2"])
