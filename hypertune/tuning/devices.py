@@ -105,8 +105,10 @@ def sharing_of(study: Study, trainable: Any) -> Sharing | None:
             f"resources.cpus_per_trial: no node has {cpus:g} CPUs{' beside its GPU' * bool(gpus)}; ask for fewer"
         )
     most = min(MOST_SLOTS, int(SLOTS_PER_CPU * sum(node["CPU"] for node in hosts) / devices)) if gpus else WITHOUT_GPU
-    at_once = _useful(study, devices) if asked in ("auto", 0) else study.resources.max_workers
-    slots = most if asked in ("auto", 0) else int(asked)
+    if asked in ("auto", 0):
+        slots, at_once = most, _useful(study, devices)
+    else:
+        slots, at_once = int(asked), study.resources.max_workers
     if at_once is not None:
         devices = min(devices, at_once)
         slots = min(slots, at_once // devices)
