@@ -10,6 +10,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from hypertune.sweep.trial import Fork
+
 Curve = Callable[[int, int], float | None]
 """Trial number and epoch, both from 1, to the metric; None where the trial fails in that epoch."""
 
@@ -93,16 +95,23 @@ class VirtualRunner:
     def _add(self) -> VirtualTrial:
         trial = VirtualTrial(len(self.trials) + 1)
         fork = self.scheduler.fork(self) if hasattr(self.scheduler, "fork") else None
-        if fork is not None:
-            trial.config, trial.epochs = fork.config, fork.epoch
+        self._begin(trial, fork)
         self.trials.append(trial)
         self.scheduler.on_trial_add(self, trial)
         return trial
 
+    def _begin(self, trial: VirtualTrial, fork: Fork | None) -> None:
+        if fork is not None:
+            trial.config, trial.epochs = fork.config, fork.epoch
+
+    def _duration(self, trial: VirtualTrial) -> float:
+        """Of each of a trial's epochs."""
+        return 1 + trial.number * 7 % 5 / 10
+
     def _start(self, trial: VirtualTrial) -> None:
         assert trial.status in (Trial.PENDING, Trial.PAUSED)
         trial.status = Trial.RUNNING
-        heapq.heappush(self._agenda, (self._now + 1 + trial.number * 7 % 5 / 10, trial.number, trial))
+        heapq.heappush(self._agenda, (self._now + self._duration(trial), trial.number, trial))
 
     def _epoch(self, trial: VirtualTrial) -> None:
         value = self.curve(trial.number, trial.epochs + 1)

@@ -13,6 +13,7 @@ from ray import tune
 
 from hypertune.space.from_ray import from_ray
 from hypertune.strategies.registry import schedulers
+from hypertune.sweep.trial import Fork
 from hypertune.training.datasets import ImageData
 from hypertune.training.loop import TrainingLoop
 from hypertune.training.population import ImagePopulation
@@ -83,23 +84,15 @@ class Lockstep(VirtualRunner):
             self._fill()
         return self
 
-    def _add(self) -> VirtualTrial:
-        trial = VirtualTrial(len(self.trials) + 1)
-        fork = self.scheduler.fork(self) if hasattr(self.scheduler, "fork") else None
-        parent = None
+    def _begin(self, trial: VirtualTrial, fork: Fork | None) -> None:
+        super()._begin(trial, fork)
         if fork is None:
             lr, units = 10 ** self._rng.uniform(-4, -1), int(self._rng.choice([8, 16, 32]))
             trial.config = {"lr": lr, "units1": units}
-        else:
-            trial.config, trial.epochs, parent = fork.config, fork.epoch, int(fork.parent_id[1:])
-        self._trainer.begin(trial.number, trial.config, parent)
-        self.trials.append(trial)
-        self.scheduler.on_trial_add(self, trial)
-        return trial
+        self._trainer.begin(trial.number, trial.config, None if fork is None else int(fork.parent_id[1:]))
 
-    def _start(self, trial: VirtualTrial) -> None:
-        trial.status = "RUNNING"
-        heapq.heappush(self._agenda, (self._now + 1, trial.number, trial))
+    def _duration(self, trial: VirtualTrial) -> float:
+        return 1
 
 
 @pytest.mark.parametrize(
