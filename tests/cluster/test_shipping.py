@@ -46,7 +46,8 @@ def test_what_is_sent_runs_by_itself(tmp_path: Path) -> None:
     """An isolated Python finds hypertune's code and the names of its plugins in the folder, as a worker would."""
     pack(Study.load("digits_cnn"), None).write(tmp_path)
     code = (
-        "import sys; sys.path = [p for p in sys.path if 'hypertune' not in p]; sys.path.insert(0, sys.argv[1])\n"
+        "import sys; sys.path = [p for p in sys.path if 'hypertune' not in p.rpartition('/')[2]]\n"
+        "sys.path.insert(0, sys.argv[1])\n"
         "sys.meta_path = [f for f in sys.meta_path if 'editable' not in type(f).__module__ + repr(f)]\n"
         "import hypertune; from importlib.metadata import entry_points, distribution\n"
         "assert hypertune.__file__.startswith(sys.argv[1]), hypertune.__file__\n"
